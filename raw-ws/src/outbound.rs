@@ -1,0 +1,561 @@
+//! What others send to a connection: a bounded queue that its own task, or a publisher, writes out.
+//!
+//! Two parties write to one socket. The connection's task writes its own replies; a publisher
+//! writes the queue, so that a broadcast need not wake a thousand tasks. The lock in here is held
+//! by whoever writes, and `held` keeps the publisher away while the task is in the middle of a
+//! frame or of a fragmented message.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::AsyncWrite;
+
+use crate::{
+    close::{CloseCode, CloseFrame},
+    config::Config,
+    events,
+    proto::{Connection, SLICES},
+};
+
+/// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
+/// sends much without a pause must not fill the queue of a peer that reads.
+const WRITE_AT: usize = 32 * 1024;
+
+/// The far end of a connection that may be written to by whoever holds its queue.
+pub(crate) trait DirectWrite: Send + Sync {
+    /// Writes what the socket takes without waiting.
+    fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Ends the transport at once.
+    fn abort(&self);
+}
+
+/// Where a connection is a member; told when it ends.
+pub(crate) trait Registry: Send + Sync {
+    /// Removes the connection.
+    fn forget(&self, id: u64);
+}
+
+/// What somebody else wants of the connection's task.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Run the closing handshake with this Close.
+    Close(CloseFrame),
+    /// The queue is full: end now.
+    Cut,
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The connection has ended or is closing.
+    Closed,
+    /// The queue was full, and the connection is cut for it.
+    Full,
+    /// The message alone is larger than the whole queue may be.
+    TooBig,
+}
+
+/// The outbound side of one connection, shared by its task and its senders.
+pub(crate) struct Outbound {
+    id: u64,
+    max_bytes: usize,
+    max_messages: usize,
+    /// Whether `State::request` holds something: looked at on every turn of the task.
+    has_request: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    is_open: bool,
+    request: Option<Request>,
+    queue: Queue,
+    /// The task is in the middle of a frame or of a fragmented message: nobody else may write.
+    held: bool,
+    /// Since when the socket has taken nothing although something waits.
+    blocked: Option<Instant>,
+    /// Whether a publisher has promised to write the queue at the end of its batch.
+    in_batch: bool,
+    direct: Option<Arc<dyn DirectWrite>>,
+    /// The connection's task, while it waits.
+    task: Option<Waker>,
+    ending: Ending,
+    registries: Vec<Weak<dyn Registry>>,
+}
+
+/// What a connection that is dropped while open says to its peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Nobody decides: going away.
+    Undecided,
+    /// The result of the handler decides, once there is one.
+    WithHandler,
+    /// The handler has ended.
+    Decided(CloseCode),
+}
+
+impl Outbound {
+    pub(crate) fn new(config: &Config, direct: Option<Arc<dyn DirectWrite>>) -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            max_bytes: config.max_queued_bytes,
+            max_messages: config.max_queued_messages,
+            has_request: AtomicBool::new(false),
+            state: Mutex::new(State {
+                is_open: true,
+                request: None,
+                queue: Queue::default(),
+                held: false,
+                blocked: None,
+                in_batch: false,
+                direct,
+                task: None,
+                ending: Ending::Undecided,
+                registries: Vec::new(),
+            }),
+        })
+    }
+
+    /// Tells connections apart, for the life of the process.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().is_open
+    }
+
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.lock().queue.bytes
+    }
+
+    /// Queues a frame and wakes the task to write it.
+    pub(crate) fn push(&self, segment: Segment) -> Result<(), Refused> {
+        let mut state = self.lock();
+        self.enqueue(&mut state, segment)?;
+        if !state.write_backlog() {
+            state.wake();
+        }
+        Ok(())
+    }
+
+    /// Queues a frame that the caller will have written by [`write_batch`](Self::write_batch);
+    /// `true` if the caller must add this connection to its batch.
+    pub(crate) fn push_in_batch(&self, segment: Segment) -> Result<bool, Refused> {
+        let mut state = self.lock();
+        self.enqueue(&mut state, segment)?;
+        if state.write_backlog() || state.in_batch || state.held || state.blocked.is_some() {
+            return Ok(false);
+        }
+        state.in_batch = true;
+        Ok(true)
+    }
+
+    /// Writes what a batch has queued, from the publisher's side where the socket allows it.
+    pub(crate) fn write_batch(&self) {
+        let mut state = self.lock();
+        state.in_batch = false;
+        if !state.write_direct() {
+            state.wake();
+        }
+    }
+
+    /// Asks the task to close, once.
+    pub(crate) fn request_close(&self, close: CloseFrame) {
+        let mut state = self.lock();
+        if state.is_open {
+            state.is_open = false;
+            state.request = Some(Request::Close(close));
+            self.has_request.store(true, Ordering::Release);
+            state.wake();
+        }
+    }
+
+    /// Ends the transport at once, without a word.
+    pub(crate) fn cut(&self) {
+        self.cut_locked(&mut self.lock());
+    }
+
+    /// Remembers a place where this connection is a member; `false` if it has ended.
+    pub(crate) fn joined(&self, registry: Weak<dyn Registry>) -> bool {
+        let mut state = self.lock();
+        if state.task_is_gone() {
+            return false;
+        }
+        if !state.registries.iter().any(|known| known.ptr_eq(&registry)) {
+            state.registries.reserve_exact(1);
+            state.registries.push(registry);
+        }
+        true
+    }
+
+    // What follows is for the connection's own task.
+
+    /// The request of another party, if one came.
+    pub(crate) fn take_request(&self) -> Option<Request> {
+        if !self.has_request.load(Ordering::Acquire) {
+            return None;
+        }
+        self.has_request.store(false, Ordering::Release);
+        self.lock().request.take()
+    }
+
+    /// Takes no further message: a Close is about to be sent.
+    pub(crate) fn refuse_more(&self) {
+        self.lock().is_open = false;
+    }
+
+    /// Writes the queue and the task's own frames as far as the socket takes them, and registers
+    /// the task. Gives since when the socket is stuck, `None` when all is written.
+    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
+        &self,
+        io: &mut S,
+        own: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Option<Instant>>> {
+        let mut state = self.lock();
+        if !state
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(cx.waker()))
+        {
+            state.task = Some(cx.waker().clone());
+        }
+        let mut wrote = false;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let queue_is_next = !state.held && !state.queue.is_empty();
+            let count = if queue_is_next {
+                state.queue.pieces(&mut slices)
+            } else {
+                own.poll_transmit(&mut slices)
+            };
+            let pieces = match &slices[..count] {
+                [] => break,
+                [one] => Pin::new(&mut *io).poll_write(cx, one),
+                several => Pin::new(&mut *io).poll_write_vectored(cx, several),
+            };
+            let Poll::Ready(written) = pieces else {
+                let since = *state.blocked.get_or_insert_with(now);
+                return Poll::Ready(Ok(Some(since)));
+            };
+            let written = written?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            wrote = true;
+            state.blocked = None;
+            if queue_is_next {
+                state.queue.advance(written);
+            } else {
+                own.handle_transmitted(written);
+                state.held = own.unwritten() > 0 || own.is_sending_fragments();
+            }
+        }
+        state.blocked = None;
+        drop(state);
+        if wrote && Pin::new(io).poll_flush(cx)?.is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// The connection has ended: nothing can be queued, every membership is given up. Appends to
+    /// `unsent` what must leave before the task's own bytes: the whole queue if it is still wanted,
+    /// or else the rest of a frame of which the beginning is on the wire.
+    pub(crate) fn end(&self, queue_is_wanted: bool, unsent: &mut BytesMut) {
+        let mut state = self.lock();
+        state.is_open = false;
+        if !state.held {
+            let begun = usize::from(state.queue.is_begun);
+            let segments = if queue_is_wanted { usize::MAX } else { begun };
+            state.queue.append_to(unsent, segments);
+        }
+        state.queue = Queue::default();
+        state.direct = None;
+        state.task = None;
+        let registries = std::mem::take(&mut state.registries);
+        drop(state);
+        for registry in registries {
+            if let Some(registry) = registry.upgrade() {
+                registry.forget(self.id);
+            }
+        }
+    }
+
+    /// From now on the result of a handler decides what is said at the end.
+    pub(crate) fn ends_with_handler(&self) {
+        self.lock().ending = Ending::WithHandler;
+    }
+
+    /// The handler has ended.
+    pub(crate) fn handler_ended(&self, code: CloseCode) {
+        let mut state = self.lock();
+        if state.ending == Ending::WithHandler {
+            state.ending = Ending::Decided(code);
+            state.wake();
+        }
+    }
+
+    /// What to say at the end of a connection that was dropped while open.
+    pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<CloseCode> {
+        let mut state = self.lock();
+        match state.ending {
+            Ending::Undecided => Poll::Ready(CloseCode::GOING_AWAY),
+            Ending::Decided(code) => Poll::Ready(code),
+            Ending::WithHandler => {
+                state.task = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn enqueue(&self, state: &mut State, segment: Segment) -> Result<(), Refused> {
+        if !state.is_open {
+            return Err(Refused::Closed);
+        }
+        let len = segment.len();
+        if len > self.max_bytes {
+            return Err(Refused::TooBig);
+        }
+        if state.queue.bytes + len > self.max_bytes || state.queue.messages >= self.max_messages {
+            self.cut_locked(state);
+            events::slow_consumer();
+            return Err(Refused::Full);
+        }
+        state.queue.push(segment);
+        Ok(())
+    }
+
+    fn cut_locked(&self, state: &mut State) {
+        state.is_open = false;
+        state.queue = Queue::default();
+        state.request = Some(Request::Cut);
+        self.has_request.store(true, Ordering::Release);
+        if let Some(direct) = state.direct.take() {
+            direct.abort();
+        }
+        state.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here can leave the state half changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wake(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    fn task_is_gone(&self) -> bool {
+        !self.is_open
+    }
+
+    /// Writes a long backlog at once; `false` if there is none, or it cannot be written.
+    fn write_backlog(&mut self) -> bool {
+        self.queue.bytes >= WRITE_AT && self.blocked.is_none() && self.write_direct()
+    }
+
+    /// Writes the queue past the task; `false` if the task must do it.
+    fn write_direct(&mut self) -> bool {
+        if self.held || self.blocked.is_some() {
+            return true; // the task is writing, and goes on with the queue
+        }
+        let Some(direct) = self.direct.clone() else {
+            return false;
+        };
+        while !self.queue.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.queue.pieces(&mut slices);
+            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            let written = match direct.try_write(&slices[..count]) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                // The task meets the same error, and knows what to do.
+                Err(_) => return false,
+            };
+            self.queue.advance(written);
+            if written < offered {
+                self.blocked = Some(now());
+                self.wake();
+                return true;
+            }
+        }
+        true
+    }
+}
+
+/// Frames in the order they leave. The first is kept inline: mostly there is no second.
+#[derive(Default)]
+struct Queue {
+    first: Option<Segment>,
+    rest: VecDeque<Segment>,
+    /// Whether `first` has been written in part.
+    is_begun: bool,
+    bytes: usize,
+    messages: usize,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    fn push(&mut self, segment: Segment) {
+        self.bytes += segment.len();
+        self.messages += 1;
+        let last = self.rest.back_mut().or(self.first.as_mut());
+        match last {
+            None => self.first = Some(segment),
+            Some(last) if last.continues_with(&segment) => {
+                last.end = segment.end;
+                last.messages += segment.messages;
+            }
+            Some(_) => self.rest.push_back(segment),
+        }
+    }
+
+    fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let mut count = 0;
+        for (slice, segment) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
+            *slice = IoSlice::new(segment.bytes());
+            count += 1;
+        }
+        count
+    }
+
+    fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(first) = &mut self.first {
+            if written < first.len() {
+                first.start += written;
+                self.is_begun |= written > 0;
+                return;
+            }
+            self.is_begun = false;
+            written -= first.len();
+            self.messages -= first.messages;
+            self.first = self.rest.pop_front();
+        }
+        if self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
+        }
+    }
+
+    fn append_to(&self, out: &mut BytesMut, segments: usize) {
+        for segment in self.first.iter().chain(&self.rest).take(segments) {
+            out.extend_from_slice(segment.bytes());
+        }
+    }
+}
+
+/// One or more whole frames (the first perhaps written in part), shared with other connections.
+pub(crate) struct Segment {
+    source: Source,
+    start: usize,
+    end: usize,
+    messages: usize,
+}
+
+enum Source {
+    Frame(Bytes),
+    Batch(Arc<Batch>),
+}
+
+impl Segment {
+    pub(crate) fn frame(frame: Bytes) -> Self {
+        Self {
+            start: 0,
+            end: frame.len(),
+            source: Source::Frame(frame),
+            messages: 1,
+        }
+    }
+
+    pub(crate) fn in_batch(batch: &Arc<Batch>, start: usize, end: usize) -> Self {
+        Self {
+            source: Source::Batch(batch.clone()),
+            start,
+            end,
+            messages: 1,
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match &self.source {
+            Source::Frame(frame) => &frame[self.start..self.end],
+            Source::Batch(batch) => &batch.bytes()[self.start..self.end],
+        }
+    }
+
+    /// Whether `next` lies right behind this one, in the same batch.
+    fn continues_with(&self, next: &Self) -> bool {
+        match (&self.source, &next.source) {
+            (Source::Batch(batch), Source::Batch(other)) => {
+                self.end == next.start && Arc::ptr_eq(batch, other)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Frames published in one go, one behind the other in one buffer: a member that gets them all
+/// holds a single range of it, however many they are.
+#[derive(Default)]
+pub(crate) struct Batch {
+    open: Mutex<Option<BytesMut>>,
+    closed: OnceLock<Bytes>,
+}
+
+impl Batch {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            open: Mutex::new(Some(BytesMut::with_capacity(bytes))),
+            closed: OnceLock::new(),
+        }
+    }
+
+    /// Adds a frame; gives its place, or `None` when the batch is closed or full.
+    pub(crate) fn append(&self, frame: &[u8]) -> Option<(usize, usize)> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = open.as_mut()?;
+        if !buffer.is_empty() && buffer.len() + frame.len() > WRITE_AT {
+            return None;
+        }
+        let start = buffer.len();
+        buffer.extend_from_slice(frame);
+        Some((start, buffer.len()))
+    }
+
+    /// The frames; the first look closes the batch.
+    fn bytes(&self) -> &Bytes {
+        self.closed.get_or_init(|| {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.take().map(BytesMut::freeze).unwrap_or_default()
+        })
+    }
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

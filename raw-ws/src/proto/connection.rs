@@ -1,0 +1,519 @@
+//! A connection's protocol state, from the first frame to the last.
+
+use std::{
+    io,
+    io::IoSlice,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+
+#[cfg(feature = "deflate")]
+use crate::deflate::{Deflater, Negotiated};
+use crate::{
+    close::CloseFrame,
+    config::Config,
+    error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
+    frame::{Frame, FrameHeader, OpCode},
+    message::{Message, MessageKind},
+    proto::{
+        assembler::Assembler,
+        reader::Reader,
+        writer::{SLICES, Writer},
+    },
+    utf8::Utf8Validator,
+};
+
+/// Which end of the connection this is.
+#[derive(Debug, Clone, Copy)]
+pub enum Role {
+    /// Takes masked frames, sends unmasked ones.
+    Server,
+    /// Takes unmasked frames, sends masked ones.
+    Client {
+        /// Gives a fresh key for each frame. RFC 6455 section 5.3 wants keys that nobody can
+        /// predict: draw them from a strong random source.
+        masking_key: fn() -> [u8; 4],
+    },
+}
+
+/// Where the connection stands; `WebSocketState` in .NET.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Messages go both ways.
+    Open,
+    /// Our Close is sent, the peer's has not come.
+    Closing,
+    /// Nothing more will be sent or received.
+    Closed,
+}
+
+/// What came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A whole message.
+    Message(Message),
+    /// A Ping; its Pong is queued already.
+    Ping(Bytes),
+    /// A Pong, asked for or not.
+    Pong(Bytes),
+    /// The peer's Close; it is answered already. `None`: it carried no code.
+    Close(Option<CloseFrame>),
+}
+
+/// One end of a WebSocket connection, after the opening handshake. See the [module](crate::proto).
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    state: State,
+    reader: Reader,
+    assembler: Assembler,
+    writer: Writer,
+    /// The kind of the message that is being sent in fragments.
+    sending: Option<MessageKind>,
+    sent_utf8: Utf8Validator,
+    peer_close: Option<Box<CloseFrame>>,
+    #[cfg(feature = "deflate")]
+    deflater: Option<Box<Deflater>>,
+
+    last_heard: Instant,
+    /// When the ping was sent that nothing has answered yet.
+    pinged: Option<Instant>,
+    /// When the first byte came of the message that is under way.
+    message_begun: Option<Instant>,
+    close_deadline: Option<Instant>,
+    /// How much input was left when nothing more could be made of it.
+    left_over: usize,
+    /// When the control frames so far would have been due at the allowed rate (GCRA).
+    control_due: Instant,
+}
+
+impl Connection {
+    /// A connection that has just been upgraded at `now`.
+    pub fn new(role: Role, config: Arc<Config>, now: Instant) -> Self {
+        let masking_key = match role {
+            Role::Server => None,
+            Role::Client { masking_key } => Some(masking_key),
+        };
+        Self {
+            config,
+            state: State::Open,
+            reader: Reader::new(masking_key.is_none()),
+            assembler: Assembler::default(),
+            writer: Writer::new(masking_key),
+            sending: None,
+            sent_utf8: Utf8Validator::default(),
+            peer_close: None,
+            #[cfg(feature = "deflate")]
+            deflater: None,
+            last_heard: now,
+            pinged: None,
+            message_begun: None,
+            close_deadline: None,
+            left_over: 0,
+            control_due: now,
+        }
+    }
+
+    /// Compresses messages both ways as the opening handshake agreed.
+    #[cfg(feature = "deflate")]
+    pub fn with_deflate(mut self, negotiated: &Negotiated) -> Self {
+        self.assembler.inflate(negotiated);
+        self.deflater = Some(Box::new(Deflater::new(negotiated)));
+        self
+    }
+
+    /// Takes bytes from the peer: consumes as much of `input` as makes one event. Call it again
+    /// until it gives `None`; what then is left in `input` is the beginning of a frame, to be
+    /// completed behind it.
+    ///
+    /// # Errors
+    /// What the peer did wrong, once. The Close for it is queued and the connection is over.
+    pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
+        if self.assembler.is_taken_as_frames() {
+            return Err(ApiMisuse::FramesAlreadyTaken.into());
+        }
+        if input.len() == self.left_over {
+            return Ok(None);
+        }
+        let event = self.next_event(input, now);
+        self.arrived(event, input, now)
+    }
+
+    /// Takes bytes from the peer as [`handle_input`](Self::handle_input) does, and gives single
+    /// frames, Pings and Pongs included: at this level *you* answer Pings. A Close is answered,
+    /// then given.
+    ///
+    /// # Errors
+    /// As `handle_input`: the order of fragments, the limits and UTF-8 are checked here too.
+    pub fn handle_input_frame(
+        &mut self,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<Option<Frame>> {
+        if input.len() == self.left_over {
+            return Ok(None);
+        }
+        let frame = self.next_frame(input, now);
+        self.arrived(frame, input, now)
+    }
+
+    /// Takes the end of the peer's bytes.
+    ///
+    /// # Errors
+    /// `Io` with `UnexpectedEof` unless the closing handshake was complete.
+    pub fn handle_eof(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Closed => Ok(()),
+            State::Open | State::Closing => {
+                Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+            }
+        }
+    }
+
+    /// Takes the passing of time: pings a silent peer, gives up on one that is gone or too slow.
+    ///
+    /// # Errors
+    /// The limit that was passed. When the peer has not answered our Close in time the
+    /// connection is `Closed`, and that is no error.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
+        if self.close_deadline.is_some_and(|deadline| now >= deadline) {
+            self.state = State::Closed;
+        }
+        if self.state != State::Open {
+            return Ok(());
+        }
+        if self
+            .message_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
+            return Err(self.fail(CapacityError::MessageTooSlow.into()));
+        }
+        if self
+            .keep_alive_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
+            if self.pinged.is_some() {
+                self.state = State::Closed;
+                return Err(CapacityError::PeerSilent.into());
+            }
+            self.pinged = Some(now);
+            self.writer
+                .push(&Frame::received(OpCode::Ping, true, Bytes::new()), false);
+        }
+        Ok(())
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] after a Close or inside a fragmented message.
+    pub fn send(&mut self, message: Message) -> Result<()> {
+        self.check_open()?;
+        if self.sending.is_some() {
+            return Err(ApiMisuse::UnfinishedMessage.into());
+        }
+        let kind = message.kind();
+        let payload = message.into_bytes();
+        #[cfg(feature = "deflate")]
+        if let Some(deflater) = &mut self.deflater
+            && deflater.wants(payload.len())
+        {
+            let deflated = deflater.deflate(&payload);
+            self.writer
+                .push(&Frame::received(kind.into(), true, deflated), true);
+            return Ok(());
+        }
+        self.writer
+            .push(&Frame::received(kind.into(), true, payload), false);
+        Ok(())
+    }
+
+    /// Queues a frame: a fragment (`is_final` marks the end of its message), a Ping or a Pong.
+    /// Fragments go uncompressed.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] for a frame that RFC 6455 section 5.4 does not allow here.
+    pub fn send_frame(&mut self, frame: &Frame) -> Result<()> {
+        self.check_open()?;
+        if !frame.opcode().is_control() {
+            let kind = match (frame.opcode(), self.sending) {
+                (OpCode::Continuation, None) => return Err(ApiMisuse::NothingToContinue.into()),
+                (OpCode::Continuation, Some(kind)) => kind,
+                (_, Some(_)) => return Err(ApiMisuse::UnfinishedMessage.into()),
+                (OpCode::Text, None) => MessageKind::Text,
+                (_, None) => MessageKind::Binary,
+            };
+            if kind == MessageKind::Text {
+                let mut utf8 = self.sent_utf8.clone();
+                utf8.push(frame.payload())
+                    .map_err(|_| ApiMisuse::InvalidUtf8)?;
+                if frame.is_final() && !utf8.is_complete() {
+                    return Err(ApiMisuse::InvalidUtf8.into());
+                }
+                self.sent_utf8 = utf8;
+            }
+            self.sending = (!frame.is_final()).then_some(kind);
+        }
+        self.writer.push(frame, false);
+        Ok(())
+    }
+
+    /// Begins the closing handshake: queues a Close behind what was sent before. Messages that
+    /// still come in are discarded. Without effect when a Close was sent already.
+    pub fn close(&mut self, close: Option<&CloseFrame>, now: Instant) {
+        if self.state == State::Open {
+            self.writer.push(&Frame::close(close), false);
+            self.state = State::Closing;
+            self.close_deadline = now.checked_add(self.config.close_timeout);
+        }
+    }
+
+    /// What to write now: lays the pieces into `slices` in order and gives how many. Report what
+    /// was written of them with [`handle_transmitted`](Self::handle_transmitted).
+    pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        self.writer.pieces(slices)
+    }
+
+    /// Strikes off the first `written` bytes of what `poll_transmit` gave.
+    pub fn handle_transmitted(&mut self, written: usize) {
+        self.writer.advance(written);
+    }
+
+    /// Moves everything that is to be written to the end of `out`.
+    pub fn transmit_into(&mut self, out: &mut BytesMut) {
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.poll_transmit(&mut slices);
+            let written: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            for slice in &slices[..count] {
+                out.extend_from_slice(slice);
+            }
+            if written == 0 {
+                return;
+            }
+            self.handle_transmitted(written);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Open => earliest(self.message_deadline(), self.keep_alive_deadline()),
+            State::Closing => self.close_deadline,
+            State::Closed => None,
+        }
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// The Close frame that came from the peer, if one came with a code.
+    pub fn peer_close(&self) -> Option<&CloseFrame> {
+        self.peer_close.as_deref()
+    }
+
+    /// Bytes queued and not yet written.
+    pub fn unwritten(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// Whether a message is half sent: no frame but its next fragment, or a control frame, may
+    /// follow on the wire.
+    pub fn is_sending_fragments(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    fn next_event(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
+        while let Some((header, payload)) = self.next_data_or_control(input)? {
+            if header.opcode.is_control() {
+                if let Some(event) = self.control(header.opcode, payload.freeze(), now)? {
+                    return Ok(Some(event));
+                }
+                continue;
+            }
+            let message = self.assembler.join(&header, payload, &self.config)?;
+            if let Some(message) = message {
+                self.message_begun = None;
+                if self.state == State::Open {
+                    return Ok(Some(Event::Message(message)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_frame(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Frame>> {
+        while let Some((header, payload)) = self.next_data_or_control(input)? {
+            let payload = if header.opcode.is_control() {
+                let payload = payload.freeze();
+                self.check_control_rate(now)?;
+                if header.opcode == OpCode::Close {
+                    self.peer_closed(payload.clone())?;
+                }
+                payload
+            } else {
+                let payload = self.assembler.take_frame(&header, payload, &self.config)?;
+                if header.is_final {
+                    self.message_begun = None;
+                }
+                if self.state != State::Open {
+                    continue;
+                }
+                payload
+            };
+            return Ok(Some(Frame::received(
+                header.opcode,
+                header.is_final,
+                payload,
+            )));
+        }
+        Ok(None)
+    }
+
+    fn next_data_or_control(
+        &mut self,
+        input: &mut BytesMut,
+    ) -> Result<Option<(FrameHeader, BytesMut)>> {
+        if self.state == State::Closed {
+            // RFC 6455 5.5.1: after both Close frames nothing counts any more.
+            input.clear();
+            return Ok(None);
+        }
+        let admit = |header: &FrameHeader| self.assembler.admit(header, &self.config);
+        let frame = self.reader.next_frame(input, admit)?;
+        if frame.is_none()
+            && let Some((header, arrived)) = self.reader.unfinished(input)
+        {
+            self.assembler.preview(&header, arrived)?;
+        }
+        Ok(frame)
+    }
+
+    fn control(&mut self, opcode: OpCode, payload: Bytes, now: Instant) -> Result<Option<Event>> {
+        self.check_control_rate(now)?;
+        match opcode {
+            OpCode::Close => {
+                self.peer_closed(payload)?;
+                Ok(Some(Event::Close(self.peer_close.as_deref().cloned())))
+            }
+            // After our Close nothing may follow, not even a Pong.
+            _ if self.state != State::Open => Ok(None),
+            OpCode::Ping => {
+                // RFC 6455 5.5.3: a Pong has "identical Application data".
+                self.writer
+                    .push(&Frame::received(OpCode::Pong, true, payload.clone()), false);
+                Ok(Some(Event::Ping(payload)))
+            }
+            _ => Ok(Some(Event::Pong(payload))),
+        }
+    }
+
+    fn peer_closed(&mut self, payload: Bytes) -> Result<()> {
+        let close = CloseFrame::parse(payload)?;
+        if self.state == State::Open {
+            // RFC 6455 5.5.1: "the endpoint typically echos the status code it received".
+            let answer = close
+                .as_ref()
+                .map(|close| CloseFrame::fixed(close.code(), ""));
+            self.writer.push(&Frame::close(answer.as_ref()), false);
+        }
+        self.peer_close = close.map(Box::new);
+        self.state = State::Closed;
+        Ok(())
+    }
+
+    /// What every input ends with: the clocks that it winds, and the Close for what was wrong.
+    fn arrived<T>(
+        &mut self,
+        outcome: Result<Option<T>>,
+        input: &BytesMut,
+        now: Instant,
+    ) -> Result<Option<T>> {
+        let outcome = outcome.map_err(|error| self.fail(error));
+        self.left_over = if matches!(outcome, Ok(None)) {
+            input.len()
+        } else {
+            0
+        };
+        self.last_heard = now;
+        self.pinged = None;
+        if input.is_empty() && !self.assembler.is_midway() && !self.reader.is_midway() {
+            self.message_begun = None;
+        } else if self.message_begun.is_none() {
+            self.message_begun = Some(now);
+        }
+        outcome
+    }
+
+    /// Fails the connection (RFC 6455 7.1.7): the Close goes out ahead of queued data.
+    fn fail(&mut self, error: Error) -> Error {
+        if let Some(code) = error.close_code()
+            && self.state != State::Closed
+        {
+            if self.state == State::Open {
+                self.writer.drop_unwritten();
+                let close = CloseFrame::fixed(code, reason(&error));
+                self.writer.push(&Frame::close(Some(&close)), false);
+            }
+            self.state = State::Closed;
+        }
+        error
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.state == State::Open {
+            Ok(())
+        } else {
+            Err(ApiMisuse::SendAfterClose.into())
+        }
+    }
+
+    fn check_control_rate(&mut self, now: Instant) -> Result<()> {
+        let per_second = self.config.control_frames_per_second.max(1);
+        let interval = Duration::from_secs(1) / per_second;
+        let due = self.control_due.max(now) + interval;
+        if due - now > interval * self.config.control_frame_burst {
+            return Err(CapacityError::TooManyControlFrames.into());
+        }
+        self.control_due = due;
+        Ok(())
+    }
+
+    fn message_deadline(&self) -> Option<Instant> {
+        self.message_begun?.checked_add(self.config.message_timeout)
+    }
+
+    fn keep_alive_deadline(&self) -> Option<Instant> {
+        let interval = self.config.keep_alive_interval?;
+        match self.pinged {
+            Some(pinged) => pinged.checked_add(self.config.keep_alive_timeout),
+            None => self.last_heard.checked_add(interval),
+        }
+    }
+}
+
+/// The reason in the Close frame: the violation in words.
+fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::Protocol(ProtocolError::InvalidUtf8) => "invalid UTF-8",
+        Error::Protocol(ProtocolError::InvalidDeflate) => "invalid compressed data",
+        Error::Protocol(ProtocolError::UnsupportedKind) => "message kind not accepted here",
+        Error::Protocol(_) => "protocol error",
+        Error::Capacity(CapacityError::MessageTooSlow) => "message timeout",
+        Error::Capacity(CapacityError::TooManyFragments) => "too many fragments",
+        Error::Capacity(CapacityError::TooManyControlFrames) => "too many control frames",
+        Error::Capacity(_) => "message too big",
+        _ => "",
+    }
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,87 @@
+//! Bytes to frames: one header at a time, checked before its payload is waited for, and the
+//! payload unmasked where it lies.
+
+use bytes::{Buf, BytesMut};
+
+use crate::{
+    error::{Error, ProtocolError},
+    frame::FrameHeader,
+    mask::{mask, rotated},
+};
+
+/// Cuts frames off the front of an input buffer. The payload of an unfinished frame stays there,
+/// unmasked as far as it has come.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// RFC 6455 5.1: clients mask, servers must not.
+    expects_mask: bool,
+    /// The frame whose payload is at the front of the input.
+    current: Option<FrameHeader>,
+    unmasked: usize,
+}
+
+impl Reader {
+    pub(super) fn new(expects_mask: bool) -> Self {
+        Self {
+            expects_mask,
+            current: None,
+            unmasked: 0,
+        }
+    }
+
+    /// The next whole frame. `admit` judges each header as soon as it is complete.
+    pub(super) fn next_frame(
+        &mut self,
+        input: &mut BytesMut,
+        admit: impl FnOnce(&FrameHeader) -> Result<(), Error>,
+    ) -> Result<Option<(FrameHeader, BytesMut)>, Error> {
+        let header = match self.current {
+            Some(header) => header,
+            None => {
+                let Some((header, len)) = FrameHeader::parse(input)? else {
+                    return Ok(None);
+                };
+                self.check_mask(&header)?;
+                admit(&header)?;
+                input.advance(len);
+                self.current = Some(header);
+                self.unmasked = 0;
+                header
+            }
+        };
+
+        // `admit` has held the length under a limit that is a usize.
+        let payload_len = header.payload_len as usize;
+        let arrived = payload_len.min(input.len());
+        if let Some(key) = header.mask {
+            mask(
+                &mut input[self.unmasked..arrived],
+                rotated(key, self.unmasked),
+            );
+        }
+        self.unmasked = arrived;
+        if arrived < payload_len {
+            return Ok(None);
+        }
+        self.current = None;
+        Ok(Some((header, input.split_to(payload_len))))
+    }
+
+    /// The unfinished frame and what has come of its payload.
+    pub(super) fn unfinished<'a>(&self, input: &'a BytesMut) -> Option<(FrameHeader, &'a [u8])> {
+        self.current.map(|header| (header, &input[..self.unmasked]))
+    }
+
+    /// Whether the front of the input is the payload of a frame whose header is taken.
+    pub(super) fn is_midway(&self) -> bool {
+        self.current.is_some()
+    }
+
+    fn check_mask(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        match (self.expects_mask, header.mask) {
+            (true, None) => Err(ProtocolError::UnmaskedFrame),
+            (false, Some(_)) => Err(ProtocolError::MaskedFrame),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Frames to bytes out: control frames ahead of data, small frames side by side in one buffer,
+//! large payloads as they are.
+
+use std::{collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    buffers,
+    frame::{Frame, FrameHeader, OpCode},
+    mask::mask,
+};
+
+/// How many pieces one vectored write takes.
+pub const SLICES: usize = 16;
+
+/// From here on a payload is not copied next to its header: the copy would cost more than the
+/// second piece of a vectored write.
+const UNCOPIED_FROM: usize = 4 * 1024;
+
+/// What is to be written, in order. A frame once begun is finished before a control frame goes out.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    /// Clients mask what they send.
+    masking_key: Option<fn() -> [u8; 4]>,
+    control: BytesMut,
+    /// Older data than `tail`.
+    segments: VecDeque<Bytes>,
+    /// Whether the first segment has been written in part.
+    midway: bool,
+    /// The newest frames, one behind the other.
+    tail: BytesMut,
+    len: usize,
+}
+
+impl Writer {
+    pub(super) fn new(masking_key: Option<fn() -> [u8; 4]>) -> Self {
+        Self {
+            masking_key,
+            ..Self::default()
+        }
+    }
+
+    /// Bytes not yet written.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Queues a frame: a Ping or Pong ahead of data, everything else behind it.
+    pub(super) fn push(&mut self, frame: &Frame, rsv1: bool) {
+        let payload = frame.payload();
+        let header = FrameHeader {
+            opcode: frame.opcode(),
+            is_final: frame.is_final(),
+            rsv1,
+            mask: self.masking_key.map(|key| key()),
+            payload_len: payload.len() as u64,
+        };
+        // RFC 6455 5.5.1: nothing follows a Close, so it waits for the data before it.
+        let is_ahead = matches!(frame.opcode(), OpCode::Ping | OpCode::Pong);
+        let out = if is_ahead {
+            &mut self.control
+        } else {
+            &mut self.tail
+        };
+        if out.capacity() == 0 && !is_ahead {
+            *out = buffers::take();
+        }
+        let before = out.len();
+        header.encode(out);
+        if header.mask.is_none() && payload.len() >= UNCOPIED_FROM {
+            self.len += out.len() - before + payload.len();
+            self.segments.push_back(self.tail.split().freeze());
+            self.segments.push_back(payload.clone());
+            return;
+        }
+        let payload_at = out.len();
+        out.extend_from_slice(payload);
+        if let Some(key) = header.mask {
+            mask(&mut out[payload_at..], key);
+        }
+        self.len += out.len() - before;
+    }
+
+    /// Forgets data of which nothing has been written: the connection has failed, and only its
+    /// Close is still of use.
+    pub(super) fn drop_unwritten(&mut self) {
+        self.segments.truncate(usize::from(self.midway));
+        self.tail.clear();
+        self.len = self.control.len() + self.segments.iter().map(Bytes::len).sum::<usize>();
+    }
+
+    /// Lays the next pieces to write into `slices`, in order; gives how many.
+    pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let mut segments = self.segments.iter();
+        let begun = if self.midway { segments.next() } else { None };
+        let pieces = begun
+            .map(|segment| &segment[..])
+            .into_iter()
+            .chain([&self.control[..]])
+            .chain(segments.map(|segment| &segment[..]))
+            .chain([&self.tail[..]])
+            .filter(|piece| !piece.is_empty());
+        let mut count = 0;
+        for (slice, piece) in slices.iter_mut().zip(pieces) {
+            *slice = IoSlice::new(piece);
+            count += 1;
+        }
+        count
+    }
+
+    /// Strikes off `written` bytes, in the order of [`pieces`](Self::pieces).
+    pub(super) fn advance(&mut self, mut written: usize) {
+        self.len -= written;
+        if self.midway {
+            written = self.advance_segment(written);
+        }
+        let control = written.min(self.control.len());
+        self.control.advance(control);
+        written -= control;
+        while written > 0 && !self.segments.is_empty() {
+            written = self.advance_segment(written);
+        }
+        if written == self.tail.len() {
+            self.tail.clear();
+        } else if written > 0 {
+            // What is left of these frames must go out before any control frame.
+            self.tail.advance(written);
+            self.segments.push_back(self.tail.split().freeze());
+            self.midway = true;
+        }
+        if self.len == 0 {
+            buffers::give_back(std::mem::take(&mut self.tail));
+            if self.control.capacity() > 0 {
+                self.control = BytesMut::new();
+            }
+            if self.segments.capacity() > 0 {
+                self.segments = VecDeque::new();
+            }
+        }
+    }
+
+    /// Strikes off up to `written` bytes of the first segment; gives the rest.
+    fn advance_segment(&mut self, written: usize) -> usize {
+        let Some(segment) = self.segments.front_mut() else {
+            return written;
+        };
+        let here = written.min(segment.len());
+        segment.advance(here);
+        self.midway = !segment.is_empty() && (self.midway || here > 0);
+        if segment.is_empty() {
+            self.segments.pop_front();
+        }
+        written - here
+    }
+}

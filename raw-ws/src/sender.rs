@@ -1,0 +1,282 @@
+//! Sending to a connection from anywhere: other tasks, other connections, HTTP handlers.
+
+#[cfg(feature = "deflate")]
+use std::sync::{Mutex, PoisonError};
+use std::{fmt, sync::Arc};
+
+use bytes::{Bytes, BytesMut};
+
+#[cfg(feature = "deflate")]
+use crate::deflate::{Negotiated, deflate_alone};
+use crate::{
+    close::CloseFrame,
+    frame::FrameHeader,
+    mask::mask,
+    message::{Message, MessageKind},
+    outbound::{Outbound, Refused, Segment},
+    proto::Role,
+};
+
+/// A handle to send to one connection from anywhere. Cheaply cloned; it never waits, and does not
+/// keep the connection open.
+///
+/// Messages go through a queue bounded by [`Config::max_queued_bytes`](crate::Config) and
+/// `max_queued_messages`. When it is full the peer is a slow consumer: the connection is cut, and
+/// nobody else notices.
+#[derive(Clone)]
+pub struct Sender {
+    pub(crate) outbound: Arc<Outbound>,
+    pub(crate) encoding: Encoding,
+}
+
+/// How frames for a connection differ from those for others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Encoding {
+    pub(crate) masking_key: Option<fn() -> [u8; 4]>,
+    /// Set where the server compresses each message by itself.
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<DeflateAlone>,
+}
+
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeflateAlone {
+    pub(crate) window_bits: u8,
+    pub(crate) level: u8,
+    pub(crate) min_size: usize,
+}
+
+impl Encoding {
+    pub(crate) fn for_role(role: Role) -> Self {
+        let masking_key = match role {
+            Role::Server => None,
+            Role::Client { masking_key } => Some(masking_key),
+        };
+        Self {
+            masking_key,
+            ..Self::default()
+        }
+    }
+
+    /// A connection whose messages refer to earlier ones gets those of a [`Sender`] uncompressed:
+    /// they would have to be compressed for it alone, in the order of its own.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn with_deflate(self, negotiated: Option<&Negotiated>) -> Self {
+        let deflate = negotiated
+            .filter(|agreed| agreed.server_no_context_takeover)
+            .map(|agreed| DeflateAlone {
+                window_bits: agreed.server_max_window_bits,
+                level: agreed.level,
+                min_size: agreed.min_size,
+            });
+        Self { deflate, ..self }
+    }
+}
+
+impl Sender {
+    /// Queues a message for the connection.
+    ///
+    /// # Errors
+    /// [`SendError`] when the connection is closed, when its queue is full (it is cut for that),
+    /// or when the message alone is larger than the queue may be.
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_prepared(&PreparedMessage::new(message))
+    }
+
+    /// Queues a message that was encoded once for many connections.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), SendError> {
+        let frame = message.frame_for(&self.encoding);
+        self.outbound
+            .push(Segment::frame(frame))
+            .map_err(SendError::from)
+    }
+
+    /// Asks the connection's task to run the closing handshake. Its `recv` then gives `None`.
+    pub fn close(&self, close: CloseFrame) {
+        self.outbound.request_close(close);
+    }
+
+    /// Whether nothing can be sent any more.
+    pub fn is_closed(&self) -> bool {
+        !self.outbound.is_open()
+    }
+
+    /// Bytes that wait in the queue.
+    pub fn queued_bytes(&self) -> usize {
+        self.outbound.queued_bytes()
+    }
+
+    /// A number that no other connection of this process has or had.
+    pub fn id(&self) -> u64 {
+        self.outbound.id()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a message was not queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The connection has ended or is closing.
+    Closed,
+    /// The queue was full: the connection is now cut as a slow consumer.
+    SlowConsumer,
+    /// The message alone exceeds `max_queued_bytes`; the connection is not harmed.
+    TooBig,
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the connection is closed",
+            Self::SlowConsumer => "the connection was cut: its peer does not read",
+            Self::TooBig => "the message is larger than max_queued_bytes",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl From<Refused> for SendError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Closed => Self::Closed,
+            Refused::Full => Self::SlowConsumer,
+            Refused::TooBig => Self::TooBig,
+        }
+    }
+}
+
+/// A message encoded once, header included, for any number of connections; compressed once for
+/// all that agreed on the same parameters without context takeover. Cheaply cloned.
+///
+/// ```
+/// use raw_ws::PreparedMessage;
+/// let news = PreparedMessage::new("the same for everybody");
+/// assert_eq!(news.len(), 24); // two bytes of header before the text
+/// ```
+#[derive(Debug, Clone)]
+pub struct PreparedMessage(Arc<Prepared>);
+
+#[derive(Debug)]
+struct Prepared {
+    kind: MessageKind,
+    frame: Bytes,
+    header_len: usize,
+    /// The compressed frames, by window bits and level; made when first wanted.
+    #[cfg(feature = "deflate")]
+    deflated: Mutex<Vec<(DeflateAlone, Bytes)>>,
+}
+
+impl PreparedMessage {
+    /// Encodes a message.
+    pub fn new(message: impl Into<Message>) -> Self {
+        let message = message.into();
+        let kind = message.kind();
+        let payload = message.into_bytes();
+        let frame = encode(kind, &payload, false, None);
+        Self(Arc::new(Prepared {
+            kind,
+            header_len: frame.len() - payload.len(),
+            frame,
+            #[cfg(feature = "deflate")]
+            deflated: Mutex::default(),
+        }))
+    }
+
+    /// The size of the uncompressed frame, in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.frame.len()
+    }
+
+    /// The bytes of the frame for connections of this encoding.
+    pub(crate) fn frame_for(&self, encoding: &Encoding) -> Bytes {
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = self.deflates_for(encoding) {
+            return self.deflated(deflate);
+        }
+        match encoding.masking_key {
+            None => self.0.frame.clone(),
+            Some(key) => encode(self.0.kind, self.payload(), false, Some(key())),
+        }
+    }
+
+    /// The frame as it is, uncompressed and unmasked.
+    pub(crate) fn plain_frame(&self) -> &Bytes {
+        &self.0.frame
+    }
+
+    /// Whether connections of this encoding get [`plain_frame`](Self::plain_frame).
+    pub(crate) fn is_plain_for(&self, encoding: &Encoding) -> bool {
+        #[cfg(feature = "deflate")]
+        if self.deflates_for(encoding).is_some() {
+            return false;
+        }
+        encoding.masking_key.is_none()
+    }
+
+    #[cfg(feature = "deflate")]
+    fn deflates_for(&self, encoding: &Encoding) -> Option<DeflateAlone> {
+        encoding
+            .deflate
+            .filter(|deflate| self.payload().len() >= deflate.min_size.max(1))
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.0.frame[self.0.header_len..]
+    }
+
+    #[cfg(feature = "deflate")]
+    fn deflated(&self, deflate: DeflateAlone) -> Bytes {
+        let mut deflated = self
+            .0
+            .deflated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = deflated
+            .iter()
+            .find(|(parameters, _)| *parameters == deflate)
+        {
+            return frame.clone();
+        }
+        let payload = deflate_alone(deflate.window_bits, deflate.level, self.payload());
+        let frame = encode(self.0.kind, &payload, true, None);
+        deflated.push((deflate, frame.clone()));
+        frame
+    }
+}
+
+impl<M: Into<Message>> From<M> for PreparedMessage {
+    fn from(message: M) -> Self {
+        Self::new(message)
+    }
+}
+
+fn encode(kind: MessageKind, payload: &[u8], rsv1: bool, key: Option<[u8; 4]>) -> Bytes {
+    let mut frame = BytesMut::with_capacity(payload.len() + 14);
+    let header = FrameHeader {
+        opcode: kind.into(),
+        is_final: true,
+        rsv1,
+        mask: key,
+        payload_len: payload.len() as u64,
+    };
+    header.encode(&mut frame);
+    let at = frame.len();
+    frame.extend_from_slice(payload);
+    if let Some(key) = key {
+        mask(&mut frame[at..], key);
+    }
+    frame.freeze()
+}

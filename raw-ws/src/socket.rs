@@ -1,0 +1,512 @@
+//! The async driver of one connection: bytes between a stream and the machine in `proto`.
+
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use tokio::{io::AsyncReadExt, time::Sleep};
+
+use crate::{
+    buffers::{self, BUFFER_SIZE},
+    close::{CloseCode, CloseFrame},
+    config::Config,
+    error::{ApiMisuse, CapacityError, Error, Result},
+    events,
+    farewell::farewell,
+    frame::Frame,
+    message::Message,
+    outbound::{DirectWrite, Outbound, Request},
+    proto::{Connection, Event, Role, State},
+    sender::{Encoding, Sender},
+    upgraded::{Stream, Upgraded},
+};
+
+/// Replies that may wait before `recv` stops reading: who sends much and reads nothing is slowed
+/// down, not served from memory.
+const UNWRITTEN_BEFORE_READING_STOPS: usize = 64 * 1024;
+
+/// A partial frame up to this size is kept in a buffer of its own size while the peer is silent.
+const SMALL_PARTIAL: usize = 4 * 1024;
+
+/// A WebSocket connection: messages in, messages out, and the closing handshake.
+///
+/// ```
+/// # async fn run(mut ws: raw_ws::WebSocket) -> raw_ws::Result<()> {
+/// while let Some(message) = ws.recv().await? {
+///     ws.feed(message)?; // leaves with the other replies, in one write
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`recv`](Self::recv) does all the work of a connection while it waits: it writes what was fed,
+/// answers Pings, pings a silent peer, obeys a graceful stop. A task should be in it most of the
+/// time; use `select!` to wait for something else too.
+///
+/// A `WebSocket` that is dropped while open says goodbye in the background. The handler of
+/// [`Upgrade::on_upgrade`](crate::Upgrade::on_upgrade) decides what: Close 1000 when it returns,
+/// 1011 when it returns an error or panics. Elsewhere it is 1001.
+pub struct WebSocket<S: Stream = Upgraded> {
+    /// Boxed, so that moving a `WebSocket` into a task costs a pointer.
+    inner: Box<Inner<S>>,
+}
+
+struct Inner<S: Stream> {
+    /// `None` once the connection is over.
+    io: Option<S>,
+    proto: Connection,
+    config: Arc<Config>,
+    outbound: Arc<Outbound>,
+    encoding: Encoding,
+    subprotocol: Option<Box<str>>,
+    /// Bytes read and not yet understood. Empty and without memory while the peer is silent.
+    input: BytesMut,
+    /// When they were read.
+    read_at: Instant,
+    /// Since when the peer takes nothing of what waits for it.
+    stuck_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What a connection is made of, besides its stream.
+pub(crate) struct Settings {
+    pub(crate) role: Role,
+    pub(crate) config: Arc<Config>,
+    pub(crate) subprotocol: Option<Box<str>>,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<crate::deflate::Negotiated>,
+}
+
+impl<S: Stream> WebSocket<S> {
+    /// A connection over a stream on which the opening handshake is done. `read_ahead` holds what
+    /// came behind the handshake.
+    ///
+    /// Servers get theirs from [`Upgrade`](crate::Upgrade); this is for other ways to the same end.
+    pub fn from_upgraded(stream: S, read_ahead: BytesMut, role: Role, config: Config) -> Self {
+        let settings = Settings {
+            role,
+            config: Arc::new(config),
+            subprotocol: None,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        };
+        Self::new(stream, None, read_ahead, settings)
+    }
+
+    pub(crate) fn new(
+        stream: S,
+        direct: Option<Arc<dyn DirectWrite>>,
+        read_ahead: BytesMut,
+        settings: Settings,
+    ) -> Self {
+        let Settings {
+            role,
+            config,
+            subprotocol,
+            ..
+        } = settings;
+        let now = now();
+        let proto = Connection::new(role, config.clone(), now);
+        #[cfg(not(feature = "deflate"))]
+        let encoding = Encoding::for_role(role);
+        #[cfg(feature = "deflate")]
+        let encoding = Encoding::for_role(role).with_deflate(settings.deflate.as_ref());
+        #[cfg(feature = "deflate")]
+        let proto = match &settings.deflate {
+            Some(negotiated) => proto.with_deflate(negotiated),
+            None => proto,
+        };
+        events::opened();
+        Self {
+            inner: Box::new(Inner {
+                io: Some(stream),
+                outbound: Outbound::new(&config, direct),
+                proto,
+                config,
+                encoding,
+                subprotocol,
+                input: read_ahead,
+                read_at: now,
+                stuck_since: None,
+                timer: None,
+            }),
+        }
+    }
+
+    /// Receives the next message; `None` after the closing handshake.
+    ///
+    /// Fragments are joined, Pings answered, and what was fed is written before it waits.
+    ///
+    /// # Errors
+    /// What ended the connection. The peer has been sent [`Error::close_code`], and gets the time
+    /// to read it, in the background.
+    ///
+    /// # Cancel safety
+    /// Safe: no byte and no message is lost when the future is dropped.
+    pub async fn recv(&mut self) -> Result<Option<Message>> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Polls for the next message, as [`recv`](Self::recv) does.
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message>>> {
+        loop {
+            let event = ready!(self.inner.poll_next(cx, Connection::handle_input))?;
+            match event {
+                Some(Event::Message(message)) => return Poll::Ready(Ok(Some(message))),
+                Some(Event::Ping(_) | Event::Pong(_) | Event::Close(_)) => {}
+                None => return Poll::Ready(Ok(None)),
+            }
+        }
+    }
+
+    /// Receives the next frame, control frames included; `None` after the closing handshake.
+    ///
+    /// At this level a message comes fragment by fragment, [`Frame::is_final`] marks its end, and
+    /// *you* answer Pings. A Close is answered for you.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv): limits, the order of fragments and UTF-8 are checked here too.
+    ///
+    /// # Cancel safety
+    /// Safe, as [`recv`](Self::recv).
+    pub async fn recv_frame(&mut self) -> Result<Option<Frame>> {
+        poll_fn(|cx| self.inner.poll_next(cx, Connection::handle_input_frame)).await
+    }
+
+    /// Sends a message: [`feed`](Self::feed) and [`flush`](Self::flush) in one.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] after a Close or inside a fragmented message; otherwise as `flush`.
+    ///
+    /// # Cancel safety
+    /// The message is queued at the first poll; the next `flush` or `recv` goes on writing it.
+    pub async fn send(&mut self, message: impl Into<Message>) -> Result<()> {
+        if self.inner.is_full() {
+            self.flush().await?;
+        }
+        self.feed(message)?;
+        self.flush().await
+    }
+
+    /// Sends a frame, as [`send`](Self::send) does a message: a fragment, a Ping or a Pong.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] for a frame that may not stand here (RFC 6455 section 5.4).
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    pub async fn send_frame(&mut self, frame: Frame) -> Result<()> {
+        self.inner.proto.send_frame(&frame)?;
+        self.flush().await
+    }
+
+    /// Queues a message without writing. It leaves with the next [`flush`](Self::flush),
+    /// [`send`](Self::send) or [`recv`](Self::recv), together with all that was fed before.
+    ///
+    /// # Errors
+    /// [`CapacityError::OutputFull`] while `max_queued_bytes` are waiting; [`ApiMisuse`] after a
+    /// Close or inside a fragmented message.
+    pub fn feed(&mut self, message: impl Into<Message>) -> Result<()> {
+        if self.inner.is_full() {
+            return Err(CapacityError::OutputFull.into());
+        }
+        self.inner.proto.send(message.into())
+    }
+
+    /// Writes everything that was fed, and the queue of this connection's senders.
+    ///
+    /// # Errors
+    /// `Io`, or [`CapacityError::SlowConsumer`] when the peer takes nothing for
+    /// `progress_timeout`.
+    ///
+    /// # Cancel safety
+    /// Safe: what is not yet written stays queued.
+    pub async fn flush(&mut self) -> Result<()> {
+        poll_fn(|cx| self.inner.poll_flush(cx)).await
+    }
+
+    /// Runs the closing handshake: sends Close behind what was sent before, and waits at most
+    /// `close_timeout` for the peer's. Gives the peer's Close if it came with a code. Messages
+    /// that still arrive are discarded.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] for a code that must not be sent or a reason over 123 bytes; otherwise what
+    /// ended the connection before the handshake was complete.
+    ///
+    /// # Cancel safety
+    /// The Close is queued at the first poll; call `close` or `recv` again to see it through.
+    pub async fn close(
+        &mut self,
+        code: CloseCode,
+        reason: impl Into<crate::utf8::Utf8Bytes>,
+    ) -> Result<Option<CloseFrame>> {
+        let close = CloseFrame::new(code, reason)?;
+        self.inner.begin_close(&close);
+        while poll_fn(|cx| self.inner.poll_next(cx, Connection::handle_input))
+            .await?
+            .is_some()
+        {}
+        Ok(self.peer_close().cloned())
+    }
+
+    /// Where the connection stands.
+    pub fn state(&self) -> State {
+        self.inner.proto.state()
+    }
+
+    /// The Close frame that came from the peer, if one came with a code.
+    pub fn peer_close(&self) -> Option<&CloseFrame> {
+        self.inner.proto.peer_close()
+    }
+
+    /// The subprotocol agreed in the opening handshake.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.inner.subprotocol.as_deref()
+    }
+
+    /// Bytes fed and not yet written; senders' queues not included.
+    pub fn unwritten(&self) -> usize {
+        self.inner.proto.unwritten()
+    }
+
+    pub(crate) fn outbound(&self) -> &Arc<Outbound> {
+        &self.inner.outbound
+    }
+
+    /// A handle to send to this connection from anywhere.
+    pub fn sender(&self) -> Sender {
+        Sender {
+            outbound: self.inner.outbound.clone(),
+            encoding: self.inner.encoding,
+        }
+    }
+}
+
+impl<S: Stream> Inner<S> {
+    /// The next event (or frame), doing everything else that a connection has to do meanwhile.
+    fn poll_next<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl Fn(&mut Connection, &mut BytesMut, Instant) -> Result<Option<T>>,
+    ) -> Poll<Result<Option<T>>> {
+        loop {
+            self.obey()?;
+            if !self.input.is_empty() {
+                match take(&mut self.proto, &mut self.input, self.read_at) {
+                    Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
+                    Ok(None) => {}
+                    Err(error @ Error::ApiMisuse(_)) => return Poll::Ready(Err(error)),
+                    Err(error) => return Poll::Ready(Err(self.over(error))),
+                }
+            }
+            if self.proto.state() == State::Closed {
+                self.say_goodbye();
+                return Poll::Ready(Ok(None));
+            }
+
+            // The input is used up: all replies to it leave together.
+            if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+                return Poll::Ready(Err(self.over(error)));
+            }
+            let may_read = self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS;
+            if may_read && let Poll::Ready(read) = self.poll_fill(cx) {
+                match read {
+                    Ok(0) => {
+                        if let Err(error) = self.proto.handle_eof() {
+                            return Poll::Ready(Err(self.over(error)));
+                        }
+                    }
+                    Ok(_) => self.read_at = now(),
+                    Err(error) => return Poll::Ready(Err(self.over(error.into()))),
+                }
+                continue;
+            }
+            if let Err(error) = ready!(self.poll_deadlines(cx)) {
+                return Poll::Ready(Err(self.over(error)));
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            self.obey()?;
+            match self.poll_write(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.over(error))),
+                Poll::Pending => {}
+            }
+            if let Err(error) = ready!(self.poll_deadlines(cx)) {
+                return Poll::Ready(Err(self.over(error)));
+            }
+        }
+    }
+
+    /// Does what another party asked for.
+    fn obey(&mut self) -> Result<()> {
+        match self.outbound.take_request() {
+            None => Ok(()),
+            Some(Request::Close(close)) => {
+                self.begin_close(&close);
+                Ok(())
+            }
+            Some(Request::Cut) => Err(self.over(CapacityError::SlowConsumer.into())),
+        }
+    }
+
+    fn begin_close(&mut self, close: &CloseFrame) {
+        self.outbound.refuse_more();
+        self.proto.close(Some(close), now());
+    }
+
+    /// Writes as far as the peer takes it.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Err(ApiMisuse::SendAfterClose.into()));
+        };
+        self.stuck_since = ready!(self.outbound.poll_write(io, &mut self.proto, cx))?;
+        if self.stuck_since.is_some() {
+            Poll::Pending
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Reads what has come into a buffer that is only held while there is something in it.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(io) = &mut self.io else {
+            return Poll::Ready(Ok(0));
+        };
+        if self.input.is_empty() {
+            if !self.input.try_reclaim(BUFFER_SIZE) {
+                self.input = buffers::take();
+            }
+        } else if self.input.capacity() - self.input.len() < SMALL_PARTIAL {
+            // A frame larger than the buffer: it grows with what has come, not with what its
+            // header promises.
+            self.input.reserve(self.input.len().max(BUFFER_SIZE));
+        }
+
+        let read = pin!(io.read_buf(&mut self.input)).poll(cx);
+        if read.is_pending() {
+            if self.input.is_empty() {
+                buffers::give_back(std::mem::take(&mut self.input));
+            } else if self.input.len() <= SMALL_PARTIAL && self.input.capacity() > 2 * SMALL_PARTIAL
+            {
+                let partial = BytesMut::from(&self.input[..]);
+                buffers::give_back(std::mem::replace(&mut self.input, partial));
+            }
+        }
+        read
+    }
+
+    /// Waits for the next deadline, and acts on it.
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let stuck_until = self
+            .stuck_since
+            .and_then(|since| since.checked_add(self.config.progress_timeout));
+        let deadline = match (self.proto.poll_timeout(), stuck_until) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let Some(deadline) = deadline else {
+            return Poll::Pending;
+        };
+
+        // The timer is not moved for a deadline that has moved back: it fires once too early
+        // and is set anew then, instead of being set for every message.
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
+        timer.as_mut().reset(deadline);
+        let now = now();
+        if stuck_until.is_some_and(|until| now >= until) {
+            events::slow_consumer();
+            return Poll::Ready(Err(CapacityError::SlowConsumer.into()));
+        }
+        Poll::Ready(self.proto.handle_timeout(now))
+    }
+
+    /// The connection has failed.
+    fn over(&mut self, error: Error) -> Error {
+        match error.close_code() {
+            Some(code) => {
+                events::failed(code.as_u16());
+                self.say_goodbye();
+            }
+            None => {
+                let _ = self.proto.handle_eof();
+                self.end(false, &mut BytesMut::new());
+                self.io = None;
+            }
+        }
+        error
+    }
+
+    /// Leaves the last bytes and the end of the stream to a task of their own. A peer that is
+    /// still sending would answer a plain close with a reset, and lose the Close it has not read.
+    fn say_goodbye(&mut self) {
+        let is_open = self.proto.state() == State::Open;
+        let mut last_bytes = BytesMut::new();
+        self.end(self.proto.state() != State::Closed, &mut last_bytes);
+        self.proto.transmit_into(&mut last_bytes);
+        let Some(io) = self.io.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (outbound, masking_key) = (self.outbound.clone(), self.encoding.masking_key);
+        let write_within = self.config.close_timeout;
+        runtime.spawn(async move {
+            if is_open {
+                let code = poll_fn(|cx| outbound.poll_ending(cx)).await;
+                CloseFrame::fixed(code, "").encode(masking_key, &mut last_bytes);
+            }
+            drop(outbound);
+            farewell(io, last_bytes, write_within).await;
+        });
+    }
+
+    fn end(&mut self, queue_is_wanted: bool, unsent: &mut BytesMut) {
+        self.outbound.end(queue_is_wanted, unsent);
+        self.input = BytesMut::new();
+        self.timer = None;
+    }
+
+    fn is_full(&self) -> bool {
+        self.proto.unwritten() >= self.config.max_queued_bytes
+    }
+}
+
+impl<S: Stream> Drop for Inner<S> {
+    fn drop(&mut self) {
+        events::ended();
+        if self.io.is_some() {
+            self.say_goodbye();
+        }
+    }
+}
+
+impl<S: Stream> fmt::Debug for WebSocket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("id", &self.inner.outbound.id())
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
