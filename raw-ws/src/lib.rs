@@ -23,6 +23,7 @@ mod topics;
 mod upgrade;
 mod upgraded;
 mod utf8;
+pub mod wire;
 
 pub use close::{CloseCode, CloseFrame};
 pub use config::Config;

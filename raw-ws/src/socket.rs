@@ -28,8 +28,8 @@ use crate::{
     upgraded::{Stream, Upgraded},
 };
 
-/// Replies that may wait before `recv` stops reading: who sends much and reads nothing is slowed
-/// down, not served from memory.
+/// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
+/// is slowed down, not served from memory.
 const UNWRITTEN_BEFORE_READING_STOPS: usize = 64 * 1024;
 
 /// A partial frame up to this size is kept in a buffer of its own size while the peer is silent.
@@ -298,7 +298,8 @@ impl<S: Stream> Inner<S> {
     ) -> Poll<Result<Option<T>>> {
         loop {
             self.obey()?;
-            if !self.input.is_empty() {
+            let is_behind = self.proto.unwritten() >= UNWRITTEN_BEFORE_READING_STOPS;
+            if !is_behind && !self.input.is_empty() {
                 match take(&mut self.proto, &mut self.input, self.read_at) {
                     Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
                     Ok(None) => {}
@@ -315,8 +316,10 @@ impl<S: Stream> Inner<S> {
             if let Poll::Ready(Err(error)) = self.poll_write(cx) {
                 return Poll::Ready(Err(self.over(error)));
             }
-            let may_read = self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS;
-            if may_read && let Poll::Ready(read) = self.poll_fill(cx) {
+            if is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS {
+                continue;
+            }
+            if !is_behind && let Poll::Ready(read) = self.poll_fill(cx) {
                 match read {
                     Ok(0) => {
                         if let Err(error) = self.proto.handle_eof() {

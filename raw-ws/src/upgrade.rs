@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     connections::Connections,
     error::HandshakeError,
+    message::MessageKind,
     origins::Origins,
     outbound::Outbound,
     proto::Role,
@@ -89,6 +90,12 @@ impl Upgrade {
     /// The limits and deadlines of the connection. Pass an `Arc` to share one per endpoint.
     pub fn config(mut self, config: impl Into<Arc<Config>>) -> Self {
         self.config = config.into();
+        self
+    }
+
+    /// Takes messages of one kind alone, whatever the config says.
+    pub(crate) fn only(mut self, kind: MessageKind) -> Self {
+        Arc::make_mut(&mut self.config).only = Some(kind);
         self
     }
 
