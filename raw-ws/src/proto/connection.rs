@@ -449,13 +449,12 @@ impl Connection {
         outcome
     }
 
-    /// Fails the connection (RFC 6455 7.1.7): the Close goes out ahead of queued data.
+    /// Fails the connection (RFC 6455 7.1.7). Replies to what was right before go out first.
     fn fail(&mut self, error: Error) -> Error {
         if let Some(code) = error.close_code()
             && self.state != State::Closed
         {
             if self.state == State::Open {
-                self.writer.drop_unwritten();
                 let close = CloseFrame::fixed(code, reason(&error));
                 self.writer.push(&Frame::close(Some(&close)), false);
             }

@@ -82,14 +82,6 @@ impl Writer {
         self.len += out.len() - before;
     }
 
-    /// Forgets data of which nothing has been written: the connection has failed, and only its
-    /// Close is still of use.
-    pub(super) fn drop_unwritten(&mut self) {
-        self.segments.truncate(usize::from(self.midway));
-        self.tail.clear();
-        self.len = self.control.len() + self.segments.iter().map(Bytes::len).sum::<usize>();
-    }
-
     /// Lays the next pieces to write into `slices`, in order; gives how many.
     pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut segments = self.segments.iter();
