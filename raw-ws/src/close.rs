@@ -122,7 +122,7 @@ impl CloseFrame {
     }
 
     /// Reads the payload of a Close frame; `None` if it is empty.
-    pub(crate) fn parse(payload: Bytes) -> Result<Option<Self>, ProtocolError> {
+    pub(crate) fn parse(payload: &Bytes) -> Result<Option<Self>, ProtocolError> {
         let [high, low, ..] = payload[..] else {
             // RFC 6455 5.5.1: "If there is a body, the first two bytes of the body MUST be
             // a 2-byte unsigned integer".

@@ -413,7 +413,7 @@ impl Connection {
     }
 
     fn peer_closed(&mut self, payload: Bytes) -> Result<()> {
-        let close = CloseFrame::parse(payload)?;
+        let close = CloseFrame::parse(&payload)?;
         if self.state == State::Open {
             // RFC 6455 5.5.1: "the endpoint typically echos the status code it received".
             let answer = close

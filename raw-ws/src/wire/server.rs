@@ -233,13 +233,13 @@ async fn run(table: Arc<Table>, mut ws: WebSocket) -> Result<()> {
                 }
             }
             Some(packet) = requests.running.next(), if answers_may_come => {
-                requests.answered(packet, &mut ws)?;
+                requests.answered(&packet, &mut ws)?;
                 for _ in 1..ANSWERS_PER_TURN {
                     if ws.unwritten() >= UNWRITTEN_BEFORE_ANSWERS_WAIT {
                         break;
                     }
                     match poll_immediate(requests.running.next()).await {
-                        Some(Some(packet)) => requests.answered(packet, &mut ws)?,
+                        Some(Some(packet)) => requests.answered(&packet, &mut ws)?,
                         _ => break,
                     }
                 }
@@ -363,11 +363,11 @@ impl Requests {
         Ok(())
     }
 
-    fn answered(&mut self, packet: Packet, ws: &mut WebSocket) -> Result<()> {
+    fn answered(&mut self, packet: &Packet, ws: &mut WebSocket) -> Result<()> {
         if let Packet::Response {
             id, more: false, ..
         }
-        | Packet::Error { id, .. } = &packet
+        | Packet::Error { id, .. } = packet
         {
             self.ids.remove(id);
         }
