@@ -74,16 +74,16 @@ pub(crate) fn report(results: &Results, rounds: u8, seconds: u8) -> String {
 }
 
 fn traffic_table(results: &Results, scenario: Scenario) -> String {
-    let (limit, unit) = match scenario {
-        Scenario::FanOut => ("epoll-fan-out", "delivery"),
-        _ => ("raw-tcp", "message"),
+    let (limit, unit, units) = match scenario {
+        Scenario::FanOut => ("epoll-fan-out", "delivery", "deliveries"),
+        _ => ("raw-tcp", "message", "messages"),
     };
     let limit_cost = results
         .rows(scenario)
         .find(|(server, _)| *server == limit)
         .map(|(_, rounds)| median(rounds, |f| f.server_microseconds));
     let mut table = format!(
-        "| server | CPU-µs per {unit} | lowest–highest | × {limit} | in kernel | {unit}s/s \
+        "| server | CPU-µs per {unit} | lowest–highest | × {limit} | in kernel | {units}/s \
          | p50 ms | p99 ms | server busy | load busy |\n\
          |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
