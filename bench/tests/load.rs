@@ -28,7 +28,10 @@ fn a_server_that_hangs_up_is_an_error() {
     let target = Target::raw_tcp(serve(|mut stream| stream.read(&mut [0; 26]).map(drop)));
     let error = load::echo(&target, LOAD, SHORT, None).unwrap_err();
     let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
-    assert!(is_reset || error.to_string() == "the server closed the connection", "{error}");
+    assert!(
+        is_reset || error.to_string() == "the server closed the connection",
+        "{error}"
+    );
 }
 
 #[test]
@@ -68,6 +71,12 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-const LOAD: EchoLoad = EchoLoad { connections: 4, depth: 3, size: 20 };
-const SHORT: Window =
-    Window { warm_up: Duration::from_millis(20), measured: Duration::from_millis(100) };
+const LOAD: EchoLoad = EchoLoad {
+    connections: 4,
+    depth: 3,
+    size: 20,
+};
+const SHORT: Window = Window {
+    warm_up: Duration::from_millis(20),
+    measured: Duration::from_millis(100),
+};
