@@ -39,7 +39,8 @@ impl Results {
 /// The whole report, as markdown.
 pub(crate) fn report(results: &Results, rounds: u8, seconds: u8) -> String {
     let mut report = format!(
-        "Measured {} on {}. Servers pinned to one core, the load to another; median of {rounds} × {seconds} s.\n",
+        "Measured {} on {}. Servers pinned to one core, the load to another; \
+         median of {rounds} × {seconds} s.\n",
         today(),
         machine()
     );
