@@ -352,7 +352,7 @@ impl Connection {
                 let payload = payload.freeze();
                 self.check_control_rate(now)?;
                 if header.opcode == OpCode::Close {
-                    self.peer_closed(payload.clone())?;
+                    self.peer_closed(&payload)?;
                 }
                 payload
             } else {
@@ -397,7 +397,7 @@ impl Connection {
         self.check_control_rate(now)?;
         match opcode {
             OpCode::Close => {
-                self.peer_closed(payload)?;
+                self.peer_closed(&payload)?;
                 Ok(Some(Event::Close(self.peer_close.as_deref().cloned())))
             }
             // After our Close nothing may follow, not even a Pong.
@@ -412,8 +412,8 @@ impl Connection {
         }
     }
 
-    fn peer_closed(&mut self, payload: Bytes) -> Result<()> {
-        let close = CloseFrame::parse(&payload)?;
+    fn peer_closed(&mut self, payload: &Bytes) -> Result<()> {
+        let close = CloseFrame::parse(payload)?;
         if self.state == State::Open {
             // RFC 6455 5.5.1: "the endpoint typically echos the status code it received".
             let answer = close

@@ -1,0 +1,145 @@
+//! The servers that are compared, and how each is started.
+
+use std::{
+    env, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use bench::{load::Target, server::Server};
+
+/// A server that can be started.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    program: Program,
+    pub(crate) echo: Option<Endpoint>,
+    pub(crate) fan_out: Option<Endpoint>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Endpoint {
+    RawTcp,
+    WebSocket(&'static str),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    /// Ours: the example `raw_server`.
+    RawServer,
+    /// The example `peer`, which takes the name of the server.
+    Peer,
+    /// A real ASP.NET Core, where the folder with the peers is there.
+    AspNetCore,
+}
+
+/// All of them, in the order of the tables: the limits first, ours next.
+pub(crate) fn all() -> Vec<Contender> {
+    use Endpoint::{RawTcp, WebSocket};
+    let (echo, fan_out) = (Some(WebSocket("/echo")), Some(WebSocket("/fanout")));
+    let contender = |name, program, echo, fan_out| Contender {
+        name,
+        program,
+        echo,
+        fan_out,
+    };
+    vec![
+        contender("raw-tcp", Program::Peer, Some(RawTcp), None),
+        contender("epoll-fan-out", Program::Peer, None, fan_out),
+        contender("raw-ws", Program::RawServer, echo, fan_out),
+        contender("tungstenite-tuned", Program::Peer, echo, fan_out),
+        contender("tungstenite", Program::Peer, echo, fan_out),
+        contender("fastwebsockets", Program::Peer, echo, None),
+        contender("axum", Program::Peer, echo, None),
+        contender(
+            "aspnetcore",
+            Program::AspNetCore,
+            Some(WebSocket("/ws/echo")),
+            Some(WebSocket("/ws/fanout")),
+        ),
+    ]
+}
+
+impl Contender {
+    /// Starts it pinned to `core`.
+    pub(crate) fn start(&self, core: usize) -> io::Result<Server> {
+        let mut arguments = vec!["--listen", "127.0.0.1:0"];
+        match self.program {
+            Program::Peer => arguments.insert(0, self.name),
+            // The load comes from one address.
+            Program::RawServer => arguments.extend([
+                "--max-connections",
+                "20000",
+                "--max-connections-per-address",
+                "20000",
+            ]),
+            Program::AspNetCore => {}
+        }
+        Server::start(core, &self.program.path()?, &arguments)
+    }
+
+    /// How long it runs before it is measured. A just-in-time compiler gets 10 s for each kind of
+    /// traffic.
+    pub(crate) fn warm_up(&self, is_first_of_kind: bool) -> Duration {
+        let needs_long = self.program == Program::AspNetCore && is_first_of_kind;
+        Duration::from_secs(if needs_long { 10 } else { 1 })
+    }
+
+    /// Why it cannot be started here, if so.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let path = match self.program.path() {
+            Ok(path) => path,
+            Err(e) => return Some(e.to_string()),
+        };
+        match self.program {
+            Program::RawServer | Program::Peer if !path.exists() => {
+                Some("not built; run `cargo build --release --examples` first".into())
+            }
+            Program::AspNetCore if !path.exists() => {
+                let directory = "the folder with the ASP.NET Core server is not there";
+                Some(format!("{directory}; set PEERS_DIR to where it is"))
+            }
+            Program::AspNetCore => set_up(&path.with_file_name("setup.sh")).err(),
+            _ => None,
+        }
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn at(self, address: SocketAddr) -> Target {
+        match self {
+            Self::RawTcp => Target::raw_tcp(address),
+            Self::WebSocket(path) => Target::web_socket(address, path),
+        }
+    }
+}
+
+impl Program {
+    fn path(self) -> io::Result<PathBuf> {
+        match self {
+            Self::Peer => sibling("peer"),
+            Self::RawServer => sibling("raw_server"),
+            Self::AspNetCore => {
+                let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+                let peers = env::var_os("PEERS_DIR").unwrap_or_else(|| "../shared/peers".into());
+                Ok(workspace.join(peers).join("aspnetcore-peer"))
+            }
+        }
+    }
+}
+
+/// Another example of the workspace, as cargo places it: beside this one.
+fn sibling(example: &str) -> io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(example))
+}
+
+/// Unpacks the .NET runtime, once, so that this does not count as the start of the server.
+fn set_up(script: &Path) -> Result<(), String> {
+    let status = Command::new(script).stdout(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("setup.sh ended with {status}")),
+        Err(e) => Err(format!("setup.sh did not start: {e}")),
+    }
+}

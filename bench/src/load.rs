@@ -1,0 +1,23 @@
+//! The load: one thread and one epoll for any number of connections, so lean that the server is
+//! what runs out first.
+//!
+//! Every message is the same masked frame, prepared once; what comes back is counted by reading
+//! frame headers and skipping payloads. The loop is closed: a connection sends a message when one
+//! of its own has come back, so the number in flight is fixed and nothing queues up unseen.
+
+mod connection;
+mod connections;
+mod echo;
+mod fan_out;
+mod idle;
+mod measurement;
+mod replies;
+mod target;
+
+pub use self::{
+    echo::{EchoLoad, echo},
+    fan_out::{FanOutLoad, fan_out},
+    idle::{IdleMemory, idle},
+    measurement::{Measurement, Window},
+    target::Target,
+};

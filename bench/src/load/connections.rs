@@ -1,0 +1,168 @@
+//! All connections of one load, and the epoll that tells which of them have something to read.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Poll, Token};
+
+use super::{
+    connection::{Connection, Outgoing},
+    measurement::{Measurement, Recorder, Window},
+    target::Target,
+};
+use crate::process::Process;
+
+/// Open connections to one server.
+#[derive(Debug)]
+pub(super) struct Connections {
+    all: Vec<Connection>,
+    message: Outgoing,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    last_reply: Instant,
+}
+
+impl Connections {
+    /// Opens `count` connections, one after the other, for messages of `size` bytes.
+    ///
+    /// `at_once` is the largest number of messages that one write should take.
+    pub(super) fn open(
+        target: &Target,
+        count: usize,
+        size: usize,
+        at_once: usize,
+    ) -> io::Result<Self> {
+        let message = Outgoing::new(size, at_once);
+        let poll = Poll::new()?;
+        let open = |i| {
+            Connection::open(target, &message, poll.registry(), Token(i)).map_err(|e| {
+                io::Error::new(e.kind(), format!("connection {} of {count}: {e}", i + 1))
+            })
+        };
+        Ok(Self {
+            all: (0..count).map(open).collect::<io::Result<_>>()?,
+            message,
+            poll,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; 64 * 1024],
+            last_reply: Instant::now(),
+        })
+    }
+
+    /// Sends `count` messages on connection `index`, with the time remembered for its latency.
+    pub(super) fn send(&mut self, index: usize, count: u64) -> io::Result<()> {
+        self.last_reply = Instant::now();
+        self.all[index].send(&self.message, count, Some(self.last_reply))
+    }
+
+    /// Sends one message on connection `index` whose latency is of no interest.
+    pub(super) fn probe(&mut self, index: usize) -> io::Result<()> {
+        self.all[index].send(&self.message, 1, None)
+    }
+
+    /// Keeps what is in flight in flight: each connection for which `sends` is true sends a message
+    /// for each that it receives. Returns what happened in the measured part of `window`.
+    pub(super) fn measure(
+        &mut self,
+        window: Window,
+        server: Option<&Process>,
+        sends: impl Fn(usize) -> bool,
+    ) -> io::Result<Measurement> {
+        self.circulate(window.warm_up, None, &sends)?;
+        let mut recorder = Recorder::begin(server)?;
+        self.circulate(window.measured, Some(&mut recorder), &sends)?;
+        recorder.end()
+    }
+
+    fn circulate(
+        &mut self,
+        time: Duration,
+        mut recorder: Option<&mut Recorder>,
+        sends: &impl Fn(usize) -> bool,
+    ) -> io::Result<()> {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            self.turn(left, PATIENCE, |index, messages, connection, now| {
+                let answered = connection.answered(messages);
+                if let Some(recorder) = recorder.as_deref_mut() {
+                    recorder.count(messages);
+                    answered.for_each(|sent| recorder.latency(now.duration_since(sent)));
+                }
+                if sends(index) { messages } else { 0 }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Waits up to `timeout` for something to happen and handles it. For every connection that
+    /// received messages, `on_reply` gets its index, the number of messages and the connection; it
+    /// returns how many to send in return.
+    ///
+    /// # Errors
+    ///
+    /// When a connection failed, or `patience` has passed without any message.
+    pub(super) fn turn(
+        &mut self,
+        timeout: Duration,
+        patience: Duration,
+        mut on_reply: impl FnMut(usize, u64, &mut Connection, Instant) -> u64,
+    ) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        for event in &self.events {
+            let Token(index) = event.token();
+            let connection = &mut self.all[index];
+            let mut send = 0;
+            let mut now = None;
+            if event.is_readable() {
+                let messages = connection.read(&mut self.buffer)?;
+                if messages > 0 {
+                    let arrived = Instant::now();
+                    self.last_reply = arrived;
+                    send = on_reply(index, messages, connection, arrived);
+                    now = Some(arrived);
+                }
+            }
+            if send > 0 {
+                connection.send(&self.message, send, now)?;
+            } else if event.is_writable() || connection.has_pongs() {
+                connection.flush(&self.message)?;
+            }
+        }
+        if self.last_reply.elapsed() > patience {
+            let text = format!("no message came back in {} s", patience.as_secs());
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        Ok(())
+    }
+
+    /// Handles pings, and ignores messages, for `time`.
+    pub(super) fn idle(&mut self, time: Duration) -> io::Result<()> {
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            self.turn(left, Duration::MAX, |_, _, _, _| 0)?;
+            if left.is_zero() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// How many messages connection `index` has received.
+    pub(super) fn received(&self, index: usize) -> u64 {
+        self.all[index].received()
+    }
+
+    /// How many connections there are.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+}
+
+/// How long a server may take for any one answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);

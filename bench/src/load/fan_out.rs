@@ -1,0 +1,71 @@
+//! One connection publishes, and all of them, itself included, receive every message.
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use super::{
+    connections::{Connections, PATIENCE},
+    measurement::{Measurement, Window},
+    target::Target,
+};
+use crate::process::Process;
+
+/// The shape of a fan-out load.
+#[derive(Clone, Copy, Debug)]
+pub struct FanOutLoad {
+    /// Connections that receive; the first of them also publishes.
+    pub connections: usize,
+    /// Messages that the publisher has sent and not yet received itself.
+    pub depth: u64,
+    /// Payload bytes of a message.
+    pub size: usize,
+}
+
+/// Runs a fan-out load for the time of `window`. The messages of the measurement are deliveries.
+///
+/// # Errors
+///
+/// When a connection fails, or the server delivers nothing for 5 s.
+pub fn fan_out(
+    target: &Target,
+    load: FanOutLoad,
+    window: Window,
+    server: Option<&Process>,
+) -> io::Result<Measurement> {
+    let mut connections =
+        Connections::open(target, load.connections, load.size, load.depth as usize)?;
+    wait_until_subscribed(&mut connections)?;
+    connections.send(PUBLISHER, load.depth)?;
+    connections.measure(window, server, |index| index == PUBLISHER)
+}
+
+/// Publishes until every connection has received something: the response to the upgrade does not
+/// say that the server has put the connection on its list yet.
+fn wait_until_subscribed(connections: &mut Connections) -> io::Result<()> {
+    let end = Instant::now() + PATIENCE;
+    let mut probes = 0;
+    let mut deaf: Vec<usize> = (0..connections.len()).collect();
+    while !deaf.is_empty() {
+        if Instant::now() > end {
+            let text = format!(
+                "{} connections of {} receive nothing",
+                deaf.len(),
+                connections.len()
+            );
+            return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+        }
+        connections.probe(PUBLISHER)?;
+        probes += 1;
+        // Until it has come back, so that no probe is left to be taken for a measured message.
+        while connections.received(PUBLISHER) < probes && Instant::now() < end {
+            connections.turn(Duration::from_millis(10), PATIENCE, |_, _, _, _| 0)?;
+        }
+        connections.idle(Duration::from_millis(20))?;
+        deaf.retain(|index| connections.received(*index) == 0);
+    }
+    Ok(())
+}
+
+const PUBLISHER: usize = 0;
