@@ -20,25 +20,19 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Negotiated;
 use crate::{
     close::{CloseCode, CloseFrame},
     config::Config,
     events,
-    proto::{Connection, SLICES},
+    proto::{Connection, Role, SLICES},
+    upgraded::DirectWrite,
 };
 
 /// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
 /// sends much without a pause must not fill the queue of a peer that reads.
 const WRITE_AT: usize = 32 * 1024;
-
-/// The far end of a connection that may be written to by whoever holds its queue.
-pub(crate) trait DirectWrite: Send + Sync {
-    /// Writes what the socket takes without waiting.
-    fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
-
-    /// Ends the transport at once.
-    fn abort(&self);
-}
 
 /// Where a connection is a member; told when it ends.
 pub(crate) trait Registry: Send + Sync {
@@ -69,27 +63,75 @@ pub(crate) enum Refused {
 /// The outbound side of one connection, shared by its task and its senders.
 pub(crate) struct Outbound {
     id: u64,
-    max_bytes: usize,
-    max_messages: usize,
+    config: Arc<Config>,
+    encoding: Encoding,
     /// Whether `State::request` holds something: looked at on every turn of the task.
     has_request: AtomicBool,
     state: Mutex<State>,
 }
 
+/// How the frames of one connection differ from those of others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Encoding {
+    /// Clients mask what they send.
+    pub(crate) masking_key: Option<fn() -> [u8; 4]>,
+    /// Set where the server compresses each message by itself.
+    #[cfg(feature = "deflate")]
+    pub(crate) deflate: Option<DeflateAlone>,
+}
+
+/// The parameters that decide what a message compressed by itself looks like.
+#[cfg(feature = "deflate")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeflateAlone {
+    pub(crate) window_bits: u8,
+    pub(crate) level: u8,
+    pub(crate) min_size: u32,
+}
+
+impl Encoding {
+    pub(crate) fn for_role(role: Role) -> Self {
+        let masking_key = match role {
+            Role::Server => None,
+            Role::Client { masking_key } => Some(masking_key),
+        };
+        Self {
+            masking_key,
+            ..Self::default()
+        }
+    }
+
+    /// A connection whose messages refer to earlier ones gets those of a `Sender` uncompressed:
+    /// they would have to be compressed for it alone, in the order of its own.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn with_deflate(self, negotiated: Option<&Negotiated>) -> Self {
+        let deflate = negotiated
+            .filter(|agreed| agreed.server_no_context_takeover)
+            .map(|agreed| DeflateAlone {
+                window_bits: agreed.server_max_window_bits,
+                level: agreed.level,
+                min_size: u32::try_from(agreed.min_size).unwrap_or(u32::MAX),
+            });
+        Self { deflate, ..self }
+    }
+}
+
 struct State {
     is_open: bool,
-    request: Option<Request>,
-    queue: Queue,
     /// The task is in the middle of a frame or of a fragmented message: nobody else may write.
     held: bool,
-    /// Since when the socket has taken nothing although something waits.
-    blocked: Option<Instant>,
     /// Whether a publisher has promised to write the queue at the end of its batch.
     in_batch: bool,
-    direct: Option<Arc<dyn DirectWrite>>,
+    /// The stream has taken everything and not yet passed it on.
+    is_flushing: bool,
+    ending: Ending,
+    queue: Queue,
+    /// Since when the socket has taken nothing although something waits.
+    blocked: Option<Instant>,
+    direct: Option<DirectWrite>,
     /// The connection's task, while it waits.
     task: Option<Waker>,
-    ending: Ending,
+    request: Option<Box<Request>>,
     registries: Vec<Weak<dyn Registry>>,
 }
 
@@ -105,23 +147,28 @@ enum Ending {
 }
 
 impl Outbound {
-    pub(crate) fn new(config: &Config, direct: Option<Arc<dyn DirectWrite>>) -> Arc<Self> {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        encoding: Encoding,
+        direct: Option<DirectWrite>,
+    ) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            max_bytes: config.max_queued_bytes,
-            max_messages: config.max_queued_messages,
+            config,
+            encoding,
             has_request: AtomicBool::new(false),
             state: Mutex::new(State {
                 is_open: true,
-                request: None,
-                queue: Queue::default(),
                 held: false,
-                blocked: None,
                 in_batch: false,
+                is_flushing: false,
+                ending: Ending::Undecided,
+                queue: Queue::default(),
+                blocked: None,
                 direct,
                 task: None,
-                ending: Ending::Undecided,
+                request: None,
                 registries: Vec::new(),
             }),
         })
@@ -130,6 +177,10 @@ impl Outbound {
     /// Tells connections apart, for the life of the process.
     pub(crate) fn id(&self) -> u64 {
         self.id
+    }
+
+    pub(crate) fn encoding(&self) -> &Encoding {
+        &self.encoding
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -141,7 +192,7 @@ impl Outbound {
     }
 
     /// Queues a frame and wakes the task to write it.
-    pub(crate) fn push(&self, segment: Segment) -> Result<(), Refused> {
+    pub(crate) fn push(&self, segment: &Segment) -> Result<(), Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
         if !state.write_backlog() {
@@ -152,7 +203,7 @@ impl Outbound {
 
     /// Queues a frame that the caller will have written by [`write_batch`](Self::write_batch);
     /// `true` if the caller must add this connection to its batch.
-    pub(crate) fn push_in_batch(&self, segment: Segment) -> Result<bool, Refused> {
+    pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
         if state.write_backlog() || state.in_batch || state.held || state.blocked.is_some() {
@@ -176,7 +227,7 @@ impl Outbound {
         let mut state = self.lock();
         if state.is_open {
             state.is_open = false;
-            state.request = Some(Request::Close(close));
+            state.request = Some(Box::new(Request::Close(close)));
             self.has_request.store(true, Ordering::Release);
             state.wake();
         }
@@ -208,7 +259,7 @@ impl Outbound {
             return None;
         }
         self.has_request.store(false, Ordering::Release);
-        self.lock().request.take()
+        self.lock().request.take().map(|request| *request)
     }
 
     /// Takes no further message: a Close is about to be sent.
@@ -223,7 +274,7 @@ impl Outbound {
         io: &mut S,
         own: &mut Connection,
         cx: &mut Context<'_>,
-    ) -> Poll<io::Result<Option<Instant>>> {
+    ) -> io::Result<Option<Instant>> {
         let mut state = self.lock();
         if !state
             .task
@@ -248,11 +299,11 @@ impl Outbound {
             };
             let Poll::Ready(written) = pieces else {
                 let since = *state.blocked.get_or_insert_with(now);
-                return Poll::Ready(Ok(Some(since)));
+                return Ok(Some(since));
             };
             let written = written?;
             if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                return Err(io::ErrorKind::WriteZero.into());
             }
             wrote = true;
             state.blocked = None;
@@ -263,12 +314,14 @@ impl Outbound {
                 state.held = own.unwritten() > 0 || own.is_sending_fragments();
             }
         }
-        state.blocked = None;
-        drop(state);
-        if wrote && Pin::new(io).poll_flush(cx)?.is_pending() {
-            return Poll::Pending;
+        // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
+        let is_flushed = !(wrote || state.is_flushing) || Pin::new(io).poll_flush(cx)?.is_ready();
+        state.is_flushing = !is_flushed;
+        if !is_flushed {
+            return Ok(Some(*state.blocked.get_or_insert_with(now)));
         }
-        Poll::Ready(Ok(None))
+        state.blocked = None;
+        Ok(None)
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to
@@ -321,15 +374,18 @@ impl Outbound {
         }
     }
 
-    fn enqueue(&self, state: &mut State, segment: Segment) -> Result<(), Refused> {
+    fn enqueue(&self, state: &mut State, segment: &Segment) -> Result<(), Refused> {
         if !state.is_open {
             return Err(Refused::Closed);
         }
-        let len = segment.len();
-        if len > self.max_bytes {
+        let (len, config) = (segment.len(), &self.config);
+        if len > config.max_queued_bytes {
             return Err(Refused::TooBig);
         }
-        if state.queue.bytes + len > self.max_bytes || state.queue.messages >= self.max_messages {
+        let queue = &state.queue;
+        if queue.bytes + len > config.max_queued_bytes
+            || queue.messages >= config.max_queued_messages
+        {
             self.cut_locked(state);
             events::slow_consumer();
             return Err(Refused::Full);
@@ -341,7 +397,7 @@ impl Outbound {
     fn cut_locked(&self, state: &mut State) {
         state.is_open = false;
         state.queue = Queue::default();
-        state.request = Some(Request::Cut);
+        state.request = Some(Box::new(Request::Cut));
         self.has_request.store(true, Ordering::Release);
         if let Some(direct) = state.direct.take() {
             direct.abort();
@@ -376,7 +432,7 @@ impl State {
         if self.held || self.blocked.is_some() {
             return true; // the task is writing, and goes on with the queue
         }
-        let Some(direct) = self.direct.clone() else {
+        let Some(direct) = &self.direct else {
             return false;
         };
         while !self.queue.is_empty() {
@@ -416,17 +472,16 @@ impl Queue {
         self.first.is_none()
     }
 
-    fn push(&mut self, segment: Segment) {
+    fn push(&mut self, segment: &Segment) {
         self.bytes += segment.len();
         self.messages += 1;
-        let last = self.rest.back_mut().or(self.first.as_mut());
-        match last {
-            None => self.first = Some(segment),
-            Some(last) if last.continues_with(&segment) => {
+        match self.rest.back_mut().or(self.first.as_mut()) {
+            None => self.first = Some(segment.clone()),
+            Some(last) if last.continues_with(segment) => {
                 last.end = segment.end;
                 last.messages += segment.messages;
             }
-            Some(_) => self.rest.push_back(segment),
+            Some(_) => self.rest.push_back(segment.clone()),
         }
     }
 
@@ -443,13 +498,13 @@ impl Queue {
         self.bytes -= written;
         while let Some(first) = &mut self.first {
             if written < first.len() {
-                first.start += written;
+                first.start += written as u32;
                 self.is_begun |= written > 0;
                 return;
             }
             self.is_begun = false;
             written -= first.len();
-            self.messages -= first.messages;
+            self.messages -= first.messages as usize;
             self.first = self.rest.pop_front();
         }
         if self.rest.capacity() > 0 {
@@ -465,56 +520,42 @@ impl Queue {
 }
 
 /// One or more whole frames (the first perhaps written in part), shared with other connections.
+#[derive(Clone)]
 pub(crate) struct Segment {
-    source: Source,
-    start: usize,
-    end: usize,
-    messages: usize,
-}
-
-enum Source {
-    Frame(Bytes),
-    Batch(Arc<Batch>),
+    batch: Arc<Batch>,
+    start: u32,
+    end: u32,
+    messages: u32,
 }
 
 impl Segment {
+    /// A frame by itself. Frames are far smaller than 4 GiB: they are bounded by
+    /// `max_queued_bytes` on the way out, and cut off here where that is larger.
     pub(crate) fn frame(frame: Bytes) -> Self {
+        let end = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let batch = Batch {
+            open: Mutex::new(None),
+            closed: OnceLock::from(frame),
+        };
         Self {
+            batch: Arc::new(batch),
             start: 0,
-            end: frame.len(),
-            source: Source::Frame(frame),
-            messages: 1,
-        }
-    }
-
-    pub(crate) fn in_batch(batch: &Arc<Batch>, start: usize, end: usize) -> Self {
-        Self {
-            source: Source::Batch(batch.clone()),
-            start,
             end,
             messages: 1,
         }
     }
 
     fn len(&self) -> usize {
-        self.end - self.start
+        (self.end - self.start) as usize
     }
 
     fn bytes(&self) -> &[u8] {
-        match &self.source {
-            Source::Frame(frame) => &frame[self.start..self.end],
-            Source::Batch(batch) => &batch.bytes()[self.start..self.end],
-        }
+        &self.batch.bytes()[self.start as usize..self.end as usize]
     }
 
     /// Whether `next` lies right behind this one, in the same batch.
     fn continues_with(&self, next: &Self) -> bool {
-        match (&self.source, &next.source) {
-            (Source::Batch(batch), Source::Batch(other)) => {
-                self.end == next.start && Arc::ptr_eq(batch, other)
-            }
-            _ => false,
-        }
+        self.end == next.start && Arc::ptr_eq(&self.batch, &next.batch)
     }
 }
 
@@ -534,16 +575,21 @@ impl Batch {
         }
     }
 
-    /// Adds a frame; gives its place, or `None` when the batch is closed or full.
-    pub(crate) fn append(&self, frame: &[u8]) -> Option<(usize, usize)> {
+    /// Adds a frame; `None` when the batch is closed or full.
+    pub(crate) fn append(self: &Arc<Self>, frame: &[u8]) -> Option<Segment> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let buffer = open.as_mut()?;
         if !buffer.is_empty() && buffer.len() + frame.len() > WRITE_AT {
             return None;
         }
-        let start = buffer.len();
+        let start = buffer.len() as u32;
         buffer.extend_from_slice(frame);
-        Some((start, buffer.len()))
+        Some(Segment {
+            batch: self.clone(),
+            start,
+            end: buffer.len() as u32,
+            messages: 1,
+        })
     }
 
     /// The frames; the first look closes the batch.

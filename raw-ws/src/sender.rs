@@ -6,16 +6,15 @@ use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
-#[cfg(feature = "deflate")]
-use crate::deflate::{Negotiated, deflate_alone};
 use crate::{
     close::CloseFrame,
     frame::FrameHeader,
     mask::mask,
     message::{Message, MessageKind},
-    outbound::{Outbound, Refused, Segment},
-    proto::Role,
+    outbound::{Encoding, Outbound, Refused, Segment},
 };
+#[cfg(feature = "deflate")]
+use crate::{deflate::deflate_alone, outbound::DeflateAlone};
 
 /// A handle to send to one connection from anywhere. Cheaply cloned; it never waits, and does not
 /// keep the connection open.
@@ -26,51 +25,6 @@ use crate::{
 #[derive(Clone)]
 pub struct Sender {
     pub(crate) outbound: Arc<Outbound>,
-    pub(crate) encoding: Encoding,
-}
-
-/// How frames for a connection differ from those for others.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Encoding {
-    pub(crate) masking_key: Option<fn() -> [u8; 4]>,
-    /// Set where the server compresses each message by itself.
-    #[cfg(feature = "deflate")]
-    pub(crate) deflate: Option<DeflateAlone>,
-}
-
-#[cfg(feature = "deflate")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct DeflateAlone {
-    pub(crate) window_bits: u8,
-    pub(crate) level: u8,
-    pub(crate) min_size: usize,
-}
-
-impl Encoding {
-    pub(crate) fn for_role(role: Role) -> Self {
-        let masking_key = match role {
-            Role::Server => None,
-            Role::Client { masking_key } => Some(masking_key),
-        };
-        Self {
-            masking_key,
-            ..Self::default()
-        }
-    }
-
-    /// A connection whose messages refer to earlier ones gets those of a [`Sender`] uncompressed:
-    /// they would have to be compressed for it alone, in the order of its own.
-    #[cfg(feature = "deflate")]
-    pub(crate) fn with_deflate(self, negotiated: Option<&Negotiated>) -> Self {
-        let deflate = negotiated
-            .filter(|agreed| agreed.server_no_context_takeover)
-            .map(|agreed| DeflateAlone {
-                window_bits: agreed.server_max_window_bits,
-                level: agreed.level,
-                min_size: agreed.min_size,
-            });
-        Self { deflate, ..self }
-    }
 }
 
 impl Sender {
@@ -88,9 +42,9 @@ impl Sender {
     /// # Errors
     /// As [`send`](Self::send).
     pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), SendError> {
-        let frame = message.frame_for(&self.encoding);
+        let frame = message.frame_for(self.outbound.encoding());
         self.outbound
-            .push(Segment::frame(frame))
+            .push(&Segment::frame(frame))
             .map_err(SendError::from)
     }
 
@@ -230,7 +184,7 @@ impl PreparedMessage {
     fn deflates_for(&self, encoding: &Encoding) -> Option<DeflateAlone> {
         encoding
             .deflate
-            .filter(|deflate| self.payload().len() >= deflate.min_size.max(1))
+            .filter(|deflate| self.payload().len() >= deflate.min_size.max(1) as usize)
     }
 
     fn payload(&self) -> &[u8] {

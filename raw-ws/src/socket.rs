@@ -22,10 +22,10 @@ use crate::{
     farewell::farewell,
     frame::Frame,
     message::Message,
-    outbound::{DirectWrite, Outbound, Request},
+    outbound::{Encoding, Outbound, Request},
     proto::{Connection, Event, Role, State},
-    sender::{Encoding, Sender},
-    upgraded::{Stream, Upgraded},
+    sender::Sender,
+    upgraded::{DirectWrite, Stream, Upgraded},
 };
 
 /// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
@@ -62,16 +62,12 @@ struct Inner<S: Stream> {
     /// `None` once the connection is over.
     io: Option<S>,
     proto: Connection,
-    config: Arc<Config>,
     outbound: Arc<Outbound>,
-    encoding: Encoding,
     subprotocol: Option<Box<str>>,
     /// Bytes read and not yet understood. Empty and without memory while the peer is silent.
     input: BytesMut,
     /// When they were read.
     read_at: Instant,
-    /// Since when the peer takes nothing of what waits for it.
-    stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -102,7 +98,7 @@ impl<S: Stream> WebSocket<S> {
 
     pub(crate) fn new(
         stream: S,
-        direct: Option<Arc<dyn DirectWrite>>,
+        direct: Option<DirectWrite>,
         read_ahead: BytesMut,
         settings: Settings,
     ) -> Self {
@@ -127,14 +123,11 @@ impl<S: Stream> WebSocket<S> {
         Self {
             inner: Box::new(Inner {
                 io: Some(stream),
-                outbound: Outbound::new(&config, direct),
+                outbound: Outbound::new(config, encoding, direct),
                 proto,
-                config,
-                encoding,
                 subprotocol,
                 input: read_ahead,
                 read_at: now,
-                stuck_since: None,
                 timer: None,
             }),
         }
@@ -284,7 +277,6 @@ impl<S: Stream> WebSocket<S> {
     pub fn sender(&self) -> Sender {
         Sender {
             outbound: self.inner.outbound.clone(),
-            encoding: self.inner.encoding,
         }
     }
 }
@@ -313,9 +305,10 @@ impl<S: Stream> Inner<S> {
             }
 
             // The input is used up: all replies to it leave together.
-            if let Poll::Ready(Err(error)) = self.poll_write(cx) {
-                return Poll::Ready(Err(self.over(error)));
-            }
+            let stuck_since = match self.poll_write(cx) {
+                Ok(stuck_since) => stuck_since,
+                Err(error) => return Poll::Ready(Err(self.over(error))),
+            };
             if is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS {
                 continue;
             }
@@ -331,7 +324,7 @@ impl<S: Stream> Inner<S> {
                 }
                 continue;
             }
-            if let Err(error) = ready!(self.poll_deadlines(cx)) {
+            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -340,12 +333,12 @@ impl<S: Stream> Inner<S> {
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
             self.obey()?;
-            match self.poll_write(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.over(error))),
-                Poll::Pending => {}
-            }
-            if let Err(error) = ready!(self.poll_deadlines(cx)) {
+            let stuck_since = match self.poll_write(cx) {
+                Ok(None) => return Poll::Ready(Ok(())),
+                Ok(stuck_since) => stuck_since,
+                Err(error) => return Poll::Ready(Err(self.over(error))),
+            };
+            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -368,17 +361,12 @@ impl<S: Stream> Inner<S> {
         self.proto.close(Some(close), now());
     }
 
-    /// Writes as far as the peer takes it.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    /// Writes as far as the peer takes it; gives since when it takes nothing.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<Option<Instant>> {
         let Some(io) = &mut self.io else {
-            return Poll::Ready(Err(ApiMisuse::SendAfterClose.into()));
+            return Err(ApiMisuse::SendAfterClose.into());
         };
-        self.stuck_since = ready!(self.outbound.poll_write(io, &mut self.proto, cx))?;
-        if self.stuck_since.is_some() {
-            Poll::Pending
-        } else {
-            Poll::Ready(Ok(()))
-        }
+        Ok(self.outbound.poll_write(io, &mut self.proto, cx)?)
     }
 
     /// Reads what has come into a buffer that is only held while there is something in it.
@@ -410,10 +398,13 @@ impl<S: Stream> Inner<S> {
     }
 
     /// Waits for the next deadline, and acts on it.
-    fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let stuck_until = self
-            .stuck_since
-            .and_then(|since| since.checked_add(self.config.progress_timeout));
+    fn poll_deadlines(
+        &mut self,
+        cx: &mut Context<'_>,
+        stuck_since: Option<Instant>,
+    ) -> Poll<Result<()>> {
+        let stuck_until =
+            stuck_since.and_then(|since| since.checked_add(self.proto.config().progress_timeout));
         let deadline = match (self.proto.poll_timeout(), stuck_until) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -468,8 +459,8 @@ impl<S: Stream> Inner<S> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let (outbound, masking_key) = (self.outbound.clone(), self.encoding.masking_key);
-        let write_within = self.config.close_timeout;
+        let (outbound, masking_key) = (self.outbound.clone(), self.outbound.encoding().masking_key);
+        let write_within = self.proto.config().close_timeout;
         runtime.spawn(async move {
             if is_open {
                 let code = poll_fn(|cx| outbound.poll_ending(cx)).await;
@@ -487,7 +478,7 @@ impl<S: Stream> Inner<S> {
     }
 
     fn is_full(&self) -> bool {
-        self.proto.unwritten() >= self.config.max_queued_bytes
+        self.proto.unwritten() >= self.proto.config().max_queued_bytes
     }
 }
 

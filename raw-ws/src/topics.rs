@@ -172,19 +172,21 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
             return 0;
         };
         let mut publishing = self.inner.publishing();
-        let batched = publishing.place(message);
+        let plain = publishing.place(message);
         let mut reached = 0;
         for sender in &subscribers.senders {
             if except.is_some_and(|id| id == sender.id()) {
                 continue;
             }
-            let segment = match &batched {
-                Some((batch, start, end)) if message.is_plain_for(&sender.encoding) => {
-                    Segment::in_batch(batch, *start, *end)
-                }
-                _ => Segment::frame(message.frame_for(&sender.encoding)),
+            let encoding = sender.outbound.encoding();
+            let pushed = if message.is_plain_for(encoding) {
+                sender.outbound.push_in_batch(&plain)
+            } else {
+                sender
+                    .outbound
+                    .push_in_batch(&Segment::frame(message.frame_for(encoding)))
             };
-            if let Ok(to_write) = sender.outbound.push_in_batch(segment) {
+            if let Ok(to_write) = pushed {
                 reached += 1;
                 if to_write {
                     publishing.to_write.push(sender.outbound.clone());
@@ -242,21 +244,19 @@ impl<K> Inner<K> {
 }
 
 impl Publishing {
-    /// Copies a small frame behind the others of the batch.
-    fn place(&mut self, message: &PreparedMessage) -> Option<(Arc<Batch>, usize, usize)> {
-        if message.len() > BATCHED_UP_TO {
-            return None;
-        }
+    /// The frame as it is: a small one is copied behind the others of the batch.
+    fn place(&mut self, message: &PreparedMessage) -> Segment {
         let frame = message.plain_frame();
-        if let Some(batch) = &self.batch
-            && let Some((start, end)) = batch.append(frame)
-        {
-            return Some((batch.clone(), start, end));
+        if frame.len() > BATCHED_UP_TO {
+            return Segment::frame(frame.clone());
         }
-        let batch = Arc::new(Batch::with_capacity(frame.len().max(2 * 1024)));
-        let (start, end) = batch.append(frame)?;
-        self.batch = Some(batch.clone());
-        Some((batch, start, end))
+        if let Some(placed) = self.batch.as_ref().and_then(|batch| batch.append(frame)) {
+            return placed;
+        }
+        let batch = Arc::new(Batch::with_capacity(2 * 1024));
+        let placed = batch.append(frame);
+        self.batch = Some(batch);
+        placed.unwrap_or_else(|| Segment::frame(frame.clone()))
     }
 }
 

@@ -193,8 +193,7 @@ impl Upgrade {
             let Ok(upgraded) = on_upgrade.await else {
                 return;
             };
-            let (stream, read_ahead) = Upgraded::from_hyper(upgraded);
-            let direct = stream.direct();
+            let (stream, direct, read_ahead) = Upgraded::from_hyper(upgraded);
             let ws = WebSocket::new(stream, direct, read_ahead, settings);
             ws.outbound().ends_with_handler();
             if let Some(connections) = connections {

@@ -1,10 +1,12 @@
 //! The byte stream under a WebSocket, after the HTTP server has let go of it.
 
 use std::{
+    fmt,
     io::{self, IoSlice},
+    net::Shutdown,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::BytesMut;
@@ -18,8 +20,6 @@ use tokio::{
     },
 };
 
-use crate::outbound::DirectWrite;
-
 /// A byte stream that a [`WebSocket`](crate::WebSocket) can run on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
@@ -29,102 +29,124 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
 /// and us, or whatever else the server had, such as a TLS stream.
 pub struct Upgraded {
     io: Io,
-    /// Held for as long as the socket is: the connection's place among those that are counted.
-    _slot: Option<Box<dyn Send>>,
+    _slot: Option<Slot>,
 }
 
+/// A connection's place among those that are counted: held for as long as its socket.
+pub(crate) type Slot = Arc<dyn Send + Sync>;
+
 enum Io {
-    Tcp {
-        read: OwnedReadHalf,
-        write: Arc<TcpWrite>,
-    },
+    /// Reads and, through the socket behind the half, writes.
+    Tcp(OwnedReadHalf),
     Other(Box<dyn Stream>),
 }
 
-/// The writing half of a socket, shared with publishers.
-struct TcpWrite(OwnedWriteHalf);
+/// The writing half of a socket for whoever holds the connection's queue: a publisher writes
+/// without waking the connection's task.
+pub(crate) struct DirectWrite(Option<OwnedWriteHalf>);
+
+/// What an upgrade gives: the stream, the way past its task, and what came behind the request.
+pub(crate) type Parts = (Upgraded, Option<DirectWrite>, BytesMut);
 
 impl Upgraded {
     /// A plain socket.
-    pub(crate) fn tcp(stream: TcpStream, slot: Option<Box<dyn Send>>) -> Self {
+    pub(crate) fn tcp(stream: TcpStream, slot: Option<Slot>) -> (Self, Option<DirectWrite>) {
         // Small replies must not wait for the peer's delayed acknowledgements (Nagle).
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
-        Self {
-            io: Io::Tcp {
-                read,
-                write: Arc::new(TcpWrite(write)),
+        (
+            Self {
+                io: Io::Tcp(read),
+                _slot: slot,
             },
-            _slot: slot,
-        }
+            Some(DirectWrite(Some(write))),
+        )
     }
 
     /// Any other stream.
-    pub(crate) fn other(stream: impl Stream, slot: Option<Box<dyn Send>>) -> Self {
-        Self {
-            io: Io::Other(Box::new(stream)),
-            _slot: slot,
-        }
+    pub(crate) fn other(stream: impl Stream, slot: Option<Slot>) -> (Self, Option<DirectWrite>) {
+        (
+            Self {
+                io: Io::Other(Box::new(stream)),
+                _slot: slot,
+            },
+            None,
+        )
     }
 
-    /// Takes over from hyper: the stream, and what came behind the request.
-    pub(crate) fn from_hyper(upgraded: hyper::upgrade::Upgraded) -> (Self, BytesMut) {
+    /// Takes over from hyper.
+    pub(crate) fn from_hyper(upgraded: hyper::upgrade::Upgraded) -> Parts {
         let upgraded = match downcast::<TcpStream>(upgraded) {
-            Ok((stream, read_ahead)) => return (Self::tcp(stream, None), read_ahead),
+            Ok((stream, read_ahead)) => {
+                let (stream, direct) = Self::tcp(stream, None);
+                return (stream, direct, read_ahead);
+            }
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "serve")]
         let upgraded = match downcast::<crate::serve::Accepted>(upgraded) {
-            Ok((accepted, read_ahead)) => return (accepted.into_upgraded(), read_ahead),
+            Ok((accepted, read_ahead)) => {
+                let (stream, direct) = accepted.into_upgraded();
+                return (stream, direct, read_ahead);
+            }
             Err(upgraded) => upgraded,
         };
-        (Self::other(TokioIo::new(upgraded), None), BytesMut::new())
-    }
-
-    pub(crate) fn direct(&self) -> Option<Arc<dyn DirectWrite>> {
-        match &self.io {
-            Io::Tcp { write, .. } => Some(write.clone()),
-            Io::Other(_) => None,
-        }
+        let (stream, direct) = Self::other(TokioIo::new(upgraded), None);
+        (stream, direct, BytesMut::new())
     }
 }
 
-fn downcast<T>(
+fn downcast<T: Stream>(
     upgraded: hyper::upgrade::Upgraded,
-) -> Result<(T, BytesMut), hyper::upgrade::Upgraded>
-where
-    T: Stream,
-{
+) -> Result<(T, BytesMut), hyper::upgrade::Upgraded> {
     let parts = upgraded.downcast::<TokioIo<T>>()?;
     Ok((parts.io.into_inner(), parts.read_buf.into()))
 }
 
-impl DirectWrite for TcpWrite {
-    fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        match pieces {
-            [one] => self.0.try_write(one),
-            several => self.0.try_write_vectored(several),
+impl DirectWrite {
+    /// Writes what the socket takes without waiting.
+    pub(crate) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match &self.0 {
+            Some(half) => try_write(half.as_ref(), pieces),
+            None => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
-    fn abort(&self) {
-        let _ = SockRef::from(self.0.as_ref()).shutdown(std::net::Shutdown::Both);
+    /// Ends the transport at once.
+    pub(crate) fn abort(&self) {
+        if let Some(half) = &self.0 {
+            let _ = SockRef::from(half.as_ref()).shutdown(Shutdown::Both);
+        }
     }
 }
 
-impl TcpWrite {
-    fn poll_try_write(
-        &self,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            std::task::ready!(self.0.as_ref().poll_write_ready(cx))?;
-            match self.try_write(pieces) {
-                // The readiness was stale and is cleared now.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                written => return Poll::Ready(written),
-            }
+impl Drop for DirectWrite {
+    /// Tokio would half-close the socket, on which the Close frame may still have to go out.
+    fn drop(&mut self) {
+        if let Some(half) = self.0.take() {
+            half.forget();
+        }
+    }
+}
+
+fn try_write(socket: &TcpStream, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    match pieces {
+        [one] => socket.try_write(one),
+        several => socket.try_write_vectored(several),
+    }
+}
+
+fn poll_try_write(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    pieces: &[IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match try_write(socket, pieces) {
+            // The readiness was stale and is cleared now.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            written => return Poll::Ready(written),
         }
     }
 }
@@ -136,7 +158,7 @@ impl AsyncRead for Upgraded {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         match &mut self.io {
-            Io::Tcp { read, .. } => Pin::new(read).poll_read(cx, buf),
+            Io::Tcp(socket) => Pin::new(socket).poll_read(cx, buf),
             Io::Other(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
@@ -149,7 +171,7 @@ impl AsyncWrite for Upgraded {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         match &mut self.io {
-            Io::Tcp { write, .. } => write.poll_try_write(cx, &[IoSlice::new(bytes)]),
+            Io::Tcp(socket) => poll_try_write(socket.as_ref(), cx, &[IoSlice::new(bytes)]),
             Io::Other(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
@@ -160,39 +182,39 @@ impl AsyncWrite for Upgraded {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         match &mut self.io {
-            Io::Tcp { write, .. } => write.poll_try_write(cx, pieces),
+            Io::Tcp(socket) => poll_try_write(socket.as_ref(), cx, pieces),
             Io::Other(stream) => Pin::new(stream).poll_write_vectored(cx, pieces),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
         match &self.io {
-            Io::Tcp { .. } => true,
+            Io::Tcp(_) => true,
             Io::Other(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
-            Io::Tcp { .. } => Poll::Ready(Ok(())),
+            Io::Tcp(_) => Poll::Ready(Ok(())),
             Io::Other(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.io {
-            Io::Tcp { write, .. } => {
-                Poll::Ready(SockRef::from(write.0.as_ref()).shutdown(std::net::Shutdown::Write))
+            Io::Tcp(socket) => {
+                Poll::Ready(SockRef::from(socket.as_ref()).shutdown(Shutdown::Write))
             }
             Io::Other(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
 
-impl std::fmt::Debug for Upgraded {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.io {
-            Io::Tcp { .. } => "tcp",
+            Io::Tcp(_) => "tcp",
             Io::Other(_) => "other",
         };
         f.debug_tuple("Upgraded").field(&kind).finish()

@@ -15,7 +15,7 @@ use crate::{
 /// Joins the frames of a message, or checks them one by one for a reader of frames.
 #[derive(Debug, Default)]
 pub(super) struct Assembler {
-    begun: Option<Begun>,
+    begun: Option<Box<Begun>>,
     /// Text validated so far: whole fragments, and `previewed` bytes of the unfinished one.
     utf8: Utf8Validator,
     previewed: usize,
@@ -164,13 +164,15 @@ impl Assembler {
         payload: Bytes,
         config: &Config,
     ) -> Result<Bytes, Error> {
-        let mut begun = self.begun.take().unwrap_or_else(|| Begun {
-            kind: kind_of(header.opcode),
-            compressed: header.rsv1,
-            fragments: 0,
-            len: 0,
-            joined: BytesMut::new(),
-            taken_as_frames: false,
+        let mut begun = self.begun.take().unwrap_or_else(|| {
+            Box::new(Begun {
+                kind: kind_of(header.opcode),
+                compressed: header.rsv1,
+                fragments: 0,
+                len: 0,
+                joined: BytesMut::new(),
+                taken_as_frames: false,
+            })
         });
         let fragment = if begun.compressed {
             self.inflated(

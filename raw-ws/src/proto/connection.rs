@@ -77,12 +77,13 @@ pub struct Connection {
     #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
 
-    last_heard: Instant,
-    /// When the ping was sent that nothing has answered yet.
-    pinged: Option<Instant>,
-    /// When the first byte came of the message that is under way.
-    message_begun: Option<Instant>,
-    close_deadline: Option<Instant>,
+    /// When the peer was last heard, or was pinged for its silence.
+    quiet_since: Instant,
+    /// Whether nothing has answered that ping yet.
+    is_pinged: bool,
+    /// Since when something is waited for: while open the rest of a message, of which the first
+    /// byte came then; while closing the peer's Close.
+    waiting_since: Option<Instant>,
     /// How much input was left when nothing more could be made of it.
     left_over: usize,
     /// When the control frames so far would have been due at the allowed rate (GCRA).
@@ -107,10 +108,9 @@ impl Connection {
             peer_close: None,
             #[cfg(feature = "deflate")]
             deflater: None,
-            last_heard: now,
-            pinged: None,
-            message_begun: None,
-            close_deadline: None,
+            quiet_since: now,
+            is_pinged: false,
+            waiting_since: None,
             left_over: 0,
             control_due: now,
         }
@@ -178,7 +178,10 @@ impl Connection {
     /// The limit that was passed. When the peer has not answered our Close in time the
     /// connection is `Closed`, and that is no error.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
-        if self.close_deadline.is_some_and(|deadline| now >= deadline) {
+        if self
+            .close_deadline()
+            .is_some_and(|deadline| now >= deadline)
+        {
             self.state = State::Closed;
         }
         if self.state != State::Open {
@@ -194,11 +197,12 @@ impl Connection {
             .keep_alive_deadline()
             .is_some_and(|deadline| now >= deadline)
         {
-            if self.pinged.is_some() {
+            if self.is_pinged {
                 self.state = State::Closed;
                 return Err(CapacityError::PeerSilent.into());
             }
-            self.pinged = Some(now);
+            self.is_pinged = true;
+            self.quiet_since = now;
             self.writer
                 .push(&Frame::received(OpCode::Ping, true, Bytes::new()), false);
         }
@@ -266,7 +270,7 @@ impl Connection {
         if self.state == State::Open {
             self.writer.push(&Frame::close(close), false);
             self.state = State::Closing;
-            self.close_deadline = now.checked_add(self.config.close_timeout);
+            self.waiting_since = Some(now);
         }
     }
 
@@ -301,9 +305,14 @@ impl Connection {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Open => earliest(self.message_deadline(), self.keep_alive_deadline()),
-            State::Closing => self.close_deadline,
+            State::Closing => self.close_deadline(),
             State::Closed => None,
         }
+    }
+
+    /// The limits and deadlines.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
     /// Where the connection stands.
@@ -337,8 +346,9 @@ impl Connection {
             }
             let message = self.assembler.join(&header, payload, &self.config)?;
             if let Some(message) = message {
-                self.message_begun = None;
                 if self.state == State::Open {
+                    // What follows in the input is another message.
+                    self.waiting_since = None;
                     return Ok(Some(Event::Message(message)));
                 }
             }
@@ -357,11 +367,11 @@ impl Connection {
                 payload
             } else {
                 let payload = self.assembler.take_frame(&header, payload, &self.config)?;
-                if header.is_final {
-                    self.message_begun = None;
-                }
                 if self.state != State::Open {
                     continue;
+                }
+                if header.is_final {
+                    self.waiting_since = None;
                 }
                 payload
             };
@@ -439,12 +449,12 @@ impl Connection {
         } else {
             0
         };
-        self.last_heard = now;
-        self.pinged = None;
-        if input.is_empty() && !self.assembler.is_midway() && !self.reader.is_midway() {
-            self.message_begun = None;
-        } else if self.message_begun.is_none() {
-            self.message_begun = Some(now);
+        self.quiet_since = now;
+        self.is_pinged = false;
+        if self.state == State::Open {
+            let is_midway =
+                !input.is_empty() || self.assembler.is_midway() || self.reader.is_midway();
+            self.waiting_since = is_midway.then(|| self.waiting_since.unwrap_or(now));
         }
         outcome
     }
@@ -482,16 +492,26 @@ impl Connection {
         Ok(())
     }
 
+    /// While open.
     fn message_deadline(&self) -> Option<Instant> {
-        self.message_begun?.checked_add(self.config.message_timeout)
+        self.waiting_since?.checked_add(self.config.message_timeout)
     }
 
     fn keep_alive_deadline(&self) -> Option<Instant> {
         let interval = self.config.keep_alive_interval?;
-        match self.pinged {
-            Some(pinged) => pinged.checked_add(self.config.keep_alive_timeout),
-            None => self.last_heard.checked_add(interval),
-        }
+        let patience = if self.is_pinged {
+            self.config.keep_alive_timeout
+        } else {
+            interval
+        };
+        self.quiet_since.checked_add(patience)
+    }
+
+    fn close_deadline(&self) -> Option<Instant> {
+        let since = self
+            .waiting_since
+            .filter(|_| self.state == State::Closing)?;
+        since.checked_add(self.config.close_timeout)
     }
 }
 

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     connections::Connections,
     events,
-    upgraded::{Stream, Upgraded},
+    upgraded::{DirectWrite, Stream, Upgraded},
 };
 
 /// How far the server is with stopping.
@@ -257,8 +257,8 @@ impl Accepted {
     }
 
     /// The stream for a WebSocket, which keeps the place.
-    pub(crate) fn into_upgraded(self) -> Upgraded {
-        let slot: Option<Box<dyn Send>> = Some(Box::new(self.slot));
+    pub(crate) fn into_upgraded(self) -> (Upgraded, Option<DirectWrite>) {
+        let slot: Option<crate::upgraded::Slot> = Some(self.slot);
         match self.io {
             Io::Tcp(stream) => Upgraded::tcp(stream, slot),
             #[cfg(feature = "tls")]
