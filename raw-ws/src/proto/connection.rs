@@ -237,6 +237,10 @@ impl Connection {
     /// [`ApiMisuse`] for a frame that RFC 6455 section 5.4 does not allow here.
     pub fn send_frame(&mut self, frame: &Frame) -> Result<()> {
         self.check_open()?;
+        if frame.opcode() == OpCode::Close {
+            // One that was received: a proxy may pass frames on.
+            return Err(ApiMisuse::CloseAsFrame.into());
+        }
         if !frame.opcode().is_control() {
             let kind = match (frame.opcode(), self.sending) {
                 (OpCode::Continuation, None) => return Err(ApiMisuse::NothingToContinue.into()),
