@@ -131,7 +131,7 @@ impl Connection {
     /// # Errors
     /// What the peer did wrong, once. The Close for it is queued and the connection is over.
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
-        if self.assembler.is_taken_as_frames() {
+        if self.state == State::Open && self.assembler.is_taken_as_frames() {
             return Err(ApiMisuse::FramesAlreadyTaken.into());
         }
         if input.len() == self.left_over {
@@ -337,6 +337,11 @@ impl Connection {
                 if let Some(event) = self.control(header.opcode, payload.freeze(), now)? {
                     return Ok(Some(event));
                 }
+                continue;
+            }
+            if self.state != State::Open {
+                // Checked, and discarded.
+                self.assembler.take_frame(&header, payload, &self.config)?;
                 continue;
             }
             let message = self.assembler.join(&header, payload, &self.config)?;
