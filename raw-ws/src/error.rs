@@ -295,6 +295,8 @@ pub enum ApiMisuse {
     UnfinishedMessage,
     /// A text frame whose bytes are not UTF-8.
     InvalidUtf8,
+    /// A Close passed on with `send_frame`: `close` runs the closing handshake.
+    CloseAsFrame,
     /// `recv` after `recv_frame` took the first fragments of a message.
     FramesAlreadyTaken,
 }
@@ -308,6 +310,7 @@ impl fmt::Display for ApiMisuse {
             Self::NothingToContinue => "a continuation frame needs a message to continue",
             Self::UnfinishedMessage => "finish the fragmented message first",
             Self::InvalidUtf8 => "a text frame must hold UTF-8",
+            Self::CloseAsFrame => "a Close is sent with close, not as a frame",
             Self::FramesAlreadyTaken => "finish reading this message with recv_frame",
         })
     }

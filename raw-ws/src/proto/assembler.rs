@@ -61,7 +61,7 @@ impl Assembler {
             return Ok(());
         }
 
-        let (fragments, len) = match (&self.begun, header.opcode) {
+        let (fragments, compressed, len) = match (&self.begun, header.opcode) {
             (None, OpCode::Continuation) => {
                 return Err(ProtocolError::UnexpectedContinuation.into());
             }
@@ -73,14 +73,16 @@ impl Assembler {
                 if config.only.is_some_and(|only| only != kind) {
                     return Err(ProtocolError::UnsupportedKind.into());
                 }
-                (0, 0)
+                (0, header.rsv1, 0)
             }
-            (Some(begun), _) => (begun.fragments, begun.len),
+            (Some(begun), _) => (begun.fragments, begun.compressed, begun.len),
         };
         if header.payload_len > config.max_frame_size as u64 {
             return Err(CapacityError::FrameTooBig.into());
         }
-        if header.payload_len > config.max_message_size.saturating_sub(len) as u64 {
+        // What is compressed is measured while it is inflated.
+        let room = config.max_message_size.saturating_sub(len) as u64;
+        if !compressed && header.payload_len > room {
             return Err(CapacityError::MessageTooBig.into());
         }
         if fragments >= config.max_fragments {

@@ -131,7 +131,7 @@ impl Connection {
     /// # Errors
     /// What the peer did wrong, once. The Close for it is queued and the connection is over.
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
-        if self.assembler.is_taken_as_frames() {
+        if self.state == State::Open && self.assembler.is_taken_as_frames() {
             return Err(ApiMisuse::FramesAlreadyTaken.into());
         }
         if input.len() == self.left_over {
@@ -241,6 +241,10 @@ impl Connection {
     /// [`ApiMisuse`] for a frame that RFC 6455 section 5.4 does not allow here.
     pub fn send_frame(&mut self, frame: &Frame) -> Result<()> {
         self.check_open()?;
+        if frame.opcode() == OpCode::Close {
+            // One that was received: a proxy may pass frames on.
+            return Err(ApiMisuse::CloseAsFrame.into());
+        }
         if !frame.opcode().is_control() {
             let kind = match (frame.opcode(), self.sending) {
                 (OpCode::Continuation, None) => return Err(ApiMisuse::NothingToContinue.into()),
@@ -339,18 +343,22 @@ impl Connection {
     fn next_event(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
         while let Some((header, payload)) = self.next_data_or_control(input)? {
             if header.opcode.is_control() {
+                self.control_taken();
                 if let Some(event) = self.control(header.opcode, payload.freeze(), now)? {
                     return Ok(Some(event));
                 }
                 continue;
             }
+            if self.state != State::Open {
+                // Checked, and discarded.
+                self.assembler.take_frame(&header, payload, &self.config)?;
+                continue;
+            }
             let message = self.assembler.join(&header, payload, &self.config)?;
             if let Some(message) = message {
-                if self.state == State::Open {
-                    // What follows in the input is another message.
-                    self.waiting_since = None;
-                    return Ok(Some(Event::Message(message)));
-                }
+                // What follows in the input is another message.
+                self.waiting_since = None;
+                return Ok(Some(Event::Message(message)));
             }
         }
         Ok(None)
@@ -359,6 +367,7 @@ impl Connection {
     fn next_frame(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Frame>> {
         while let Some((header, payload)) = self.next_data_or_control(input)? {
             let payload = if header.opcode.is_control() {
+                self.control_taken();
                 let payload = payload.freeze();
                 self.check_control_rate(now)?;
                 if header.opcode == OpCode::Close {
@@ -401,6 +410,13 @@ impl Connection {
             self.assembler.preview(&header, arrived)?;
         }
         Ok(frame)
+    }
+
+    /// A control frame is whole: only a message that is under way goes on counting time.
+    fn control_taken(&mut self) {
+        if self.state == State::Open && !self.assembler.is_midway() {
+            self.waiting_since = None;
+        }
     }
 
     fn control(&mut self, opcode: OpCode, payload: Bytes, now: Instant) -> Result<Option<Event>> {

@@ -25,12 +25,19 @@ pub(super) struct Writer {
     masking_key: Option<fn() -> [u8; 4]>,
     control: BytesMut,
     /// Older data than `tail`.
-    segments: VecDeque<Bytes>,
-    /// Whether the first segment has been written in part.
+    segments: VecDeque<Segment>,
+    /// Whether the frame at the front of the segments has been written in part.
     midway: bool,
     /// The newest frames, one behind the other.
     tail: BytesMut,
     len: usize,
+}
+
+#[derive(Debug)]
+struct Segment {
+    bytes: Bytes,
+    /// Whether its last frame goes on in the next segment: this one ends with a header.
+    goes_on: bool,
 }
 
 impl Writer {
@@ -70,8 +77,14 @@ impl Writer {
         header.encode(out);
         if header.mask.is_none() && payload.len() >= UNCOPIED_FROM {
             self.len += out.len() - before + payload.len();
-            self.segments.push_back(self.tail.split().freeze());
-            self.segments.push_back(payload.clone());
+            self.segments.push_back(Segment {
+                bytes: self.tail.split().freeze(),
+                goes_on: true,
+            });
+            self.segments.push_back(Segment {
+                bytes: payload.clone(),
+                goes_on: false,
+            });
             return;
         }
         let payload_at = out.len();
@@ -84,13 +97,13 @@ impl Writer {
 
     /// Lays the next pieces to write into `slices`, in order; gives how many.
     pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
-        let mut segments = self.segments.iter();
-        let begun = if self.midway { segments.next() } else { None };
-        let pieces = begun
-            .map(|segment| &segment[..])
-            .into_iter()
+        let begun = self.begun();
+        let segments = self.segments.iter().map(|segment| &segment.bytes[..]);
+        let pieces = segments
+            .clone()
+            .take(begun)
             .chain([&self.control[..]])
-            .chain(segments.map(|segment| &segment[..]))
+            .chain(segments.skip(begun))
             .chain([&self.tail[..]])
             .filter(|piece| !piece.is_empty());
         let mut count = 0;
@@ -104,7 +117,7 @@ impl Writer {
     /// Strikes off `written` bytes, in the order of [`pieces`](Self::pieces).
     pub(super) fn advance(&mut self, mut written: usize) {
         self.len -= written;
-        if self.midway {
+        while written > 0 && self.midway {
             written = self.advance_segment(written);
         }
         let control = written.min(self.control.len());
@@ -118,7 +131,10 @@ impl Writer {
         } else if written > 0 {
             // What is left of these frames must go out before any control frame.
             self.tail.advance(written);
-            self.segments.push_back(self.tail.split().freeze());
+            self.segments.push_back(Segment {
+                bytes: self.tail.split().freeze(),
+                goes_on: false,
+            });
             self.midway = true;
         }
         if self.len == 0 {
@@ -132,16 +148,30 @@ impl Writer {
         }
     }
 
+    /// How many segments hold what must leave before any control frame.
+    fn begun(&self) -> usize {
+        if !self.midway {
+            return 0;
+        }
+        1 + self
+            .segments
+            .iter()
+            .take_while(|segment| segment.goes_on)
+            .count()
+    }
+
     /// Strikes off up to `written` bytes of the first segment; gives the rest.
     fn advance_segment(&mut self, written: usize) -> usize {
-        let Some(segment) = self.segments.front_mut() else {
+        let Some(Segment { bytes, goes_on }) = self.segments.front_mut() else {
             return written;
         };
-        let here = written.min(segment.len());
-        segment.advance(here);
-        self.midway = !segment.is_empty() && (self.midway || here > 0);
-        if segment.is_empty() {
+        let here = written.min(bytes.len());
+        bytes.advance(here);
+        if bytes.is_empty() {
+            self.midway = *goes_on;
             self.segments.pop_front();
+        } else {
+            self.midway = true;
         }
         written - here
     }
