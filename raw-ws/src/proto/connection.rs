@@ -330,6 +330,7 @@ impl Connection {
     fn next_event(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
         while let Some((header, payload)) = self.next_data_or_control(input)? {
             if header.opcode.is_control() {
+                self.control_taken();
                 if let Some(event) = self.control(header.opcode, payload.freeze(), now)? {
                     return Ok(Some(event));
                 }
@@ -349,6 +350,7 @@ impl Connection {
     fn next_frame(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Frame>> {
         while let Some((header, payload)) = self.next_data_or_control(input)? {
             let payload = if header.opcode.is_control() {
+                self.control_taken();
                 let payload = payload.freeze();
                 self.check_control_rate(now)?;
                 if header.opcode == OpCode::Close {
@@ -391,6 +393,13 @@ impl Connection {
             self.assembler.preview(&header, arrived)?;
         }
         Ok(frame)
+    }
+
+    /// A control frame is whole: only a message that is under way goes on counting time.
+    fn control_taken(&mut self) {
+        if !self.assembler.is_midway() {
+            self.message_begun = None;
+        }
     }
 
     fn control(&mut self, opcode: OpCode, payload: Bytes, now: Instant) -> Result<Option<Event>> {
