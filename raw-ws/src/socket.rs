@@ -306,6 +306,10 @@ impl<S: Stream> Inner<S> {
                     Err(error) => return Poll::Ready(Err(self.over(error))),
                 }
             }
+            // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
+            if let Err(error) = self.check_deadlines(self.read_at) {
+                return Poll::Ready(Err(self.over(error)));
+            }
             if self.proto.state() == State::Closed {
                 self.say_goodbye();
                 return Poll::Ready(Ok(None));
@@ -408,10 +412,7 @@ impl<S: Stream> Inner<S> {
 
     /// Waits for the next deadline, and acts on it.
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let stuck_until = self
-            .stuck_since
-            .and_then(|since| since.checked_add(self.config.progress_timeout));
-        let deadline = match (self.proto.poll_timeout(), stuck_until) {
+        let deadline = match (self.proto.poll_timeout(), self.stuck_until()) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -430,12 +431,20 @@ impl<S: Stream> Inner<S> {
         }
         ready!(timer.as_mut().poll(cx));
         timer.as_mut().reset(deadline);
-        let now = now();
-        if stuck_until.is_some_and(|until| now >= until) {
+        Poll::Ready(self.check_deadlines(now()))
+    }
+
+    /// Acts on the deadlines that have passed.
+    fn check_deadlines(&mut self, now: Instant) -> Result<()> {
+        if self.stuck_until().is_some_and(|until| now >= until) {
             events::slow_consumer();
-            return Poll::Ready(Err(CapacityError::SlowConsumer.into()));
+            return Err(CapacityError::SlowConsumer.into());
         }
-        Poll::Ready(self.proto.handle_timeout(now))
+        self.proto.handle_timeout(now)
+    }
+
+    fn stuck_until(&self) -> Option<Instant> {
+        self.stuck_since?.checked_add(self.config.progress_timeout)
     }
 
     /// The connection has failed.
