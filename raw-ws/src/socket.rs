@@ -309,7 +309,13 @@ impl<S: Stream> Inner<S> {
                 Ok(stuck_since) => stuck_since,
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
-            if is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS {
+            // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
+            if let Err(error) = self.check_deadlines(self.read_at, stuck_since) {
+                return Poll::Ready(Err(self.over(error)));
+            }
+            let has_caught_up =
+                is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS;
+            if has_caught_up || self.proto.state() == State::Closed {
                 continue;
             }
             if !is_behind && let Poll::Ready(read) = self.poll_fill(cx) {
@@ -403,9 +409,7 @@ impl<S: Stream> Inner<S> {
         cx: &mut Context<'_>,
         stuck_since: Option<Instant>,
     ) -> Poll<Result<()>> {
-        let stuck_until =
-            stuck_since.and_then(|since| since.checked_add(self.proto.config().progress_timeout));
-        let deadline = match (self.proto.poll_timeout(), stuck_until) {
+        let deadline = match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
@@ -424,12 +428,23 @@ impl<S: Stream> Inner<S> {
         }
         ready!(timer.as_mut().poll(cx));
         timer.as_mut().reset(deadline);
-        let now = now();
-        if stuck_until.is_some_and(|until| now >= until) {
+        Poll::Ready(self.check_deadlines(now(), stuck_since))
+    }
+
+    /// Acts on the deadlines that have passed.
+    fn check_deadlines(&mut self, now: Instant, stuck_since: Option<Instant>) -> Result<()> {
+        if self
+            .stuck_until(stuck_since)
+            .is_some_and(|until| now >= until)
+        {
             events::slow_consumer();
-            return Poll::Ready(Err(CapacityError::SlowConsumer.into()));
+            return Err(CapacityError::SlowConsumer.into());
         }
-        Poll::Ready(self.proto.handle_timeout(now))
+        self.proto.handle_timeout(now)
+    }
+
+    fn stuck_until(&self, stuck_since: Option<Instant>) -> Option<Instant> {
+        stuck_since?.checked_add(self.proto.config().progress_timeout)
     }
 
     /// The connection has failed.

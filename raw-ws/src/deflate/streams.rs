@@ -230,7 +230,7 @@ mod tests {
             let negotiated = agreed(&Deflate::new().context_takeover(takeover, takeover));
             let mut deflater = Deflater::new(&negotiated);
             let mut inflater = Inflater::new(&negotiated);
-            for cut in [0, 1, 7, 1000] {
+            for cut in [0, 1, 7, 200] {
                 let deflated = deflater.deflate(&message);
                 let mut inflated = inflater.inflate(&deflated[..cut], false, 1 << 20).unwrap();
                 inflated.extend(inflater.inflate(&deflated[cut..], true, 1 << 20).unwrap());
