@@ -4,6 +4,7 @@
 mod body;
 mod config;
 mod connection;
+mod head;
 mod slots;
 
 use std::{

@@ -5,17 +5,14 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
 use http::{
     HeaderValue, Request, StatusCode,
-    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -29,6 +26,7 @@ use tower::ServiceExt;
 use super::{
     ServeConfig, Tls,
     body::{TooSlow, bounded},
+    head::{Findings, Heads},
     slots::Slot,
 };
 use crate::{
@@ -92,7 +90,7 @@ impl Http {
             connections: self.connections,
             peer,
             slot: Some(slot),
-            bare_line_feed: accepted.head.bare_line_feed.clone(),
+            findings: accepted.heads.findings(),
         };
         let requests = Arc::new(Mutex::new(requests));
         let service = service_fn(move |request| {
@@ -131,7 +129,7 @@ struct Requests {
     peer: SocketAddr,
     /// Until the first head has come.
     slot: Option<Arc<Mutex<Slot>>>,
-    bare_line_feed: Arc<AtomicBool>,
+    findings: Findings,
 }
 
 impl Requests {
@@ -152,12 +150,19 @@ impl Requests {
             let mut request = request.map(|body| bounded(body, &config, &too_slow));
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(connections);
-            let Ok(response) = app.oneshot(request).await;
+            // Where the chunks end is not looked after: no request may follow them.
+            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
+            let Ok(mut response) = app.oneshot(request).await;
             if too_slow.is_set() {
                 return refusal(
                     StatusCode::REQUEST_TIMEOUT,
                     "the request's body came too slowly",
                 );
+            }
+            if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response
+                    .headers_mut()
+                    .insert(CONNECTION, HeaderValue::from_static("close"));
             }
             response
         }
@@ -166,8 +171,8 @@ impl Requests {
     /// What hyper lets through and this server does not.
     fn check(&self, request: &Request<Incoming>) -> Result<(), (StatusCode, &'static str)> {
         let (config, headers) = (&self.config, request.headers());
-        if self.bare_line_feed.load(Ordering::Relaxed) {
-            return Err((StatusCode::BAD_REQUEST, "lines end with CR LF"));
+        if let Some(fault) = self.findings.fault() {
+            return Err((StatusCode::BAD_REQUEST, fault));
         }
         let target = request
             .uri()
@@ -175,14 +180,6 @@ impl Requests {
             .map_or(0, |target| target.as_str().len());
         if target > config.max_target_size {
             return Err((StatusCode::URI_TOO_LONG, "the target is too long"));
-        }
-        // Two lengths for one body: proxies and servers that disagree are how requests are
-        // smuggled (RFC 9112 6.1).
-        if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-            return Err((
-                StatusCode::BAD_REQUEST,
-                "Content-Length beside Transfer-Encoding",
-            ));
         }
         if let Some(allowed) = &config.allowed_hosts {
             let host = headers.get(HOST).map_or(&b""[..], HeaderValue::as_bytes);
@@ -220,7 +217,7 @@ fn refusal(status: StatusCode, reason: &'static str) -> Response {
 pub(crate) struct Accepted {
     io: Io,
     slot: Arc<Mutex<Slot>>,
-    head: Head,
+    heads: Heads,
 }
 
 enum Io {
@@ -252,7 +249,7 @@ impl Accepted {
         Some(Self {
             io,
             slot,
-            head: Head::default(),
+            heads: Heads::default(),
         })
     }
 
@@ -275,36 +272,6 @@ impl Accepted {
     }
 }
 
-/// The first request's head as its bytes come by: hyper takes a bare LF for a line end, which
-/// RFC 9112 section 2.2 allows and request smuggling lives on.
-#[derive(Default)]
-struct Head {
-    is_past: bool,
-    last_was_cr: bool,
-    line_is_empty: bool,
-    bare_line_feed: Arc<AtomicBool>,
-}
-
-impl Head {
-    fn look(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.is_past {
-                return;
-            }
-            if byte == b'\n' {
-                if !self.last_was_cr {
-                    self.bare_line_feed.store(true, Ordering::Relaxed);
-                }
-                self.is_past = self.line_is_empty;
-                self.line_is_empty = true;
-            } else if byte != b'\r' {
-                self.line_is_empty = false;
-            }
-            self.last_was_cr = byte == b'\r';
-        }
-    }
-}
-
 impl AsyncRead for Accepted {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -313,7 +280,7 @@ impl AsyncRead for Accepted {
     ) -> Poll<io::Result<()>> {
         let filled = buf.filled().len();
         std::task::ready!(self.stream().poll_read(cx, buf))?;
-        self.head.look(&buf.filled()[filled..]);
+        self.heads.look(&buf.filled()[filled..]);
         Poll::Ready(Ok(()))
     }
 }
