@@ -1,0 +1,162 @@
+//! Peers that take their time: rows 15, 16 and 63.
+
+use std::time::Duration;
+
+use raw_ws::{Config, ServeConfig};
+use tokio::time::Instant;
+
+use crate::support::*;
+
+const INTERVAL: Duration = Duration::from_millis(200);
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// One place beside the neighbour's, and peers are asked early whether they live.
+fn one_place() -> Setup {
+    Setup {
+        serve: ServeConfig::new().max_connections(2),
+        ws: Config::new()
+            .keep_alive_interval(INTERVAL)
+            .keep_alive_timeout(SILENCE),
+        ..Setup::default()
+    }
+}
+
+/// Connects as soon as there is a place.
+async fn takes_the_place(server: &Server) -> Peer {
+    soon("a free place", async {
+        loop {
+            let mut peer = Peer::connect(server).await;
+            peer.send(upgrade_request("/echo").as_bytes()).await;
+            match peer.answer().await.status {
+                101 => break peer,
+                status => assert_eq!(status, 503),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn row_15_a_peer_behind_a_black_hole_is_dropped_and_its_place_taken() {
+    unharmed(one_place(), async |server| {
+        let mut gone = takes_the_place(server).await;
+        let begun = Instant::now();
+        assert_eq!(gone.frame().await, (Op::PING, vec![]));
+        // Nothing from here on, not even a FIN.
+        let _next = takes_the_place(server).await;
+        let took = begun.elapsed();
+        assert!(took > (INTERVAL + SILENCE) * 9 / 10, "{took:?}");
+        assert!(
+            took < INTERVAL + SILENCE + Duration::from_secs(1),
+            "{took:?}"
+        );
+        assert_eq!(gone.ends().await, (End::Fin, vec![]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_16_a_peer_that_receives_but_whose_answers_are_lost_is_dropped() {
+    unharmed(one_place(), async |server| {
+        let mut lost = takes_the_place(server).await;
+        lost.send(&text_frame("once")).await;
+        assert_eq!(lost.frame().await.1, b"once");
+        // It reads everything; none of its answers get through.
+        assert_eq!(lost.ends().await, (End::Fin, vec![0x89, 0x00]));
+        let _next = takes_the_place(server).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_16_a_peer_that_answers_pings_or_speaks_by_itself_is_kept() {
+    unharmed(one_place(), async |server| {
+        let mut peer = takes_the_place(server).await;
+        for _ in 0..4 {
+            assert_eq!(peer.frame().await, (Op::PING, vec![]));
+            peer.send(&frame(Op::PONG, b"")).await;
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < 2 * (INTERVAL + SILENCE) {
+            peer.send(&text_frame("I am here")).await;
+            assert_eq!(peer.frame().await.1, b"I am here");
+            tokio::time::sleep(INTERVAL / 10).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_63_a_message_that_takes_too_long_gets_1008() {
+    let deadline = Duration::from_millis(300);
+    // What comes first, and what goes on coming and buys no more time.
+    let cases = [
+        (
+            frame(Op::BINARY_BEGINS, b"a"),
+            frame(Op::GOES_ON, b"a"),
+            "an unfinished message",
+        ),
+        (
+            header(Op::BINARY, 60_000),
+            b"a".to_vec(),
+            "an unfinished frame",
+        ),
+        (vec![0x82], vec![], "half a header"),
+        (
+            [text_frame("whole"), vec![0x82]].concat(),
+            vec![],
+            "half a header after a message",
+        ),
+    ];
+    unharmed(
+        Setup::ws(Config::new().message_timeout(deadline)),
+        async |server| {
+            for (first, next, what) in cases {
+                let mut peer = Peer::upgraded(server, "/topic").await;
+                assert_eq!(peer.frame().await.1, b"subscribed");
+                let begun = Instant::now();
+                peer.send(&first).await;
+                let (op, payload) = loop {
+                    match tokio::time::timeout(deadline / 10, peer.frame()).await {
+                        Ok(frame) => break frame,
+                        Err(_) => peer.send(&next).await,
+                    }
+                };
+                assert_eq!(
+                    (op, &payload[..]),
+                    (Op::CLOSE, &b"\x03\xF0message timeout"[..]),
+                    "{what}"
+                );
+                let took = begun.elapsed();
+                assert!(took > deadline * 9 / 10, "{what}: {took:?}");
+                assert!(took < deadline + Duration::from_secs(1), "{what}: {took:?}");
+                assert_eq!(peer.ends().await, (End::Fin, vec![]));
+            }
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn row_63_pings_that_straddle_reads_are_no_slow_message() {
+    let deadline = Duration::from_millis(300);
+    unharmed(
+        Setup::ws(Config::new().message_timeout(deadline)),
+        async |server| {
+            let mut peer = Peer::upgraded(server, "/echo").await;
+            // Whenever the server has read, half a ping is left over.
+            let ping = frame(Op::PING, b"ping");
+            let (first, second) = ping.split_at(5);
+            let straddling = [second, first].concat();
+            peer.send(first).await;
+            let begun = Instant::now();
+            while begun.elapsed() < 2 * deadline {
+                tokio::time::sleep(deadline / 10).await;
+                peer.send(&straddling).await;
+                assert_eq!(peer.frame().await, (Op::PONG, b"ping".to_vec()));
+            }
+        },
+    )
+    .await;
+}

@@ -1,0 +1,666 @@
+//! A server in this process, peers that write exact bytes to it, and a neighbour that must not
+//! notice any of it.
+
+use std::{
+    cell::Cell,
+    future::Future,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{Extension, Router, body::Bytes, response::Response, routing};
+use raw_ws::{
+    CloseCode, Config, Connections, Deflate, MessageKind, Origins, ServeConfig, Topics, Upgrade,
+    WebSocket,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::{oneshot, watch},
+    task::JoinHandle,
+    time::{interval, timeout},
+};
+
+/// Ends a test that hangs. Nothing passes because of it.
+const GUARD: Duration = Duration::from_secs(15);
+
+/// The address of peers that mean no harm. Others come from elsewhere in 127.0.0.0/8, so that
+/// limits per address do not touch these.
+const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Awaits what must happen; `what` says what did not.
+pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+    match timeout(GUARD, event).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// The server
+
+/// How a server under test differs from one with the defaults.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) serve: ServeConfig,
+    pub(crate) ws: Config,
+    pub(crate) origins: Origins,
+    pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+impl Setup {
+    pub(crate) fn ws(ws: Config) -> Self {
+        Self {
+            ws,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn serve(serve: ServeConfig) -> Self {
+        Self {
+            serve,
+            ..Self::default()
+        }
+    }
+}
+
+/// What the handlers have seen.
+#[derive(Clone)]
+pub(crate) struct Seen(Arc<watch::Sender<Counts>>);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// WebSocket handlers that began and that ended, the neighbour's not included.
+    pub(crate) begun: usize,
+    pub(crate) ended: usize,
+    /// Messages given to them.
+    pub(crate) messages: usize,
+    /// Whole bodies given to `/post`.
+    pub(crate) bodies: usize,
+}
+
+impl Seen {
+    fn count(&self, change: impl FnOnce(&mut Counts)) {
+        self.0.send_modify(change);
+    }
+
+    pub(crate) fn now(&self) -> Counts {
+        *self.0.borrow()
+    }
+
+    /// Waits until the handlers have seen that much.
+    pub(crate) async fn until(&self, what: &str, reached: impl FnMut(&Counts) -> bool) -> Counts {
+        let mut watched = self.0.subscribe();
+        *soon(what, watched.wait_for(reached)).await.unwrap()
+    }
+}
+
+/// A running server. Endpoints:
+///
+/// | path | does |
+/// |---|---|
+/// | `/echo` | messages back as they came |
+/// | `/frames` | the same, frame by frame |
+/// | `/text`, `/binary` | echo that takes one kind of messages |
+/// | `/deflate` | echo with compression |
+/// | `/topic` | subscribes to the topic "all", ignores what comes |
+/// | `/bye` | closes with 4000 at the first message |
+/// | `/panic` | panics at the first message |
+/// | `/post` | reads a body, answers with its length |
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) seen: Seen,
+    pub(crate) topics: Topics<&'static str>,
+    /// Those of the server, once the first has come.
+    pub(crate) connections: watch::Receiver<Option<Connections>>,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    pub(crate) async fn start(setup: Setup) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Seen(Arc::default());
+        let topics = Topics::new();
+        let (found, connections) = watch::channel(None);
+        let app = app(&setup, &seen, &topics, Arc::new(found));
+
+        let (stop, stopped) = oneshot::channel();
+        let mut serve = raw_ws::serve(listener, app)
+            .config(setup.serve)
+            .with_graceful_shutdown(async {
+                let _ = stopped.await;
+            });
+        if let Some(tls) = setup.tls {
+            serve = serve.tls(tls);
+        }
+        Self {
+            address,
+            seen,
+            topics,
+            connections,
+            stop: Some(stop),
+            running: tokio::spawn(serve.into_future()),
+        }
+    }
+
+    /// Begins the graceful stop.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// Waits for the end of the graceful stop.
+    pub(crate) async fn stopped(self) {
+        let ended = soon("the end of the server", self.running).await;
+        ended.unwrap().unwrap();
+    }
+
+    /// Waits until the server holds no WebSocket but the neighbour's.
+    pub(crate) async fn until_alone(&self) {
+        let counts = self.seen.now();
+        let all_ended = |now: &Counts| now.begun >= counts.begun && now.begun == now.ended;
+        self.seen.until("the end of all handlers", all_ended).await;
+        let connections = self.connections.borrow().clone().unwrap();
+        soon("the end of all connections", async {
+            while connections.len() > 1 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+fn app(
+    setup: &Setup,
+    seen: &Seen,
+    topics: &Topics<&'static str>,
+    found: Arc<watch::Sender<Option<Connections>>>,
+) -> Router {
+    let ws = Arc::new(setup.ws.clone());
+    let deflate = Arc::new(setup.ws.clone().deflate(Deflate::new().min_size(0)));
+    let text = Arc::new(setup.ws.clone().only(MessageKind::Text));
+    let binary = Arc::new(setup.ws.clone().only(MessageKind::Binary));
+
+    type Handler = fn(
+        WebSocket,
+        Seen,
+        Topics<&'static str>,
+    ) -> Pin<Box<dyn Future<Output = raw_ws::Result<()>> + Send>>;
+    let endpoint = |config: &Arc<Config>, run: Handler| {
+        let (config, origins) = (config.clone(), setup.origins.clone());
+        let (seen, topics, found) = (seen.clone(), topics.clone(), found.clone());
+        routing::any(
+            async move |connections: Extension<Connections>, upgrade: Upgrade| -> Response {
+                found.send_replace(Some(connections.0));
+                upgrade
+                    .config(config)
+                    .origins(origins)
+                    .subprotocols(["one.example", "two.example"])
+                    .on_upgrade(async move |ws| {
+                        seen.count(|seen| seen.begun += 1);
+                        let _counted = Ended(seen.clone());
+                        run(ws, seen, topics).await
+                    })
+            },
+        )
+    };
+    let post_seen = seen.clone();
+    let post = async move |body: Bytes| {
+        post_seen.count(|seen| seen.bodies += 1);
+        body.len().to_string()
+    };
+    let neighbour = async |upgrade: Upgrade| -> Response {
+        upgrade.on_upgrade(|mut ws: WebSocket| async move {
+            while let Some(message) = ws.recv().await? {
+                ws.send(message).await?;
+            }
+            Ok::<_, raw_ws::Error>(())
+        })
+    };
+
+    Router::new()
+        .route(
+            "/echo",
+            endpoint(&ws, |ws, seen, _| Box::pin(echo(ws, seen))),
+        )
+        .route(
+            "/frames",
+            endpoint(&ws, |ws, seen, _| Box::pin(echo_frames(ws, seen))),
+        )
+        .route(
+            "/text",
+            endpoint(&text, |ws, seen, _| Box::pin(echo(ws, seen))),
+        )
+        .route(
+            "/binary",
+            endpoint(&binary, |ws, seen, _| Box::pin(echo(ws, seen))),
+        )
+        .route(
+            "/deflate",
+            endpoint(&deflate, |ws, seen, _| Box::pin(echo(ws, seen))),
+        )
+        .route(
+            "/topic",
+            endpoint(&ws, |ws, seen, topics| Box::pin(topic(ws, seen, topics))),
+        )
+        .route("/bye", endpoint(&ws, |ws, seen, _| Box::pin(bye(ws, seen))))
+        .route(
+            "/panic",
+            endpoint(&ws, |ws, seen, _| Box::pin(panic(ws, seen))),
+        )
+        .route("/neighbour", routing::any(neighbour))
+        .route("/post", routing::post(post))
+        .route("/get", routing::get(async || "here"))
+}
+
+/// Counts the end of a handler, however it ends.
+struct Ended(Seen);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.count(|seen| seen.ended += 1);
+    }
+}
+
+async fn echo(mut ws: WebSocket, seen: Seen) -> raw_ws::Result<()> {
+    while let Some(message) = ws.recv().await? {
+        seen.count(|seen| seen.messages += 1);
+        ws.send(message).await?;
+    }
+    Ok(())
+}
+
+async fn echo_frames(mut ws: WebSocket, seen: Seen) -> raw_ws::Result<()> {
+    while let Some(frame) = ws.recv_frame().await? {
+        seen.count(|seen| seen.messages += 1);
+        if !frame.opcode().is_control() {
+            ws.send_frame(frame).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn topic(mut ws: WebSocket, seen: Seen, topics: Topics<&'static str>) -> raw_ws::Result<()> {
+    topics.subscribe("all", &ws.sender());
+    ws.send("subscribed").await?;
+    while ws.recv().await?.is_some() {
+        seen.count(|seen| seen.messages += 1);
+    }
+    Ok(())
+}
+
+async fn bye(mut ws: WebSocket, seen: Seen) -> raw_ws::Result<()> {
+    ws.recv().await?;
+    seen.count(|seen| seen.messages += 1);
+    ws.close(CloseCode::new(4000), "enough").await?;
+    Ok(())
+}
+
+async fn panic(mut ws: WebSocket, _: Seen) -> raw_ws::Result<()> {
+    ws.recv().await?;
+    PANICS.set(PANICS.get() - 1); // this one is meant
+    panic!("the handler of /panic");
+}
+
+// ---------------------------------------------------------------------------------------------
+// The neighbour
+
+thread_local! {
+    /// Panics on this thread, tasks of the server included: each test has a thread and a runtime
+    /// of its own.
+    static PANICS: Cell<i32> = const { Cell::new(0) };
+}
+
+/// Runs a row against a server of its own. All the while somebody else talks to that server and
+/// must be answered; in the end every place must be free again, and nothing may have panicked.
+pub(crate) async fn unharmed(mut setup: Setup, row: impl AsyncFnOnce(&Server)) {
+    count_panics();
+    // Longer than anybody here waits: a place that is not given back fails the test.
+    setup.serve = setup.serve.shutdown_timeout(10 * GUARD);
+    let neighbour_speaks_tcp = setup.tls.is_none();
+    let mut server = Server::start(setup).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let neighbour = neighbour_speaks_tcp.then(|| {
+        let (address, done) = (server.address, done.clone());
+        tokio::spawn(async move { neighbour(address, &done).await })
+    });
+    row(&server).await;
+
+    done.store(true, Ordering::Relaxed);
+    if let Some(neighbour) = neighbour {
+        soon("the neighbour", neighbour).await.unwrap();
+    }
+    assert_eq!(PANICS.get(), 0, "something panicked");
+    // Comes to its end at once if every socket and every place has been given back.
+    server.stop();
+    server.stopped().await;
+}
+
+/// Talks to the server until `done`, and once more after that.
+async fn neighbour(address: SocketAddr, done: &AtomicBool) {
+    let mut peer = Peer::upgraded_from(NEIGHBOUR, address, "/neighbour").await;
+    let mut pause = interval(Duration::from_millis(10));
+    for round in 0_u32.. {
+        let is_last = done.load(Ordering::Relaxed);
+        let text = format!("neighbour {round}");
+        peer.send(&text_frame(&text)).await;
+        assert_eq!(peer.frame().await, (Op::TEXT, text.into_bytes()));
+        if is_last {
+            break;
+        }
+        pause.tick().await;
+    }
+    peer.send(&close_frame(1000, "")).await;
+    peer.closes_with(1000).await;
+}
+
+fn count_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            PANICS.set(PANICS.get() + 1);
+            usual(panic);
+        }));
+    });
+    PANICS.set(0);
+}
+
+// ---------------------------------------------------------------------------------------------
+// The peer
+
+/// One end of a connection to the server, byte by byte.
+pub(crate) struct Peer<S = TcpStream> {
+    pub(crate) stream: S,
+    received: Vec<u8>,
+}
+
+/// How the server ended a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Fin,
+    Reset,
+}
+
+/// The answer to an HTTP request.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+impl Peer {
+    pub(crate) async fn connect(server: &Server) -> Self {
+        Self::connect_from(Ipv4Addr::LOCALHOST, server.address).await
+    }
+
+    pub(crate) async fn connect_from(from: Ipv4Addr, to: SocketAddr) -> Self {
+        Self::on(TcpSocket::new_v4().unwrap(), from, to).await
+    }
+
+    /// On a socket that was made ready, for example with a small receive buffer.
+    pub(crate) async fn on(socket: TcpSocket, from: Ipv4Addr, to: SocketAddr) -> Self {
+        socket.bind((from, 0).into()).unwrap();
+        let stream = soon("a connection", socket.connect(to)).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// A connection that is a WebSocket.
+    pub(crate) async fn upgraded(server: &Server, path: &str) -> Self {
+        Self::upgraded_from(Ipv4Addr::LOCALHOST, server.address, path).await
+    }
+
+    pub(crate) async fn upgraded_from(from: Ipv4Addr, to: SocketAddr, path: &str) -> Self {
+        let mut peer = Self::connect_from(from, to).await;
+        peer.upgrade(path).await;
+        peer
+    }
+
+    /// Ends the connection with a reset.
+    pub(crate) fn reset(self) {
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
+    pub(crate) fn over(stream: S) -> Self {
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn upgrade(&mut self, path: &str) {
+        self.send(upgrade_request(path).as_bytes()).await;
+        assert_eq!(self.answer().await.status, 101);
+    }
+
+    /// Writes these bytes. That the server has hung up is for the reading side to find out.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        let _ = soon("room to write", self.stream.write_all(bytes)).await;
+        let _ = self.stream.flush().await;
+    }
+
+    /// Writes these bytes one by one, far enough apart for the server to see each alone.
+    pub(crate) async fn dribble(&mut self, bytes: &[u8]) {
+        for byte in bytes.chunks(1) {
+            self.send(byte).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Writes while the answers are read, however much that is.
+    pub(crate) async fn flood(&mut self, bytes: &[u8]) {
+        let (mut read, mut write) = tokio::io::split(&mut self.stream);
+        let received = &mut self.received;
+        let reading = async { while let Ok(1..) = read.read_buf(received).await {} };
+        let writing = async { while write.write_all(bytes).await.is_ok() {} };
+        soon("the end of the flood", async {
+            tokio::select! { () = reading => {}, () = writing => {} }
+        })
+        .await;
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        soon("bytes", self.stream.read_buf(&mut self.received)).await
+    }
+
+    async fn need(&mut self, len: usize) {
+        while self.received.len() < len {
+            let read = self.fill().await.expect("a reset where bytes were due");
+            let so_far = self.received.escape_ascii();
+            assert_ne!(read, 0, "the end where bytes were due; so far: {so_far}");
+        }
+    }
+
+    /// The next answer, with its body.
+    pub(crate) async fn answer(&mut self) -> Answer {
+        let end = loop {
+            let end = self.received.windows(4).position(|end| end == b"\r\n\r\n");
+            match end {
+                Some(end) => break end + 4,
+                None => self.need(self.received.len() + 1).await,
+            }
+        };
+        let head = String::from_utf8(self.received.drain(..end).collect()).unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let mut answer = Answer {
+            status,
+            head,
+            body: String::new(),
+        };
+        let len = answer
+            .header("content-length")
+            .map_or(0, |len| len.parse().unwrap());
+        self.need(len).await;
+        answer.body = String::from_utf8(self.received.drain(..len).collect()).unwrap();
+        answer
+    }
+
+    /// The next frame, which must be whole, unmasked and uncompressed.
+    pub(crate) async fn frame(&mut self) -> (Op, Vec<u8>) {
+        self.need(2).await;
+        let (first, second) = (self.received[0], self.received[1]);
+        assert_eq!(second & 0x80, 0, "a server's frame is not masked");
+        let (header, len) = match second {
+            126 => {
+                self.need(4).await;
+                (
+                    4,
+                    usize::from(u16::from_be_bytes([self.received[2], self.received[3]])),
+                )
+            }
+            127 => {
+                self.need(10).await;
+                let len = self.received[2..10].try_into().unwrap();
+                (10, u64::from_be_bytes(len) as usize)
+            }
+            len => (2, usize::from(len)),
+        };
+        self.need(header + len).await;
+        let frame: Vec<u8> = self.received.drain(..header + len).collect();
+        (Op(first), frame[header..].to_vec())
+    }
+
+    /// The rest of what comes: nothing but one Close with this code and then, in order, the end.
+    /// Gives the reason.
+    pub(crate) async fn closes_with(&mut self, code: u16) -> String {
+        let (op, payload) = self.frame().await;
+        assert_eq!(op, Op::CLOSE, "{}", payload.escape_ascii());
+        let said = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+        assert_eq!(said, Some(code), "{}", payload.escape_ascii());
+        assert_eq!(
+            self.ends().await,
+            (End::Fin, vec![]),
+            "after the Close {code}"
+        );
+        String::from_utf8(payload[2..].to_vec()).unwrap()
+    }
+
+    /// Reads to the end: how it came, and what came before it.
+    pub(crate) async fn ends(&mut self) -> (End, Vec<u8>) {
+        let end = loop {
+            match self.fill().await {
+                Ok(0) => break End::Fin,
+                Ok(_) => {}
+                Err(_) => break End::Reset,
+            }
+        };
+        (end, std::mem::take(&mut self.received))
+    }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Bytes
+
+/// The first byte of a frame: flags and opcode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Op(pub(crate) u8);
+
+impl Op {
+    pub(crate) const TEXT: Self = Self(0x81);
+    pub(crate) const BINARY: Self = Self(0x82);
+    pub(crate) const CLOSE: Self = Self(0x88);
+    pub(crate) const PING: Self = Self(0x89);
+    pub(crate) const PONG: Self = Self(0x8A);
+    /// Without FIN.
+    pub(crate) const TEXT_BEGINS: Self = Self(0x01);
+    pub(crate) const BINARY_BEGINS: Self = Self(0x02);
+    pub(crate) const GOES_ON: Self = Self(0x00);
+    /// With FIN.
+    pub(crate) const GOES_OUT: Self = Self(0x80);
+}
+
+pub(crate) fn upgrade_request(path: &str) -> String {
+    upgrade_request_with(path, "")
+}
+
+/// `more` are whole lines of headers.
+pub(crate) fn upgrade_request_with(path: &str, more: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: ok.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{more}\r\n"
+    )
+}
+
+/// A frame as a client sends it, whatever the first byte.
+pub(crate) fn frame(op: Op, payload: &[u8]) -> Vec<u8> {
+    let mut frame = header(op, payload.len() as u64);
+    let key: [u8; 4] = frame[frame.len() - 4..].try_into().unwrap();
+    frame.extend(
+        payload
+            .iter()
+            .zip(key.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
+    frame
+}
+
+/// The header of such a frame, in its shortest form.
+pub(crate) fn header(op: Op, len: u64) -> Vec<u8> {
+    match len {
+        0..126 => header_in_form(op, len as u8, &[]),
+        126..65_536 => header_in_form(op, 126, &(len as u16).to_be_bytes()),
+        _ => header_in_form(op, 127, &len.to_be_bytes()),
+    }
+}
+
+/// A header with a length in a form of one's own choice.
+pub(crate) fn header_in_form(op: Op, len: u8, extended: &[u8]) -> Vec<u8> {
+    let mut header = vec![op.0, 0x80 | len];
+    header.extend_from_slice(extended);
+    header.extend_from_slice(&[0x37, 0xFA, 0x21, 0x3D]);
+    header
+}
+
+pub(crate) fn text_frame(text: &str) -> Vec<u8> {
+    frame(Op::TEXT, text.as_bytes())
+}
+
+pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
+    frame(
+        Op::CLOSE,
+        &[&code.to_be_bytes(), reason.as_bytes()].concat(),
+    )
+}
+
+/// Pseudo-random numbers from a seed (SplitMix64).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
