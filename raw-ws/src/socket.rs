@@ -299,6 +299,10 @@ impl<S: Stream> Inner<S> {
                     Err(error) => return Poll::Ready(Err(self.over(error))),
                 }
             }
+            // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
+            if !is_behind && let Err(error) = self.proto.handle_timeout(self.read_at) {
+                return Poll::Ready(Err(self.over(error)));
+            }
             if self.proto.state() == State::Closed {
                 self.say_goodbye();
                 return Poll::Ready(Ok(None));
@@ -309,6 +313,9 @@ impl<S: Stream> Inner<S> {
                 Ok(stuck_since) => stuck_since,
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
+            if let Err(error) = self.check_progress(stuck_since, self.read_at) {
+                return Poll::Ready(Err(self.over(error)));
+            }
             if is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS {
                 continue;
             }
@@ -403,8 +410,7 @@ impl<S: Stream> Inner<S> {
         cx: &mut Context<'_>,
         stuck_since: Option<Instant>,
     ) -> Poll<Result<()>> {
-        let stuck_until =
-            stuck_since.and_then(|since| since.checked_add(self.proto.config().progress_timeout));
+        let stuck_until = self.stuck_until(stuck_since);
         let deadline = match (self.proto.poll_timeout(), stuck_until) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -425,11 +431,24 @@ impl<S: Stream> Inner<S> {
         ready!(timer.as_mut().poll(cx));
         timer.as_mut().reset(deadline);
         let now = now();
-        if stuck_until.is_some_and(|until| now >= until) {
-            events::slow_consumer();
-            return Poll::Ready(Err(CapacityError::SlowConsumer.into()));
-        }
+        self.check_progress(stuck_since, now)?;
         Poll::Ready(self.proto.handle_timeout(now))
+    }
+
+    /// Gives up on a peer that has taken nothing for too long.
+    fn check_progress(&self, stuck_since: Option<Instant>, now: Instant) -> Result<()> {
+        if self
+            .stuck_until(stuck_since)
+            .is_some_and(|until| now >= until)
+        {
+            events::slow_consumer();
+            return Err(CapacityError::SlowConsumer.into());
+        }
+        Ok(())
+    }
+
+    fn stuck_until(&self, stuck_since: Option<Instant>) -> Option<Instant> {
+        stuck_since?.checked_add(self.proto.config().progress_timeout)
     }
 
     /// The connection has failed.
