@@ -132,7 +132,7 @@ impl Server {
         let seen = Seen(Arc::default());
         let topics = Topics::new();
         let (found, connections) = watch::channel(None);
-        let app = app(&setup, &seen, &topics, Arc::new(found));
+        let app = app(&setup, &seen, &topics, &Arc::new(found));
 
         let (stop, stopped) = oneshot::channel();
         let mut serve = raw_ws::serve(listener, app)
@@ -183,7 +183,7 @@ fn app(
     setup: &Setup,
     seen: &Seen,
     topics: &Topics<&'static str>,
-    found: Arc<watch::Sender<Option<Connections>>>,
+    found: &Arc<watch::Sender<Option<Connections>>>,
 ) -> Router {
     let ws = Arc::new(setup.ws.clone());
     let deflate = Arc::new(setup.ws.clone().deflate(Deflate::new().min_size(0)));
@@ -477,6 +477,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         let writing = async { while write.write_all(bytes).await.is_ok() {} };
         soon("the end of the flood", async {
             tokio::select! { () = reading => {}, () = writing => {} }
+        })
+        .await;
+    }
+
+    /// Writes for as long as the server lets it, and reads nothing.
+    pub(crate) async fn shout(&mut self, bytes: &[u8]) {
+        soon("the end of the shouting", async {
+            while self.stream.write_all(bytes).await.is_ok() {}
         })
         .await;
     }

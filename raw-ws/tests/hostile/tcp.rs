@@ -275,6 +275,30 @@ async fn row_11_a_queue_that_stands_still_is_cut_at_the_progress_deadline() {
     .await;
 }
 
+/// As row 71: reading must not keep the server from looking at the clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_11_a_peer_that_floods_and_never_reads_is_cut_at_the_progress_deadline() {
+    let deadline = Duration::from_millis(300);
+    let ws = Config::new()
+        .progress_timeout(deadline)
+        .max_queued_bytes(64 << 20);
+    unharmed(Setup::ws(ws), async |server| {
+        let mut deaf = Peer::upgraded(server, "/topic").await;
+        assert_eq!(deaf.frame().await.1, b"subscribed");
+        let news = raw_ws::PreparedMessage::new(vec![7; 1 << 20]);
+        for _ in 0..32 {
+            assert_eq!(server.topics.publish("all", &news), 1);
+        }
+        let begun = Instant::now();
+        deaf.shout(&frame(Op::BINARY, b"").repeat(100_000)).await;
+        let took = begun.elapsed();
+        assert!(took > deadline * 9 / 10, "{took:?}");
+        assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+        server.seen.until("the cut", |seen| seen.ended == 1).await;
+    })
+    .await;
+}
+
 /// A session that has a bit of everything, and what the server says to it.
 fn session() -> (Vec<u8>, Vec<(Op, Vec<u8>)>) {
     let long = "x".repeat(200);
