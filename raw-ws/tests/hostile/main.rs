@@ -22,3 +22,4 @@ mod slow;
 mod stop;
 mod support;
 mod tcp;
+mod wire;
