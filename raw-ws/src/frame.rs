@@ -1,6 +1,6 @@
 //! One frame: its header on the wire, and the frame as the application sees it. RFC 6455 section 5.2.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes};
 
 use crate::{
     close::CloseFrame,
@@ -252,7 +252,7 @@ impl FrameHeader {
     }
 
     /// Appends the header, lengths in their shortest form.
-    pub(crate) fn encode(&self, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, out: &mut impl BufMut) {
         let mut first = self.opcode as u8;
         if self.is_final {
             first |= FIN;
@@ -280,6 +280,8 @@ impl FrameHeader {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+
     use super::*;
 
     #[test]

@@ -7,11 +7,14 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
-use tokio::{io::AsyncReadExt, time::Sleep};
+use tokio::{
+    io::AsyncReadExt,
+    time::{Sleep, timeout},
+};
 
 use crate::{
     buffers::{self, BUFFER_SIZE},
@@ -31,6 +34,9 @@ use crate::{
 /// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
 /// is slowed down, not served from memory.
 const UNWRITTEN_BEFORE_READING_STOPS: usize = 64 * 1024;
+
+/// How long a dropped connection waits for the result of its handler, which decides what to say.
+const ENDING_WITHIN: Duration = Duration::from_millis(500);
 
 /// A partial frame up to this size is kept in a buffer of its own size while the peer is silent.
 const SMALL_PARTIAL: usize = 4 * 1024;
@@ -478,7 +484,11 @@ impl<S: Stream> Inner<S> {
         let write_within = self.proto.config().close_timeout;
         runtime.spawn(async move {
             if is_open {
-                let code = poll_fn(|cx| outbound.poll_ending(cx)).await;
+                // A handler that goes on without its connection must not keep it open.
+                let ending = poll_fn(|cx| outbound.poll_ending(cx));
+                let code = timeout(ENDING_WITHIN, ending)
+                    .await
+                    .unwrap_or(CloseCode::NORMAL);
                 CloseFrame::fixed(code, "").encode(masking_key, &mut last_bytes);
             }
             drop(outbound);

@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, io::IoSlice};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
     buffers,
@@ -23,7 +23,7 @@ const UNCOPIED_FROM: usize = 4 * 1024;
 pub(super) struct Writer {
     /// Clients mask what they send.
     masking_key: Option<fn() -> [u8; 4]>,
-    control: BytesMut,
+    control: Vec<u8>,
     /// Older data than `tail`.
     segments: VecDeque<Segment>,
     /// Whether the frame at the front of the segments has been written in part.
@@ -65,18 +65,20 @@ impl Writer {
         };
         // RFC 6455 5.5.1: nothing follows a Close, so it waits for the data before it.
         let is_ahead = matches!(frame.opcode(), OpCode::Ping | OpCode::Pong);
-        let out = if is_ahead {
-            &mut self.control
-        } else {
-            &mut self.tail
-        };
-        if out.capacity() == 0 && !is_ahead {
-            *out = buffers::take();
+        if is_ahead {
+            let before = self.control.len();
+            append(&mut self.control, &header, payload);
+            self.len += self.control.len() - before;
+            return;
         }
-        let before = out.len();
-        header.encode(out);
+
+        if self.tail.capacity() == 0 {
+            self.tail = buffers::take();
+        }
+        let before = self.tail.len();
         if header.mask.is_none() && payload.len() >= UNCOPIED_FROM {
-            self.len += out.len() - before + payload.len();
+            header.encode(&mut self.tail);
+            self.len += self.tail.len() - before + payload.len();
             self.segments.push_back(Segment {
                 bytes: self.tail.split().freeze(),
                 goes_on: true,
@@ -85,14 +87,10 @@ impl Writer {
                 bytes: payload.clone(),
                 goes_on: false,
             });
-            return;
+        } else {
+            append(&mut self.tail, &header, payload);
+            self.len += self.tail.len() - before;
         }
-        let payload_at = out.len();
-        out.extend_from_slice(payload);
-        if let Some(key) = header.mask {
-            mask(&mut out[payload_at..], key);
-        }
-        self.len += out.len() - before;
     }
 
     /// Lays the next pieces to write into `slices`, in order; gives how many.
@@ -121,7 +119,7 @@ impl Writer {
             written = self.advance_segment(written);
         }
         let control = written.min(self.control.len());
-        self.control.advance(control);
+        self.control.drain(..control);
         written -= control;
         while written > 0 && !self.segments.is_empty() {
             written = self.advance_segment(written);
@@ -140,7 +138,7 @@ impl Writer {
         if self.len == 0 {
             buffers::give_back(std::mem::take(&mut self.tail));
             if self.control.capacity() > 0 {
-                self.control = BytesMut::new();
+                self.control = Vec::new();
             }
             if self.segments.capacity() > 0 {
                 self.segments = VecDeque::new();
@@ -174,5 +172,15 @@ impl Writer {
             self.midway = true;
         }
         written - here
+    }
+}
+
+/// Appends a frame; both kinds of buffer are masked where the payload then lies.
+fn append<B: BufMut + AsMut<[u8]>>(out: &mut B, header: &FrameHeader, payload: &[u8]) {
+    header.encode(out);
+    let at = out.as_mut().len();
+    out.put_slice(payload);
+    if let Some(key) = header.mask {
+        mask(&mut out.as_mut()[at..], key);
     }
 }

@@ -10,8 +10,7 @@
 //!   and do nothing, which is all that a server can see of one.
 //! - 40 in part (cookies), 41 (CORS of negotiate), 44 (tokens in logs), 48 (invalid tokens), and 20
 //!   (coming back from another address): the hub's, where tokens are.
-//! - 78 (memory of a thousand windows): a load test; refused by default, see `origins` of
-//!   `Deflate`'s own tests.
+//! - 78 (memory of a thousand windows): a load test. By default no window outlives its message.
 //! - 79 (Autobahn): a program of its own.
 
 mod closing;
@@ -23,3 +22,4 @@ mod slow;
 mod stop;
 mod support;
 mod tcp;
+mod wire;
