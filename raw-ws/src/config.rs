@@ -17,8 +17,8 @@ use crate::message::MessageKind;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Config {
-    /// The largest frame taken, in bytes of payload; 64 KiB by default. A larger one is refused
-    /// by its header alone, with 1009. More costs up to twice as much memory per connection.
+    /// The largest frame taken, in bytes of payload; 64 KiB by default, always below 4 GiB. A
+    /// larger one is refused by its header alone, with 1009. More costs up to twice as much memory per connection.
     pub max_frame_size: usize,
     /// The largest message taken, in bytes after inflating; 64 KiB by default. Over it: 1009.
     pub max_message_size: usize,
@@ -41,6 +41,9 @@ pub struct Config {
     /// How long the peer may take nothing while something waits for it; 10 s by default. Then it
     /// is cut as a slow consumer.
     pub progress_timeout: Duration,
+    /// Bytes of unfinished messages that all connections of the process may hold together; 256 MiB
+    /// by default. The connection that would go over it is closed with 1013, try again later.
+    pub max_unfinished_bytes: usize,
     /// Silence after which the peer is pinged; 30 s by default, `None` for never.
     pub keep_alive_interval: Option<Duration>,
     /// How long after a ping the peer may stay silent before the connection is over; 15 s by
@@ -67,6 +70,7 @@ impl Default for Config {
             max_queued_bytes: 256 * 1024,
             max_queued_messages: 1024,
             progress_timeout: Duration::from_secs(10),
+            max_unfinished_bytes: 256 * 1024 * 1024,
             keep_alive_interval: Some(Duration::from_secs(30)),
             keep_alive_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
@@ -137,6 +141,12 @@ impl Config {
     /// Sets [`progress_timeout`](Self#structfield.progress_timeout).
     pub fn progress_timeout(mut self, after: Duration) -> Self {
         self.progress_timeout = after;
+        self
+    }
+
+    /// Sets [`max_unfinished_bytes`](Self#structfield.max_unfinished_bytes).
+    pub fn max_unfinished_bytes(mut self, bytes: usize) -> Self {
+        self.max_unfinished_bytes = bytes;
         self
     }
 

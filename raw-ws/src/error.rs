@@ -241,6 +241,8 @@ pub enum CapacityError {
     MessageTooSlow,
     /// More control frames than `control_frames_per_second` allows.
     TooManyControlFrames,
+    /// All connections together hold `max_unfinished_bytes`: this one's message is one too many.
+    Overloaded,
     /// Nothing heard for `keep_alive_timeout` after a ping.
     PeerSilent,
     /// A full outbound queue, or a socket that took nothing for `progress_timeout`.
@@ -257,6 +259,7 @@ impl CapacityError {
             Self::TooManyFragments | Self::MessageTooSlow | Self::TooManyControlFrames => {
                 Some(CloseCode::POLICY_VIOLATION)
             }
+            Self::Overloaded => Some(CloseCode::TRY_AGAIN_LATER),
             Self::PeerSilent | Self::SlowConsumer | Self::OutputFull => None,
         }
     }
@@ -270,6 +273,7 @@ impl fmt::Display for CapacityError {
             Self::TooManyFragments => "too many fragments",
             Self::MessageTooSlow => "message timeout",
             Self::TooManyControlFrames => "too many control frames",
+            Self::Overloaded => "the server is overloaded",
             Self::PeerSilent => "the peer answers nothing",
             Self::SlowConsumer => "slow consumer: the peer does not read what it is sent",
             Self::OutputFull => "too much is queued: flush before feeding more",

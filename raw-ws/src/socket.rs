@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    buffers::{self, BUFFER_SIZE},
+    buffers::{self, BUFFER_SIZE, Holding},
     close::{CloseCode, CloseFrame},
     config::Config,
     error::{ApiMisuse, CapacityError, Error, Result},
@@ -74,6 +74,8 @@ struct Inner<S: Stream> {
     input: BytesMut,
     /// When they were read.
     read_at: Instant,
+    /// What is held of unfinished messages.
+    holding: Holding,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -134,6 +136,7 @@ impl<S: Stream> WebSocket<S> {
                 subprotocol,
                 input: read_ahead,
                 read_at: now,
+                holding: Holding::default(),
                 timer: None,
             }),
         }
@@ -336,10 +339,25 @@ impl<S: Stream> Inner<S> {
                 }
                 continue;
             }
+            if let Err(error) = self.count_holding() {
+                return Poll::Ready(Err(self.over(error)));
+            }
             if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
+    }
+
+    /// Counts what this connection holds while it waits for the rest of a message.
+    fn count_holding(&mut self) -> Result<()> {
+        let held = self.input.capacity() + self.proto.unfinished();
+        if held == 0 && self.holding.is_nothing() {
+            return Ok(());
+        }
+        let in_all = self.proto.config().max_unfinished_bytes;
+        self.holding
+            .set(held, in_all)
+            .map_err(|_| self.proto.overload())
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -499,6 +517,7 @@ impl<S: Stream> Inner<S> {
     fn end(&mut self, queue_is_wanted: bool, unsent: &mut BytesMut) {
         self.outbound.end(queue_is_wanted, unsent);
         self.input = BytesMut::new();
+        self.holding = Holding::default();
         self.timer = None;
     }
 
@@ -528,4 +547,21 @@ impl<S: Stream> fmt::Debug for WebSocket<S> {
 /// Tokio's clock, which tests can stop.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An idle connection is these two, its task and its socket: bytes here are bytes times
+    /// connections.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_idle_connection_stays_small() {
+        assert!(
+            size_of::<Inner<Upgraded>>() <= 384,
+            "{}",
+            size_of::<Inner<Upgraded>>()
+        );
+        assert!(size_of::<Outbound>() <= 240, "{}", size_of::<Outbound>());
+    }
 }

@@ -46,6 +46,13 @@ impl Assembler {
         self.begun.is_some()
     }
 
+    /// Bytes held of the message that is under way.
+    pub(super) fn held(&self) -> usize {
+        self.begun
+            .as_ref()
+            .map_or(0, |begun| begun.joined.capacity())
+    }
+
     pub(super) fn is_taken_as_frames(&self) -> bool {
         self.begun
             .as_ref()
@@ -77,7 +84,8 @@ impl Assembler {
             }
             (Some(begun), _) => (begun.fragments, begun.compressed, begun.len),
         };
-        if header.payload_len > config.max_frame_size as u64 {
+        let max_frame_size = config.max_frame_size.min(u32::MAX as usize - 1);
+        if header.payload_len > max_frame_size as u64 {
             return Err(CapacityError::FrameTooBig.into());
         }
         // What is compressed is measured while it is inflated.

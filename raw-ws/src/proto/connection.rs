@@ -85,7 +85,7 @@ pub struct Connection {
     /// byte came then; while closing the peer's Close.
     waiting_since: Option<Instant>,
     /// How much input was left when nothing more could be made of it.
-    left_over: usize,
+    left_over: u32,
     /// When the control frames so far would have been due at the allowed rate (GCRA).
     control_due: Instant,
 }
@@ -134,7 +134,7 @@ impl Connection {
         if self.state == State::Open && self.assembler.is_taken_as_frames() {
             return Err(ApiMisuse::FramesAlreadyTaken.into());
         }
-        if input.len() == self.left_over {
+        if input.len() as u32 == self.left_over {
             return Ok(None);
         }
         let event = self.next_event(input, now);
@@ -152,7 +152,7 @@ impl Connection {
         input: &mut BytesMut,
         now: Instant,
     ) -> Result<Option<Frame>> {
-        if input.len() == self.left_over {
+        if input.len() as u32 == self.left_over {
             return Ok(None);
         }
         let frame = self.next_frame(input, now);
@@ -314,6 +314,16 @@ impl Connection {
         }
     }
 
+    /// Gives up on the peer because there is no memory for the rest of its message. Gives the error to end with; its Close is queued.
+    pub fn overload(&mut self) -> Error {
+        self.fail(CapacityError::Overloaded.into())
+    }
+
+    /// Bytes held of a message that is not finished.
+    pub fn unfinished(&self) -> usize {
+        self.assembler.held()
+    }
+
     /// The limits and deadlines.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
@@ -461,7 +471,7 @@ impl Connection {
     ) -> Result<Option<T>> {
         let outcome = outcome.map_err(|error| self.fail(error));
         self.left_over = if matches!(outcome, Ok(None)) {
-            input.len()
+            input.len() as u32
         } else {
             0
         };
@@ -541,6 +551,7 @@ fn reason(error: &Error) -> &'static str {
         Error::Capacity(CapacityError::MessageTooSlow) => "message timeout",
         Error::Capacity(CapacityError::TooManyFragments) => "too many fragments",
         Error::Capacity(CapacityError::TooManyControlFrames) => "too many control frames",
+        Error::Capacity(CapacityError::Overloaded) => "overloaded",
         Error::Capacity(_) => "message too big",
         _ => "",
     }

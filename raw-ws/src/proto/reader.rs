@@ -17,7 +17,8 @@ pub(super) struct Reader {
     expects_mask: bool,
     /// The frame whose payload is at the front of the input.
     current: Option<FrameHeader>,
-    unmasked: usize,
+    /// How much of it is unmasked; frames are below 4 GiB.
+    unmasked: u32,
 }
 
 impl Reader {
@@ -54,12 +55,10 @@ impl Reader {
         let payload_len = header.payload_len as usize;
         let arrived = payload_len.min(input.len());
         if let Some(key) = header.mask {
-            mask(
-                &mut input[self.unmasked..arrived],
-                rotated(key, self.unmasked),
-            );
+            let unmasked = self.unmasked as usize;
+            mask(&mut input[unmasked..arrived], rotated(key, unmasked));
         }
-        self.unmasked = arrived;
+        self.unmasked = arrived as u32;
         if arrived < payload_len {
             return Ok(None);
         }
@@ -69,7 +68,8 @@ impl Reader {
 
     /// The unfinished frame and what has come of its payload.
     pub(super) fn unfinished<'a>(&self, input: &'a BytesMut) -> Option<(FrameHeader, &'a [u8])> {
-        self.current.map(|header| (header, &input[..self.unmasked]))
+        self.current
+            .map(|header| (header, &input[..self.unmasked as usize]))
     }
 
     /// Whether the front of the input is the payload of a frame whose header is taken.
