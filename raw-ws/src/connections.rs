@@ -64,6 +64,7 @@ impl Connections {
     }
 
     /// Ends every connection at once, without a word.
+    #[cfg(feature = "serve")]
     pub(crate) fn cut_all(&self) {
         let live: Vec<_> = self.0.live().values().cloned().collect();
         for outbound in live {

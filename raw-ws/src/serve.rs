@@ -24,7 +24,6 @@ use tokio::{
 };
 
 pub use config::ServeConfig;
-pub(crate) use connection::Accepted;
 use connection::{Http, Phase};
 use slots::{Refusal, Slots};
 

@@ -26,7 +26,7 @@ use crate::{
     outbound::Outbound,
     proto::Role,
     socket::{Settings, WebSocket},
-    upgraded::Upgraded,
+    upgraded::{Takeover, Upgraded},
 };
 
 /// A request to become a WebSocket connection: look at it, then let it in or answer otherwise.
@@ -58,6 +58,7 @@ pub struct Upgrade {
     on_upgrade: OnUpgrade,
     uri: Uri,
     headers: HeaderMap,
+    takeover: Option<Takeover>,
     connections: Option<Connections>,
     config: Arc<Config>,
     origins: Origins,
@@ -80,6 +81,7 @@ impl Upgrade {
             on_upgrade,
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
+            takeover: parts.extensions.get::<Takeover>().copied(),
             connections: parts.extensions.get::<Connections>().cloned(),
             config: Arc::new(Config::default()),
             origins: Origins::default(),
@@ -187,13 +189,14 @@ impl Upgrade {
             #[cfg(feature = "deflate")]
             deflate,
         };
-        let (on_upgrade, connections) = (self.on_upgrade, self.connections);
+        let (on_upgrade, takeover, connections) =
+            (self.on_upgrade, self.takeover, self.connections);
         tokio::spawn(async move {
             // The client may be gone before it has its 101; there is nobody to tell then.
             let Ok(upgraded) = on_upgrade.await else {
                 return;
             };
-            let (stream, direct, read_ahead) = Upgraded::from_hyper(upgraded);
+            let (stream, direct, read_ahead) = Upgraded::from_hyper(upgraded, takeover);
             let ws = WebSocket::new(stream, direct, read_ahead, settings);
             ws.outbound().ends_with_handler();
             if let Some(connections) = connections {

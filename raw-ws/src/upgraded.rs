@@ -74,29 +74,40 @@ impl Upgraded {
         )
     }
 
-    /// Takes over from hyper.
-    pub(crate) fn from_hyper(upgraded: hyper::upgrade::Upgraded) -> Parts {
-        let upgraded = match downcast::<TcpStream>(upgraded) {
+    /// Takes over from hyper: with the server's help, or as `axum::serve` accepts connections.
+    pub(crate) fn from_hyper(
+        upgraded: hyper::upgrade::Upgraded,
+        takeover: Option<Takeover>,
+    ) -> Parts {
+        let upgraded = match takeover {
+            Some(Takeover(take)) => match take(upgraded) {
+                Ok(parts) => return parts,
+                Err(upgraded) => upgraded,
+            },
+            None => upgraded,
+        };
+        match downcast::<TcpStream>(upgraded) {
             Ok((stream, read_ahead)) => {
                 let (stream, direct) = Self::tcp(stream, None);
-                return (stream, direct, read_ahead);
+                (stream, direct, read_ahead)
             }
-            Err(upgraded) => upgraded,
-        };
-        #[cfg(feature = "serve")]
-        let upgraded = match downcast::<crate::serve::Accepted>(upgraded) {
-            Ok((accepted, read_ahead)) => {
-                let (stream, direct) = accepted.into_upgraded();
-                return (stream, direct, read_ahead);
+            Err(upgraded) => {
+                let (stream, direct) = Self::other(TokioIo::new(upgraded), None);
+                (stream, direct, BytesMut::new())
             }
-            Err(upgraded) => upgraded,
-        };
-        let (stream, direct) = Self::other(TokioIo::new(upgraded), None);
-        (stream, direct, BytesMut::new())
+        }
     }
 }
 
-fn downcast<T: Stream>(
+/// How a server with streams of its own kind gives one up. It puts this into its requests'
+/// extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Takeover(
+    pub(crate) fn(hyper::upgrade::Upgraded) -> Result<Parts, hyper::upgrade::Upgraded>,
+);
+
+/// The stream that a server gave to hyper, if it is a `T`, and what hyper has read ahead of it.
+pub(crate) fn downcast<T: Stream>(
     upgraded: hyper::upgrade::Upgraded,
 ) -> Result<(T, BytesMut), hyper::upgrade::Upgraded> {
     let parts = upgraded.downcast::<TokioIo<T>>()?;

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     connections::Connections,
     events,
-    upgraded::{DirectWrite, Stream, Upgraded},
+    upgraded::{self, Parts, Stream, Takeover, Upgraded, downcast},
 };
 
 /// How far the server is with stopping.
@@ -150,6 +150,7 @@ impl Requests {
             let mut request = request.map(|body| bounded(body, &config, &too_slow));
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(connections);
+            request.extensions_mut().insert(Takeover(Accepted::take));
             // Where the chunks end is not looked after: no request may follow them.
             let is_last = request.headers().contains_key(TRANSFER_ENCODING);
             let Ok(mut response) = app.oneshot(request).await;
@@ -214,7 +215,7 @@ fn refusal(status: StatusCode, reason: &'static str) -> Response {
 }
 
 /// An accepted connection and its place among the others.
-pub(crate) struct Accepted {
+struct Accepted {
     io: Io,
     slot: Arc<Mutex<Slot>>,
     heads: Heads,
@@ -253,14 +254,16 @@ impl Accepted {
         })
     }
 
-    /// The stream for a WebSocket, which keeps the place.
-    pub(crate) fn into_upgraded(self) -> (Upgraded, Option<DirectWrite>) {
-        let slot: Option<crate::upgraded::Slot> = Some(self.slot);
-        match self.io {
+    /// The stream of an upgraded connection, which keeps the connection's place.
+    fn take(upgraded: hyper::upgrade::Upgraded) -> Result<Parts, hyper::upgrade::Upgraded> {
+        let (accepted, read_ahead) = downcast::<Self>(upgraded)?;
+        let slot: Option<upgraded::Slot> = Some(accepted.slot);
+        let (stream, direct) = match accepted.io {
             Io::Tcp(stream) => Upgraded::tcp(stream, slot),
             #[cfg(feature = "tls")]
             Io::Tls(stream) => Upgraded::other(*stream, slot),
-        }
+        };
+        Ok((stream, direct, read_ahead))
     }
 
     fn stream(&mut self) -> Pin<&mut dyn Stream> {
