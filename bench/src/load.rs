@@ -19,5 +19,6 @@ pub use self::{
     fan_out::{FanOutLoad, fan_out},
     idle::{IdleMemory, idle},
     measurement::{Measurement, Window},
+    replies::masked_frame,
     target::Target,
 };

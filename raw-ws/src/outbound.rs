@@ -97,7 +97,8 @@ impl Encoding {
         };
         Self {
             masking_key,
-            ..Self::default()
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 

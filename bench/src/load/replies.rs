@@ -160,7 +160,8 @@ pub(super) fn binary_message(size: usize) -> Vec<u8> {
     masked_frame(BINARY, &payload)
 }
 
-fn masked_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+/// A final frame as a client sends it.
+pub fn masked_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
     match payload.len() {
         length @ 0..126 => frame.push(0x80 | length as u8),

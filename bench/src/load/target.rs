@@ -34,9 +34,12 @@ impl Target {
         }
     }
 
-    /// Opens a connection, blocking until the opening handshake is done. Returns what the server
-    /// sent behind it, too.
-    pub(super) fn connect(&self) -> io::Result<(TcpStream, Vec<u8>)> {
+    /// Opens a connection, blocking until the opening handshake is done; the stream does not block
+    /// any more after it. Returns what the server sent behind the handshake, too.
+    ///
+    /// # Errors
+    /// What the socket reports, or how the server refused.
+    pub fn connect(&self) -> io::Result<(TcpStream, Vec<u8>)> {
         let fail =
             |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {self}: {e}"));
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).map_err(fail)?;
