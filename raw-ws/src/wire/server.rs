@@ -4,8 +4,10 @@ use std::{
     collections::{HashMap, HashSet},
     fmt,
     future::Future,
-    panic::AssertUnwindSafe,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
     sync::Arc,
+    task::{self, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -51,10 +53,9 @@ struct Table {
     max_in_flight: usize,
 }
 
-#[derive(Clone)]
 enum Handler {
-    Operation(Arc<dyn Fn(Context, Bytes) -> BoxFuture<'static, Answer> + Send + Sync>),
-    Stream(Arc<dyn Fn(Context, Bytes) -> BoxStream<'static, Answer> + Send + Sync>),
+    Operation(Box<dyn Fn(Context, Bytes) -> BoxFuture<'static, Answer> + Send + Sync>),
+    Stream(Box<dyn Fn(Context, Bytes) -> BoxStream<'static, Answer> + Send + Sync>),
 }
 
 type Answer = Result<Bytes, WireError>;
@@ -86,7 +87,7 @@ impl Server {
         Fut: Future<Output = Result<Bytes, WireError>> + Send + 'static,
     {
         let handler = move |cx, payload| handler(cx, payload).boxed();
-        self.add(operation, Handler::Operation(Arc::new(handler)))
+        self.add(operation, Handler::Operation(Box::new(handler)))
     }
 
     /// Adds an operation that answers with a stream of items. An error ends it.
@@ -100,7 +101,7 @@ impl Server {
         St: Stream<Item = Result<Bytes, WireError>> + Send + 'static,
     {
         let handler = move |cx, payload| handler(cx, payload).boxed();
-        self.add(operation, Handler::Stream(Arc::new(handler)))
+        self.add(operation, Handler::Stream(Box::new(handler)))
     }
 
     /// Lets clients subscribe and publish to topics.
@@ -222,11 +223,14 @@ async fn run(table: Arc<Table>, mut ws: WebSocket) -> Result<()> {
                 match requests.take(message, &mut ws, &mut subscriptions).await {
                     Ok(()) => {}
                     Err(Refused::Socket(error)) => return Err(error),
+                    // What still runs ends now, not when the peer has answered the Close.
                     Err(Refused::Malformed(why)) => {
+                        drop(requests);
                         ws.close(MALFORMED_PACKET, why.to_string()).await?;
                         return Ok(());
                     }
                     Err(Refused::Policy(why)) => {
+                        drop(requests);
                         ws.close(CloseCode::POLICY_VIOLATION, why).await?;
                         return Ok(());
                     }
@@ -272,7 +276,7 @@ struct Requests {
     table: Arc<Table>,
     context: Context,
     ids: HashSet<u32>,
-    running: SelectAll<BoxStream<'static, Packet>>,
+    running: SelectAll<Running>,
 }
 
 impl Requests {
@@ -319,46 +323,28 @@ impl Requests {
         payload: Bytes,
         ws: &mut WebSocket,
     ) -> Result<()> {
-        if self.ids.contains(&id) {
-            return refuse(
-                ws,
-                id,
-                WireError::new(WireError::DUPLICATE_ID, "duplicate id"),
-            );
-        }
-        if self.ids.len() >= self.table.max_in_flight {
-            return refuse(
-                ws,
-                id,
-                WireError::new(WireError::BUSY, "too many requests under way"),
-            );
-        }
-        let Some(handler) = self.table.handlers.get(&operation) else {
-            return refuse(
-                ws,
-                id,
-                WireError::new(WireError::UNKNOWN_OPERATION, "unknown operation"),
-            );
+        let refused = if self.ids.contains(&id) {
+            Err((WireError::DUPLICATE_ID, "duplicate id"))
+        } else if self.ids.len() >= self.table.max_in_flight {
+            Err((WireError::BUSY, "too many requests under way"))
+        } else {
+            let handler = self.table.handlers.get(&operation);
+            handler.ok_or((WireError::UNKNOWN_OPERATION, "unknown operation"))
         };
-        let cx = self.context.clone();
-        match handler.clone() {
-            Handler::Operation(call) => {
-                let call = AssertUnwindSafe(async move { call(cx, payload).await });
-                let mut call = call
-                    .catch_unwind()
-                    .map(|answer| answer.unwrap_or_else(|_| Err(panicked())))
-                    .boxed();
-                match poll_immediate(&mut call).await {
-                    Some(answer) => return ws.feed(result(id, answer).encode()),
-                    None => self.running.push(
-                        call.map(move |answer| result(id, answer))
-                            .into_stream()
-                            .boxed(),
-                    ),
-                }
+        let handler = match refused {
+            Ok(handler) => handler,
+            Err((code, text)) => {
+                let error = WireError::new(code, text);
+                return ws.feed(Packet::Error { id, error }.encode());
             }
-            Handler::Stream(call) => self.running.push(items(id, cx, payload, call)),
+        };
+        let mut request = Running::start(id, handler, self.context.clone(), payload);
+        if matches!(request.work, Work::Answer(_) | Work::Panicked)
+            && let Some(Some(packet)) = poll_immediate(request.next()).await
+        {
+            return ws.feed(packet.encode());
         }
+        self.running.push(request);
         self.ids.insert(id);
         Ok(())
     }
@@ -382,56 +368,64 @@ impl Requests {
     }
 }
 
-fn refuse(ws: &mut WebSocket, id: u32, error: WireError) -> Result<()> {
-    ws.feed(Packet::Error { id, error }.encode())
+/// A request under way, as the packets that answer it.
+struct Running {
+    id: u32,
+    work: Work,
 }
 
-fn result(id: u32, answer: Answer) -> Packet {
-    match answer {
-        Ok(payload) => Packet::Response {
-            id,
-            more: false,
-            payload,
-        },
-        Err(error) => Packet::Error { id, error },
+enum Work {
+    Answer(BoxFuture<'static, Answer>),
+    Items(BoxStream<'static, Answer>),
+    /// The handler panicked before it gave anything to poll.
+    Panicked,
+    Over,
+}
+
+impl Running {
+    fn start(id: u32, handler: &Handler, cx: Context, payload: Bytes) -> Self {
+        let start = AssertUnwindSafe(|| match handler {
+            Handler::Operation(call) => Work::Answer(call(cx, payload)),
+            Handler::Stream(call) => Work::Items(call(cx, payload)),
+        });
+        let work = catch_unwind(start).unwrap_or(Work::Panicked);
+        Self { id, work }
+    }
+
+    fn response(&self, more: bool, payload: Bytes) -> Packet {
+        let id = self.id;
+        Packet::Response { id, more, payload }
     }
 }
 
-/// A stream's packets: its items, then the end or the error that ended it.
-fn items(
-    id: u32,
-    cx: Context,
-    payload: Bytes,
-    call: Arc<dyn Fn(Context, Bytes) -> BoxStream<'static, Answer> + Send + Sync>,
-) -> BoxStream<'static, Packet> {
-    // The handler is called at the first poll, where its panics are caught too.
-    let items = futures_util::stream::once(async move { call(cx, payload) }).flatten();
-    let end = futures_util::stream::once(async { None });
-    let items = AssertUnwindSafe(items)
-        .catch_unwind()
-        .map(|item| Some(item.unwrap_or_else(|_| Err(panicked()))));
-    let mut is_over = false;
-    items
-        .chain(end)
-        .take_while(move |item| {
-            let goes_on = !is_over;
-            is_over |= matches!(item, Some(Err(_)));
-            std::future::ready(goes_on)
-        })
-        .map(move |item| match item {
-            Some(Ok(payload)) => Packet::Response {
-                id,
-                more: true,
-                payload,
-            },
-            Some(Err(error)) => Packet::Error { id, error },
-            None => Packet::Response {
-                id,
-                more: false,
-                payload: Bytes::new(),
-            },
-        })
-        .boxed()
+impl Stream for Running {
+    type Item = Packet;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Packet>> {
+        let polled = catch_unwind(AssertUnwindSafe(|| match &mut self.work {
+            Work::Answer(call) => call.poll_unpin(cx).map(|answer| Some((false, answer))),
+            Work::Items(items) => items.poll_next_unpin(cx).map(|item| {
+                let end = (false, Ok(Bytes::new()));
+                Some(item.map_or(end, |item| (true, item)))
+            }),
+            Work::Panicked => Poll::Ready(Some((false, Err(panicked())))),
+            Work::Over => Poll::Ready(None),
+        }));
+        let polled = polled.unwrap_or_else(|_| Poll::Ready(Some((false, Err(panicked())))));
+        let Some((more, answer)) = ready!(polled) else {
+            return Poll::Ready(None);
+        };
+        if !more || answer.is_err() {
+            // What the handler holds is dropped before its last packet leaves, and no more is
+            // asked of a stream that gave an error.
+            let work = std::mem::replace(&mut self.work, Work::Over);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(work)));
+        }
+        Poll::Ready(Some(match answer {
+            Ok(payload) => self.response(more, payload),
+            Err(error) => Packet::Error { id: self.id, error },
+        }))
+    }
 }
 
 fn panicked() -> WireError {
