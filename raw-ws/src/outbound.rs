@@ -383,10 +383,14 @@ impl Outbound {
         if len > config.max_queued_bytes {
             return Err(Refused::TooBig);
         }
-        let queue = &state.queue;
-        if queue.bytes + len > config.max_queued_bytes
-            || queue.messages >= config.max_queued_messages
-        {
+        let is_full = |queue: &Queue| {
+            queue.bytes + len > config.max_queued_bytes
+                || queue.messages >= config.max_queued_messages
+        };
+        if is_full(&state.queue) {
+            state.write_full();
+        }
+        if is_full(&state.queue) {
             self.cut_locked(state);
             events::slow_consumer();
             return Err(Refused::Full);
@@ -426,6 +430,16 @@ impl State {
     /// Writes a long backlog at once; `false` if there is none, or it cannot be written.
     fn write_backlog(&mut self) -> bool {
         self.queue.bytes >= WRITE_AT && self.blocked.is_none() && self.write_direct()
+    }
+
+    /// Writes a full queue before its connection is cut for it: the peer may be reading, and only
+    /// the publisher never have paused to let a batch or the task write.
+    fn write_full(&mut self) {
+        let (since, before) = (self.blocked.take(), self.queue.bytes);
+        self.write_direct();
+        if self.queue.bytes == before {
+            self.blocked = since;
+        }
     }
 
     /// Writes the queue past the task; `false` if the task must do it.
@@ -499,6 +513,10 @@ impl Queue {
         self.bytes -= written;
         while let Some(first) = &mut self.first {
             if written < first.len() {
+                // Of frames side by side as many are gone as bytes are, nearly.
+                let gone = written * first.messages as usize / first.len();
+                self.messages -= gone;
+                first.messages -= gone as u32;
                 first.start += written as u32;
                 self.is_begun |= written > 0;
                 return;

@@ -234,3 +234,31 @@ fn encode(kind: MessageKind, payload: &[u8], rsv1: bool, key: Option<[u8; 4]>) -
     }
     frame.freeze()
 }
+
+#[cfg(all(test, feature = "deflate"))]
+mod tests {
+    use super::*;
+
+    fn deflating(level: u8) -> Encoding {
+        let deflate = Some(DeflateAlone {
+            window_bits: 15,
+            level,
+            min_size: 256,
+        });
+        Encoding {
+            deflate,
+            ..Encoding::default()
+        }
+    }
+
+    #[test]
+    fn a_message_is_compressed_once_for_all_with_the_same_parameters() {
+        let message = PreparedMessage::new("news ".repeat(100));
+        let first = message.frame_for(&deflating(1));
+        let again = message.clone().frame_for(&deflating(1));
+        assert_eq!(first.as_ptr(), again.as_ptr());
+        assert_ne!(first.as_ptr(), message.frame_for(&deflating(9)).as_ptr());
+        let plain = message.frame_for(&Encoding::default());
+        assert_eq!(plain.as_ptr(), message.plain_frame().as_ptr());
+    }
+}
