@@ -112,3 +112,8 @@ async fn wait_for_signal() {
     }
     let _ = interrupt.await;
 }
+
+/// The first page of the repository: its code must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -63,8 +63,11 @@ async fn our_servers_answer_as_asp_net_core_does_or_better() {
 }
 
 #[tokio::test]
-#[ignore = "sits in silence for 50 s"]
 async fn our_server_notices_a_silent_client() {
+    if std::env::var_os("CI").is_none() {
+        eprintln!("skipped: sits in silence for 50 s; runs with CI=true");
+        return;
+    }
     let Some(theirs) = theirs().await else { return };
     let ours = Servers::ours().await;
     let time = Duration::from_secs(50);

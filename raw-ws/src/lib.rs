@@ -1,28 +1,37 @@
-//! Bare metal.
+#![doc = include_str!("../README.md")]
 
+// In reading order, lowest first; `tests/layering.rs` holds who may name whom.
 mod buffers;
 mod close;
+mod error;
+mod mask;
+mod utf8;
+
 mod config;
-mod connections;
 #[cfg(feature = "deflate")]
 mod deflate;
-mod error;
 mod events;
-mod farewell;
 mod frame;
-mod mask;
 mod message;
-mod origins;
-mod outbound;
+
 pub mod proto;
+
+mod upgraded;
+
+mod outbound;
+
+mod farewell;
 mod sender;
-#[cfg(feature = "serve")]
-mod serve;
+
+mod connections;
+mod origins;
 mod socket;
 mod topics;
+
 mod upgrade;
-mod upgraded;
-mod utf8;
+
+#[cfg(feature = "serve")]
+mod serve;
 pub mod wire;
 
 pub use close::{CloseCode, CloseFrame};

@@ -20,6 +20,10 @@ use std::{io, net::SocketAddr};
 use clap::{Parser, ValueEnum};
 use tokio::net::{TcpListener, TcpStream};
 
+/// The allocator of our example servers: the comparison is of servers, not of allocators.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Serves one of the servers that the benchmarks compare with.
 #[derive(Parser)]
 struct Options {
