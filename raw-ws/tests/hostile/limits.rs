@@ -265,28 +265,22 @@ async fn l8_control_frames_at_the_allowed_rate_go_on_for_ever() {
     .await;
 }
 
+/// The bounds themselves, at the limit and one past it, are in `backpressure.rs`; row 11 has a peer
+/// that does not read.
 #[tokio::test]
-async fn l9_a_queue_holds_so_many_bytes_and_messages_and_one_more_cuts_the_peer() {
+async fn l9_a_peer_that_reads_is_not_cut_for_what_was_published_without_a_pause() {
     let by_messages = Config::new().max_queued_messages(50);
     let by_bytes = Config::new().max_queued_bytes(50 * 6);
     for ws in [by_messages, by_bytes] {
         unharmed(Setup::ws(ws), async |server| {
             let mut peer = Peer::upgraded(server, "/topic").await;
             assert_eq!(peer.frame().await.1, b"subscribed");
-            // Without a pause nothing of it can be written meanwhile.
-            for _ in 0..50 {
+            for _ in 0..151 {
                 assert_eq!(server.topics.publish("all", &"news".into()), 1);
             }
-            for _ in 0..50 {
+            for _ in 0..151 {
                 assert_eq!(peer.frame().await, (Op::TEXT, b"news".to_vec()));
             }
-            for n in 0..51 {
-                let reached = server.topics.publish("all", &"news".into());
-                assert_eq!(reached, usize::from(n < 50));
-            }
-            server.seen.until("the cut", |seen| seen.ended == 1).await;
-            assert_eq!(server.topics.subscribers("all"), 0);
-            peer.ends().await;
         })
         .await;
     }
