@@ -1,11 +1,11 @@
 //! The rows about the end of a connection: closing, states, codes.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{http::StatusCode, response::IntoResponse};
 use futures_util::{SinkExt, StreamExt};
 use raw_ws::{CloseCode, CloseFrame, Config, Error, Outcome, WebSocket, proto::State};
-use tokio::time::{sleep, timeout};
+use tokio::{sync::Notify, time::timeout};
 use tokio_tungstenite::{
     connect_async,
     tungstenite::{self, Message as Theirs},
@@ -102,15 +102,18 @@ async fn web_socket_state_open() {
 
 #[tokio::test]
 async fn web_socket_state_close_sent() {
-    let (mut client, outcome) = handling(Config::new(), async |mut ws| {
+    let looked = Arc::new(Notify::new());
+    let has_looked = looked.clone();
+    let (mut client, outcome) = handling(Config::new(), async move |mut ws| {
         let waited = timeout(Duration::from_millis(10), ws.close(CloseCode::NORMAL, "")).await;
         assert!(waited.is_err(), "the client has not answered yet");
         let (state, refused) = (ws.state(), ws.send("more").await);
+        looked.notify_one();
         (state, refused.is_err(), ws.recv().await.unwrap())
     })
     .await;
-    // It answers when it is polled: not while the server looks at its state.
-    sleep(Duration::from_millis(100)).await;
+    soon(has_looked.notified()).await;
+    // It answers when it is polled.
     assert_closes(&mut client, 1000, "").await;
     assert!(soon(client.next()).await.is_none());
     let outcome = soon(outcome).await.unwrap();
