@@ -1,0 +1,161 @@
+//! The queue itself: ranges of buffers that connections share.
+
+use std::{
+    collections::VecDeque,
+    io::IoSlice,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use super::WRITE_AT;
+use crate::proto::SLICES;
+
+/// Frames in the order they leave. The first is kept inline: mostly there is no second.
+#[derive(Default)]
+pub(super) struct Queue {
+    first: Option<Segment>,
+    rest: VecDeque<Segment>,
+    /// Whether `first` has been written in part.
+    pub(super) is_begun: bool,
+    pub(super) bytes: usize,
+    pub(super) messages: usize,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    pub(super) fn push(&mut self, segment: &Segment) {
+        self.bytes += segment.len();
+        self.messages += 1;
+        match self.rest.back_mut().or(self.first.as_mut()) {
+            None => self.first = Some(segment.clone()),
+            Some(last) if last.continues_with(segment) => {
+                last.end = segment.end;
+                last.messages += segment.messages;
+            }
+            Some(_) => self.rest.push_back(segment.clone()),
+        }
+    }
+
+    pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let mut count = 0;
+        for (slice, segment) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
+            *slice = IoSlice::new(segment.bytes());
+            count += 1;
+        }
+        count
+    }
+
+    pub(super) fn advance(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(first) = &mut self.first {
+            if written < first.len() {
+                // Of frames side by side as many are gone as bytes are, nearly.
+                let gone = written * first.messages as usize / first.len();
+                self.messages -= gone;
+                first.messages -= gone as u32;
+                first.start += written as u32;
+                self.is_begun |= written > 0;
+                return;
+            }
+            self.is_begun = false;
+            written -= first.len();
+            self.messages -= first.messages as usize;
+            self.first = self.rest.pop_front();
+        }
+        if self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
+        }
+    }
+
+    pub(super) fn append_to(&self, out: &mut BytesMut, segments: usize) {
+        for segment in self.first.iter().chain(&self.rest).take(segments) {
+            out.extend_from_slice(segment.bytes());
+        }
+    }
+}
+
+/// One or more whole frames (the first perhaps written in part), shared with other connections.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    batch: Arc<Batch>,
+    start: u32,
+    end: u32,
+    messages: u32,
+}
+
+impl Segment {
+    /// A frame by itself. Frames are far smaller than 4 GiB: they are bounded by
+    /// `max_queued_bytes` on the way out, and cut off here where that is larger.
+    pub(crate) fn frame(frame: Bytes) -> Self {
+        let end = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let batch = Batch {
+            open: Mutex::new(None),
+            closed: OnceLock::from(frame),
+        };
+        Self {
+            batch: Arc::new(batch),
+            start: 0,
+            end,
+            messages: 1,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.batch.bytes()[self.start as usize..self.end as usize]
+    }
+
+    /// Whether `next` lies right behind this one, in the same batch.
+    fn continues_with(&self, next: &Self) -> bool {
+        self.end == next.start && Arc::ptr_eq(&self.batch, &next.batch)
+    }
+}
+
+/// Frames published in one go, one behind the other in one buffer: a member that gets them all
+/// holds a single range of it, however many they are.
+#[derive(Default)]
+pub(crate) struct Batch {
+    open: Mutex<Option<BytesMut>>,
+    closed: OnceLock<Bytes>,
+}
+
+impl Batch {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            open: Mutex::new(Some(BytesMut::with_capacity(bytes))),
+            closed: OnceLock::new(),
+        }
+    }
+
+    /// Adds a frame; `None` when the batch is closed or full.
+    pub(crate) fn append(self: &Arc<Self>, frame: &[u8]) -> Option<Segment> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = open.as_mut()?;
+        if !buffer.is_empty() && buffer.len() + frame.len() > WRITE_AT {
+            return None;
+        }
+        let start = buffer.len() as u32;
+        buffer.extend_from_slice(frame);
+        Some(Segment {
+            batch: self.clone(),
+            start,
+            end: buffer.len() as u32,
+            messages: 1,
+        })
+    }
+
+    /// The frames; the first look closes the batch.
+    fn bytes(&self) -> &Bytes {
+        self.closed.get_or_init(|| {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.take().map(BytesMut::freeze).unwrap_or_default()
+        })
+    }
+}
