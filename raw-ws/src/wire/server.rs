@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::{Stream, future::BoxFuture, stream::BoxStream};
 use futures_util::{FutureExt, StreamExt, future::poll_immediate, stream::SelectAll};
+use tokio::task::coop::poll_proceed;
 
 use crate::{
     close::CloseCode,
@@ -214,42 +215,38 @@ async fn run(table: Arc<Table>, mut ws: WebSocket) -> Result<()> {
         running: SelectAll::new(),
     };
     let mut subscriptions = HashSet::new();
+    let mut answers_first = false;
     loop {
-        let answers_may_come =
-            !requests.running.is_empty() && ws.unwritten() < UNWRITTEN_BEFORE_ANSWERS_WAIT;
-        tokio::select! {
-            message = ws.recv() => {
-                let Some(message) = message? else { return Ok(()) };
-                match requests.take(message, &mut ws, &mut subscriptions).await {
-                    Ok(()) => {}
-                    Err(Refused::Socket(error)) => return Err(error),
-                    // What still runs ends now, not when the peer has answered the Close.
-                    Err(Refused::Malformed(why)) => {
-                        drop(requests);
-                        ws.close(MALFORMED_PACKET, why.to_string()).await?;
-                        return Ok(());
-                    }
-                    Err(Refused::Policy(why)) => {
-                        drop(requests);
-                        ws.close(CloseCode::POLICY_VIOLATION, why).await?;
-                        return Ok(());
-                    }
-                }
+        answers_first = !answers_first;
+        let turn = poll_fn(|cx| requests.poll_turn(&mut ws, answers_first, cx)).await?;
+        let message = match turn {
+            Turn::Over => return Ok(()),
+            Turn::Answered => continue,
+            Turn::Message(message) => message,
+        };
+        match requests.take(message, &mut ws, &mut subscriptions).await {
+            Ok(()) => {}
+            Err(Refused::Socket(error)) => return Err(error),
+            // What still runs ends now, not when the peer has answered the Close.
+            Err(Refused::Malformed(why)) => {
+                drop(requests);
+                ws.close(MALFORMED_PACKET, why.to_string()).await?;
+                return Ok(());
             }
-            Some(packet) = requests.running.next(), if answers_may_come => {
-                requests.answered(&packet, &mut ws)?;
-                for _ in 1..ANSWERS_PER_TURN {
-                    if ws.unwritten() >= UNWRITTEN_BEFORE_ANSWERS_WAIT {
-                        break;
-                    }
-                    match poll_immediate(requests.running.next()).await {
-                        Some(Some(packet)) => requests.answered(&packet, &mut ws)?,
-                        _ => break,
-                    }
-                }
+            Err(Refused::Policy(why)) => {
+                drop(requests);
+                ws.close(CloseCode::POLICY_VIOLATION, why).await?;
+                return Ok(());
             }
         }
     }
+}
+
+/// What a connection does next.
+enum Turn {
+    Message(Message),
+    Answered,
+    Over,
 }
 
 /// Why a packet ends the connection.
@@ -280,6 +277,44 @@ struct Requests {
 }
 
 impl Requests {
+    /// Takes a message or some answers, whichever there are; both get their turn.
+    fn poll_turn(
+        &mut self,
+        ws: &mut WebSocket,
+        answers_first: bool,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<Turn>> {
+        if answers_first && self.poll_answers(ws, cx)?.is_ready() {
+            return Poll::Ready(Ok(Turn::Answered));
+        }
+        if let Poll::Ready(message) = ws.poll_recv(cx)? {
+            return Poll::Ready(Ok(message.map_or(Turn::Over, Turn::Message)));
+        }
+        // Polled after the socket, which has written: that may have made room for answers.
+        self.poll_answers(ws, cx).map_ok(|()| Turn::Answered)
+    }
+
+    /// Queues answers as far as there are some, and room for them.
+    fn poll_answers(&mut self, ws: &mut WebSocket, cx: &mut task::Context<'_>) -> Poll<Result<()>> {
+        if self.running.is_empty() || ws.unwritten() >= UNWRITTEN_BEFORE_ANSWERS_WAIT {
+            return Poll::Pending;
+        }
+        // A stream that is always ready must not keep the thread to itself.
+        let turn = ready!(poll_proceed(cx));
+        for count in 0..ANSWERS_PER_TURN {
+            if ws.unwritten() >= UNWRITTEN_BEFORE_ANSWERS_WAIT {
+                break;
+            }
+            match self.running.poll_next_unpin(cx) {
+                Poll::Ready(Some(packet)) => self.answered(&packet, ws)?,
+                _ if count == 0 => return Poll::Pending,
+                _ => break,
+            }
+        }
+        turn.made_progress();
+        Poll::Ready(Ok(()))
+    }
+
     async fn take(
         &mut self,
         message: Message,
