@@ -23,7 +23,10 @@ fn every_operation_and_topics_from_javascript() {
         node.arg("--experimental-websocket");
     }
     let output = node
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/clients/operations.mjs"))
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/clients/operations.mjs"
+        ))
         .arg(server.url("/wire"))
         .output()
         .unwrap();

@@ -14,7 +14,7 @@ use http::{
     uri::Authority,
 };
 use hyper::upgrade::OnUpgrade;
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 use crate::{
     close::CloseCode,
@@ -312,9 +312,9 @@ fn is_key(key: &HeaderValue) -> bool {
 /// RFC 6455 section 4.2.2, step 5.4.
 fn accept_value(key: &HeaderValue) -> HeaderValue {
     let mut sha1 = Sha1::new();
-    sha1.update(key);
+    sha1.update(key.as_bytes());
     sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    let accept = STANDARD.encode(sha1.finalize());
+    let accept = STANDARD.encode(sha1.digest().bytes());
     HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -13,7 +13,7 @@ use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
 };
-use sha1::{Digest, Sha1};
+use sha1_smol::Sha1;
 
 pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {
     let mut listener = TcpListener::bind(address)?;
@@ -95,7 +95,7 @@ impl FanOut {
     }
 
     fn read(&mut self, token: Token) {
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; 32 * 1024];
         loop {
             let Some(member) = self.members.get_mut(&token) else {
                 return;
@@ -188,7 +188,9 @@ fn switching_protocols(request: &[u8]) -> io::Result<String> {
             .then_some(value.trim())
     });
     let key = key.ok_or_else(|| io::Error::other("not a WebSocket request"))?;
-    let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
+    let mut sha1 = Sha1::from(key);
+    sha1.update(GUID.as_ref());
+    let accept = STANDARD.encode(sha1.digest().bytes());
     Ok(format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"

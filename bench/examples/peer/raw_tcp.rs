@@ -16,7 +16,8 @@ pub(crate) async fn serve(listener: TcpListener) -> io::Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = vec![0; 16 * 1024];
+    // As large as ours: 16 messages of 1 KiB and their headers in one read.
+    let mut buffer = vec![0; 32 * 1024];
     loop {
         let read = stream.read(&mut buffer).await?;
         if read == 0 {

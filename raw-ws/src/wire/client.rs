@@ -176,7 +176,7 @@ impl Client {
     }
 
     /// Closes the connection with 1000, behind everything that was sent before, and waits until it
-    /// is over: at most 5 s.
+    /// is over: at most 5 s for each of the two.
     pub async fn close(self) {
         let (over, is_over) = oneshot::channel();
         if self.command(Command::Close(over)).await.is_ok() {

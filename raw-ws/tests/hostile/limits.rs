@@ -285,3 +285,21 @@ async fn l9_a_peer_that_reads_is_not_cut_for_what_was_published_without_a_pause(
         .await;
     }
 }
+
+/// What unfinished messages hold is counted over the whole process: 1013 says to try again later.
+#[tokio::test]
+async fn l18_a_message_that_is_one_too_many_for_the_process_gets_1013() {
+    unharmed(
+        Setup::ws(Config::new().max_unfinished_bytes(0)),
+        async |server| {
+            let mut whole = Peer::upgraded(server, "/echo").await;
+            let mut half = Peer::upgraded(server, "/echo").await;
+            half.send(&header(Op::BINARY, 1_000)).await;
+            half.send(b"only the beginning").await;
+            assert_eq!(half.closes_with(1013).await, "overloaded");
+            whole.send(&frame(Op::TEXT, b"whole")).await;
+            assert_eq!(whole.frame().await, (Op::TEXT, b"whole".to_vec()));
+        },
+    )
+    .await;
+}

@@ -323,6 +323,25 @@ async fn dropped_events_are_unsubscribed() {
     .await;
 }
 
+#[tokio::test]
+async fn what_was_sent_before_a_close_arrives() {
+    unharmed(Server::start().await, async |server| {
+        let reader = server.client().await;
+        let mut events = reader.subscribe(7).await.unwrap();
+        reader.call(ECHO, "").await.unwrap();
+        let client = server.client().await;
+        for _ in 0..50 {
+            client.publish(7, "last words").await.unwrap();
+        }
+        soon("the close", client.close()).await;
+        for _ in 0..50 {
+            let event = soon("an event", events.next()).await;
+            assert_eq!(event.unwrap().unwrap(), "last words");
+        }
+    })
+    .await;
+}
+
 /// A call whose future was dropped is forgotten; its answer is nobody else's.
 #[tokio::test]
 async fn a_dropped_call_is_forgotten() {

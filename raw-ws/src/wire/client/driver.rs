@@ -121,6 +121,8 @@ async fn try_write(
         loop {
             if let Some(Command::Close(over)) = next {
                 *waits_for_the_end = Some(over);
+                // What was fed is in the sink's half, and lost when the halves are joined.
+                let _ = timeout(CLOSE_TIMEOUT, sink.flush()).await;
                 return Ok(());
             }
             let (unwanted, packet) = shared.waiting().obey(next);
