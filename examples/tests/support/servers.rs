@@ -1,7 +1,7 @@
 //! The real ASP.NET Core server and ours, each a process of its own.
 
 use std::{
-    env, io,
+    env, fs, io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
@@ -117,14 +117,40 @@ async fn why_not(peers: &Path) -> Option<String> {
     }
 }
 
-/// cargo builds the examples of a package before its tests, into a folder next to theirs.
+/// cargo builds the examples of a package before its tests, into a folder next to theirs; but not
+/// when it is asked for one test alone.
 fn example(name: &str) -> PathBuf {
     let test = env::current_exe().unwrap();
     let target = test.parent().and_then(Path::parent).unwrap();
-    target
+    let program = target
         .join("examples")
         .join(name)
-        .with_extension(env::consts::EXE_EXTENSION)
+        .with_extension(env::consts::EXE_EXTENSION);
+    if let Some(what) = out_of_date(&program) {
+        panic!("{what}; first run: cargo build -p examples --examples");
+    }
+    program
+}
+
+/// Why a program is not what its sources say. cargo lists them beside it.
+fn out_of_date(program: &Path) -> Option<String> {
+    let shown = program.display();
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified());
+    let (Ok(built), Ok(list)) = (
+        changed(program),
+        fs::read_to_string(program.with_extension("d")),
+    ) else {
+        return Some(format!("there is no {shown}"));
+    };
+    let (_, sources) = list.split_once(": ")?;
+    // A space in a path is written as a backslash and a space.
+    sources
+        .trim_end()
+        .replace("\\ ", "\0")
+        .split(' ')
+        .map(|source| source.replace('\0', " "))
+        .find(|source| changed(Path::new(source)).is_ok_and(|changed| changed > built))
+        .map(|source| format!("{shown} is older than {source}"))
 }
 
 /// The real server wants to be told its port.
