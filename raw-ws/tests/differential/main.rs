@@ -15,7 +15,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestError, TestRng, TestRunner},
+};
+use tokio_tungstenite::tungstenite;
 
 use case::*;
 use outcome::*;
@@ -276,7 +280,7 @@ fn data_behind_a_close_is_discarded_by_us_and_refused_by_tungstenites_client() {
         written: Vec::new(),
     };
     let role = tungstenite::protocol::Role::Client;
-    let mut socket = WebSocket::from_raw_socket(wire, role, None);
+    let mut socket = tungstenite::protocol::WebSocket::from_raw_socket(wire, role, None);
     assert!(socket.read().unwrap().is_close());
     assert!(matches!(
         socket.read(),
