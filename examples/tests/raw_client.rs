@@ -89,11 +89,12 @@ fn fail_prints_the_error_and_exits_with_1() {
 
 #[test]
 fn nobody_listening_is_an_error() {
-    let (code, out, err) = outcome(
-        client(&["echo", "x", "--url", "ws://127.0.0.1:1/wire"])
-            .output()
-            .unwrap(),
-    );
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let url = format!("ws://{address}/wire");
+    let (code, out, err) = outcome(client(&["echo", "x", "--url", &url]).output().unwrap());
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.starts_with("cannot connect: "), "{err}");
 }
