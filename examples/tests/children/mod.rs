@@ -2,8 +2,9 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::SystemTime,
 };
 
 /// A running `raw_server`; ends with this.
@@ -39,12 +40,34 @@ impl Drop for Server {
     }
 }
 
-/// Cargo builds the examples of a package before its tests run: target/debug/examples, while a
-/// test is in target/debug/deps.
+/// Cargo builds the examples of a package before its tests run, but not when it is asked for one
+/// test alone: what is older than its source is refused, or a test would judge yesterday's program.
 pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let built = test.ancestors().nth(2).unwrap();
     let example = built.join("examples").join(name);
-    assert!(example.exists(), "{} is not built", example.display());
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let sources = [
+        package.join(name).with_extension("rs"),
+        package.join("../raw-ws/src"),
+    ];
+    let changed = sources.iter().map(|source| newest(source)).max();
+    assert!(
+        example.exists() && Some(modified(&example)) >= changed,
+        "{} is missing or old: cargo build --examples",
+        example.display()
+    );
     example
+}
+
+fn newest(path: &Path) -> SystemTime {
+    let Ok(inside) = path.read_dir() else {
+        return modified(path);
+    };
+    let inside = inside.map(|entry| newest(&entry.unwrap().path()));
+    inside.max().unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+fn modified(path: &Path) -> SystemTime {
+    path.metadata().unwrap().modified().unwrap()
 }

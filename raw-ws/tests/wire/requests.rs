@@ -1,8 +1,9 @@
 //! Requests: answers, errors, limits, and what happens to them when the connection ends.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use futures_util::SinkExt;
+use raw_ws::Config;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
@@ -86,7 +87,9 @@ async fn a_text_message_closes_with_1003() {
 
 #[tokio::test]
 async fn what_runs_is_dropped_when_the_connection_ends() {
-    unharmed(Server::start().await, async |server| {
+    // Longer than anybody here waits.
+    let config = Config::new().close_timeout(Duration::from_secs(300));
+    unharmed(Server::with(config).await, async |server| {
         for how in ["lost", "closed", "malformed"] {
             let mut peer = server.peer().await;
             for id in 0..10 {

@@ -49,6 +49,9 @@ async fn a_stream_that_failed_is_not_asked_for_more_and_its_id_is_free() {
             peer.request(FAILS_AND_HANGS, 3, b"").await;
             assert_eq!(peer.packet().await, error(3, 1234, "over"));
         }
+        // While the connection lives.
+        server.until_idle().await;
+        peer.synchronise().await;
     })
     .await;
 }

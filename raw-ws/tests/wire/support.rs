@@ -132,7 +132,8 @@ impl Server {
 }
 
 fn wire_server(gate: &Arc<Notify>, alive: &Arc<AtomicUsize>) -> wire::Server {
-    let (gate, gated, endless) = (gate.clone(), alive.clone(), alive.clone());
+    let (gate, gated, endless, hanging) =
+        (gate.clone(), alive.clone(), alive.clone(), alive.clone());
     wire::Server::new()
         .operation(ECHO, async |_, payload| Ok(payload))
         .operation(GATED, move |_, payload| {
@@ -177,8 +178,13 @@ fn wire_server(gate: &Arc<Notify>, alive: &Arc<AtomicUsize>) -> wire::Server {
         .stream(STREAM_PANICS_AT_ONCE, |_, _| -> stream::Empty<_> {
             panic!("meant")
         })
-        .stream(FAILS_AND_HANGS, |_, _| {
-            stream::iter([Err(WireError::new(1234, "over"))]).chain(stream::once(pending()))
+        .stream(FAILS_AND_HANGS, move |_, _| {
+            let alive = Alive::new(&hanging);
+            let hangs = async move {
+                let _alive = alive;
+                pending().await
+            };
+            stream::iter([Err(WireError::new(1234, "over"))]).chain(stream::once(hangs))
         })
         .topics()
 }
