@@ -1,0 +1,1 @@
+//! How the members of user types are named on the wire.

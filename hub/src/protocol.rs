@@ -1,0 +1,117 @@
+//! The hub protocols: how messages and values become bytes.
+//!
+//! Sans-IO: bytes in, [`HubMessage`]s out, and back. A client or a test can be written on this
+//! alone.
+
+mod frames;
+mod handshake;
+mod json;
+mod messagepack;
+mod value;
+
+use std::fmt;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::message::HubMessage;
+
+pub use frames::Frames;
+pub use handshake::{HandshakeRequest, HandshakeResponse};
+pub use value::{Encoding, Names, ValueError};
+
+/// A hub protocol, agreed on in the hub handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `json`: text records, each ended by the byte 0x1E (F-01).
+    Json,
+    /// `messagepack`: binary records, each behind its length (F-02).
+    MessagePack,
+}
+
+/// What a protocol needs of a transport: text only, or any bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferFormat {
+    /// UTF-8 text.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Json, Self::MessagePack];
+
+    /// The name in the hub handshake.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+        }
+    }
+
+    /// The protocol of that name, without regard to ASCII case (H-05).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.name().eq_ignore_ascii_case(name))
+    }
+
+    /// What it needs of a transport.
+    pub fn transfer_format(self) -> TransferFormat {
+        match self {
+            Self::Json => TransferFormat::Text,
+            Self::MessagePack => TransferFormat::Binary,
+        }
+    }
+
+    /// Decodes one record, as [`Frames`] cuts them: without 0x1E or length prefix. `None` for a
+    /// message of a type that is not known, which is to be skipped (J-09, M-05).
+    ///
+    /// # Errors
+    /// What breaks the protocol (J-06, M-06). The connection must be closed for it.
+    pub fn decode(self, record: &Bytes) -> Result<Option<HubMessage>, ProtocolError> {
+        match self {
+            Self::Json => json::decode(record),
+            Self::MessagePack => messagepack::decode(record),
+        }
+    }
+
+    /// Appends a message, framed. Values in it must be encoded in this protocol.
+    pub fn encode(self, message: &HubMessage, out: &mut BytesMut) {
+        match self {
+            Self::Json => json::encode(message, out),
+            Self::MessagePack => messagepack::encode(message, out),
+        }
+    }
+}
+
+/// What a peer did against the hub protocol. Ends the connection (CL-02).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtocolError {
+    class: &'static str,
+    text: String,
+}
+
+impl ProtocolError {
+    /// `class` is the .NET exception that ASP.NET Core shows in detailed errors.
+    pub(crate) fn new(class: &'static str, text: impl Into<String>) -> Self {
+        Self {
+            class,
+            text: text.into(),
+        }
+    }
+
+    /// `InvalidDataException`, what most faults are.
+    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+        Self::new("InvalidDataException", text)
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    /// As detailed errors show it (E-01): `<class>: <text>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.class, self.text)
+    }
+}
+
+impl std::error::Error for ProtocolError {}
