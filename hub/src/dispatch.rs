@@ -1,0 +1,204 @@
+//! The table of a hub's methods: from a target and encoded arguments to a call that can run.
+
+use std::{collections::HashMap, future::Future, sync::Arc};
+
+use bytestring::ByteString;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    arguments::{Arguments, BindError},
+    context::Context,
+    error::{HubError, Result},
+    filter::{Call, Filters, Running},
+    method::{ArgumentList, Method},
+    protocol::Elements,
+    reply::{Items, Reply},
+    session::CallKind,
+};
+
+/// The methods of a hub, found without regard to ASCII case (IN-01).
+pub(crate) struct Dispatch<S> {
+    methods: HashMap<Box<[u8]>, Entry<S>>,
+    fallback: Option<Fallback<S>>,
+    pub(crate) filters: Filters<S>,
+}
+
+pub(crate) struct Entry<S> {
+    /// As declared: what error texts name (IN-13).
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: CallKind,
+    pub(crate) streams: usize,
+    bind: Bind<S>,
+}
+
+type Bind<S> = Box<dyn Fn(Context<S>, Arguments) -> Result<Running<Reply>, BindError> + Send + Sync>;
+type Fallback<S> =
+    Arc<dyn Fn(Context<S>, ByteString, RawArguments) -> Running<Reply> + Send + Sync>;
+
+impl<S: Send + Sync + 'static> Dispatch<S> {
+    pub(crate) fn new() -> Self {
+        Self {
+            methods: HashMap::new(),
+            fallback: None,
+            filters: Filters::default(),
+        }
+    }
+
+    /// A method that is answered with one value.
+    #[track_caller]
+    pub(crate) fn add_method<M, Args, R>(&mut self, name: &str, method: M)
+    where
+        M: Method<S, Args>,
+        M::Output: Future<Output = Result<R>> + Send + 'static,
+        Args: ArgumentList,
+        R: Serialize,
+    {
+        let bind = move |cx: Context<S>, arguments| -> Result<Running<Reply>, BindError> {
+            let args = Args::bind(arguments)?;
+            let method = method.clone();
+            let encoding = cx.live.encoding;
+            // Nothing of the method runs before the first poll: it may have to wait for its turn.
+            Ok(Box::pin(async move {
+                let value = method.invoke(cx, args).await?;
+                Reply::value(encoding, &value)
+            }))
+        };
+        self.insert(name, CallKind::Plain, Args::STREAMS, Box::new(bind));
+    }
+
+    /// A method that is answered with a stream.
+    #[track_caller]
+    pub(crate) fn add_stream<M, Args, O, R>(&mut self, name: &str, method: M)
+    where
+        M: Method<S, Args, Output = O>,
+        O: IntoItems<R>,
+        Args: ArgumentList,
+    {
+        let bind = move |cx: Context<S>, arguments| -> Result<Running<Reply>, BindError> {
+            let args = Args::bind(arguments)?;
+            let method = method.clone();
+            let encoding = cx.live.encoding;
+            Ok(Box::pin(async move {
+                let items = method.invoke(cx, args).into_items(encoding)?;
+                Ok(Reply::stream(encoding, items))
+            }))
+        };
+        self.insert(name, CallKind::Stream, Args::STREAMS, Box::new(bind));
+    }
+
+    pub(crate) fn set_fallback(&mut self, fallback: Fallback<S>) {
+        self.fallback = Some(fallback);
+    }
+
+    pub(crate) fn find(&self, target: &str) -> Option<&Entry<S>> {
+        let mut lower = [0; 64];
+        let Some(lower) = lower.get_mut(..target.len()) else {
+            return self.methods.get(target.to_ascii_lowercase().as_bytes());
+        };
+        lower.copy_from_slice(target.as_bytes());
+        lower.make_ascii_lowercase();
+        self.methods.get(&*lower)
+    }
+
+    /// What answers a target that no method has.
+    pub(crate) fn find_fallback(&self) -> Option<&Fallback<S>> {
+        self.fallback.as_ref()
+    }
+
+    /// A call that is ready to run, filters around it.
+    pub(crate) fn bind(
+        &self,
+        entry: &Entry<S>,
+        cx: Context<S>,
+        arguments: Arguments,
+    ) -> Result<Running<Reply>, BindError> {
+        if self.filters.is_empty() {
+            return (entry.bind)(cx, arguments);
+        }
+        let call = Call::new(cx.clone(), entry.name.clone());
+        let method = (entry.bind)(cx, arguments)?;
+        Ok(self.filters.around_call(&call, method))
+    }
+
+    #[track_caller]
+    fn insert(&mut self, name: &str, kind: CallKind, streams: usize, bind: Bind<S>) {
+        let entry = Entry {
+            name: name.into(),
+            kind,
+            streams,
+            bind,
+        };
+        let key = name.to_ascii_lowercase().into_bytes().into_boxed_slice();
+        let taken = self.methods.insert(key, entry).is_some();
+        assert!(
+            !taken,
+            "hub method `{name}` is registered twice: names are matched without regard to case"
+        );
+    }
+}
+
+/// What a streaming method may return: a stream of results, or a `Result` with one.
+pub trait IntoItems<R> {
+    /// The encoded items.
+    ///
+    /// # Errors
+    /// When there is no stream.
+    #[doc(hidden)]
+    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items>;
+}
+
+/// Marks the plain form of [`IntoItems`].
+#[derive(Debug)]
+pub enum Plain {}
+
+/// Marks the form of [`IntoItems`] in a `Result`.
+#[derive(Debug)]
+pub enum Fallible {}
+
+impl<O, T> IntoItems<(Plain, T)> for O
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
+        Ok(Box::pin(
+            self.map(move |item| Ok(encoding.encode(&item?)?)),
+        ))
+    }
+}
+
+impl<O, T> IntoItems<(Fallible, T)> for Result<O>
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
+        self?.into_items(encoding)
+    }
+}
+
+/// The arguments of a call whose method is not known at compile time, for
+/// [`Hub::fallback`](crate::Hub::fallback).
+#[derive(Debug)]
+pub struct RawArguments(pub(crate) Elements);
+
+impl RawArguments {
+    /// How many arguments are left.
+    pub fn remaining(&self) -> usize {
+        self.0.remaining()
+    }
+
+    /// Decodes the next argument.
+    ///
+    /// # Errors
+    /// When there is none, or it is not a `T`.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T> {
+        match self.0.take() {
+            Some(value) => Ok(value?),
+            None => Err(HubError::hidden("InvalidDataException", "there is no further argument")),
+        }
+    }
+}
+

@@ -1,0 +1,55 @@
+//! Every event and metric of this crate, one function each. Tokens, query strings and payloads are
+//! in none of them.
+
+use std::time::Duration;
+
+use crate::{connection_id::ConnectionId, error::HubError};
+
+pub(crate) fn transport_failed(error: &raw_ws::Error) {
+    tracing::debug!(%error, "the transport failed");
+}
+
+/// O-02.
+pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
+    metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
+        .increment(1.0);
+    tracing::debug!(%id, transport, "connected");
+}
+
+/// O-02.
+pub(crate) fn disconnected(
+    id: &ConnectionId,
+    transport: &'static str,
+    status: &'static str,
+    lived: Duration,
+) {
+    metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
+        .decrement(1.0);
+    metrics::histogram!(
+        "signalr.server.connection.duration",
+        "signalr.connection.status" => status,
+        "signalr.transport" => transport,
+    )
+    .record(lived);
+    tracing::debug!(%id, transport, status, "disconnected");
+}
+
+pub(crate) fn handshake_failed() {
+    tracing::debug!("the hub handshake failed");
+}
+
+pub(crate) fn method_failed(method: &str, error: &HubError) {
+    if error.is_shown() {
+        tracing::debug!(method, error = %error, "a hub method refused");
+    } else {
+        tracing::error!(method, class = error.class(), error = %error, "a hub method failed");
+    }
+}
+
+pub(crate) fn call_refused(reason: &str) {
+    tracing::debug!(reason, "a call was refused");
+}
+
+pub(crate) fn upload_stuck() {
+    tracing::warn!("an upload that nobody reads was ended");
+}

@@ -1,0 +1,122 @@
+//! A connection as others see it while it lives.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::Context,
+};
+
+use futures_util::task::AtomicWaker;
+use raw_ws::Sender;
+use tokio_util::sync::CancellationToken;
+
+use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request};
+
+/// What a connection shares with everybody who may reach it.
+pub(crate) struct Live {
+    pub(crate) id: ConnectionId,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) encoding: Encoding,
+    pub(crate) sender: Sender,
+    pub(crate) request: Arc<Request>,
+    /// Made when first used: most connections keep nothing.
+    items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
+    aborted: OnceLock<CancellationToken>,
+    gone: OnceLock<CancellationToken>,
+    groups_left: OnceLock<Vec<String>>,
+    command: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// What others ask a connection's task to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// End the connection: the hub wants it so (CL-04).
+    Abort = 1,
+    /// End the connection: the server stops (CL-15).
+    Shutdown = 2,
+}
+
+impl Live {
+    pub(crate) fn new(
+        id: ConnectionId,
+        user: Option<Arc<str>>,
+        encoding: Encoding,
+        sender: Sender,
+        request: Arc<Request>,
+    ) -> Self {
+        Self {
+            id,
+            user,
+            encoding,
+            sender,
+            request,
+            items: OnceLock::new(),
+            aborted: OnceLock::new(),
+            gone: OnceLock::new(),
+            groups_left: OnceLock::new(),
+            command: AtomicU8::new(0),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// Asks the task for something; the first to ask wins.
+    pub(crate) fn command(&self, command: Command) {
+        let asked = self.command.compare_exchange(
+            0,
+            command as u8,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if asked.is_ok() {
+            self.task.wake();
+        }
+    }
+
+    /// What the task was asked to do.
+    pub(crate) fn poll_command(&self, cx: &mut Context<'_>) -> Option<Command> {
+        self.task.register(cx.waker());
+        self.asked()
+    }
+
+    /// What the task was asked to do, if it was.
+    pub(crate) fn asked(&self) -> Option<Command> {
+        match self.command.load(Ordering::Acquire) {
+            1 => Some(Command::Abort),
+            2 => Some(Command::Shutdown),
+            _ => None,
+        }
+    }
+
+    /// The connection is over, and its transport closed.
+    pub(crate) fn set_gone(&self) {
+        self.gone.get_or_init(CancellationToken::new).cancel();
+    }
+
+    /// Waits for that.
+    pub(crate) async fn gone(&self) {
+        self.gone.get_or_init(CancellationToken::new).cancelled().await;
+    }
+
+    /// Wakes the task, to look again.
+    pub(crate) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// Fires when the connection is over (HB-05).
+    pub(crate) fn aborted(&self) -> &CancellationToken {
+        self.aborted.get_or_init(CancellationToken::new)
+    }
+
+    /// Reads or changes what the hub keeps for this connection (HB-05).
+    pub(crate) fn items<R>(
+        &self,
+        use_them: impl FnOnce(&mut HashMap<String, serde_json::Value>) -> R,
+    ) -> R {
+        let items = self.items.get_or_init(Mutex::default);
+        use_them(&mut items.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

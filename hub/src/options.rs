@@ -1,0 +1,156 @@
+//! What a hub allows its clients, and how long it waits for them.
+
+use std::time::Duration;
+
+use raw_ws::Origins;
+
+use crate::protocol::{Names, Protocol};
+
+/// The limits, deadlines and manners of a hub, with ASP.NET Core's names and defaults (spec
+/// section 20). One plain struct, read as data, written as a sentence; clone one to start several
+/// hubs from the same settings (O-01).
+///
+/// ```
+/// use std::time::Duration;
+/// use hub::HubOptions;
+/// let options = HubOptions::new().keep_alive_interval(Duration::from_secs(5));
+/// assert_eq!(options.maximum_receive_message_size, Some(32 * 1024));
+/// assert_eq!(options.keep_alive_interval, Duration::from_secs(5));
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HubOptions {
+    /// How long a client may take for the hub handshake; 15 s by default (H-08).
+    pub handshake_timeout: Duration,
+    /// How often the server pings its clients; 15 s by default (K-01).
+    pub keep_alive_interval: Duration,
+    /// How long a client that has pinged once may be silent; 30 s by default (K-05).
+    pub client_timeout_interval: Duration,
+    /// The largest hub message taken, in bytes with its frame; 32 KiB by default (F-05). `None`
+    /// for no limit but that of the transport: 64 MiB in one WebSocket message.
+    pub maximum_receive_message_size: Option<usize>,
+    /// How many plain invocations of one client run at a time; 1 by default (OR-02).
+    pub maximum_parallel_invocations_per_client: usize,
+    /// Whether clients see the texts of all errors; `false` by default (E-01).
+    pub enable_detailed_errors: bool,
+    /// The hub protocols offered; all by default.
+    pub supported_protocols: Vec<Protocol>,
+    /// How the members of structs are named on the wire; as serde says by default.
+    pub names: Names,
+    /// Bytes of a client's messages that may wait for their turn before nothing more is read from
+    /// it, in bytes; 64 KiB by default (C-16). Uploads count too.
+    pub application_max_buffer_size: usize,
+    /// Bytes that may wait for a client to read them before its calls are no longer answered, in
+    /// bytes; 64 KiB by default (C-16).
+    pub transport_max_buffer_size: usize,
+    /// Bytes that may wait for a client to read them before it is cut as a slow consumer; 1 MiB by
+    /// default. A single message to others must be smaller.
+    pub max_queued_bytes: usize,
+    /// Messages that may wait for a client to read them before it is cut; 4,096 by default.
+    pub max_queued_messages: usize,
+    /// How long a client may take nothing while something waits for it; 10 s by default (C-17).
+    pub transport_send_timeout: Duration,
+    /// How long a WebSocket client may take to answer a Close; 5 s by default (WS-11).
+    pub close_timeout: Duration,
+    /// The lowest negotiate version served; 0 by default (N-11).
+    pub minimum_protocol_version: i32,
+    /// How long a negotiated connection may stay unused; 15 s by default (C-05).
+    pub disconnect_timeout: Duration,
+    /// Negotiated connections that may wait to be used; 10,000 by default. Over it: 503.
+    pub max_unused_connections: usize,
+    /// Streams that one client may have running, each way; 100 by default. Over it the call is
+    /// refused.
+    pub maximum_streams_per_client: usize,
+    /// Groups that one connection may be in; 128 by default.
+    pub maximum_groups_per_connection: usize,
+    /// Whose pages may connect by WebSocket; those of this host by default.
+    pub origins: Origins,
+    /// Over how much time a graceful stop spreads its goodbyes, so that the clients do not all
+    /// come back at once; 1 s by default.
+    pub shutdown_spread: Duration,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(15),
+            keep_alive_interval: Duration::from_secs(15),
+            client_timeout_interval: Duration::from_secs(30),
+            maximum_receive_message_size: Some(32 * 1024),
+            maximum_parallel_invocations_per_client: 1,
+            enable_detailed_errors: false,
+            supported_protocols: Protocol::ALL.to_vec(),
+            names: Names::default(),
+            application_max_buffer_size: 64 * 1024,
+            transport_max_buffer_size: 64 * 1024,
+            max_queued_bytes: 1024 * 1024,
+            max_queued_messages: 4096,
+            transport_send_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            minimum_protocol_version: 0,
+            disconnect_timeout: Duration::from_secs(15),
+            max_unused_connections: 10_000,
+            maximum_streams_per_client: 100,
+            maximum_groups_per_connection: 128,
+            origins: Origins::default(),
+            shutdown_spread: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A setter for each field, of the same name.
+macro_rules! setters {
+    ($($field:ident: $type:ty),* $(,)?) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+            #[must_use]
+            pub fn $field(mut self, $field: $type) -> Self {
+                self.$field = $field;
+                self
+            }
+        )*
+    };
+}
+
+impl HubOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        handshake_timeout: Duration,
+        keep_alive_interval: Duration,
+        client_timeout_interval: Duration,
+        maximum_parallel_invocations_per_client: usize,
+        enable_detailed_errors: bool,
+        names: Names,
+        application_max_buffer_size: usize,
+        transport_max_buffer_size: usize,
+        max_queued_bytes: usize,
+        max_queued_messages: usize,
+        transport_send_timeout: Duration,
+        close_timeout: Duration,
+        minimum_protocol_version: i32,
+        disconnect_timeout: Duration,
+        max_unused_connections: usize,
+        maximum_streams_per_client: usize,
+        maximum_groups_per_connection: usize,
+        origins: Origins,
+        shutdown_spread: Duration,
+    }
+
+    /// Sets [`maximum_receive_message_size`](Self#structfield.maximum_receive_message_size).
+    #[must_use]
+    pub fn maximum_receive_message_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.maximum_receive_message_size = bytes.into();
+        self
+    }
+
+    /// Sets [`supported_protocols`](Self#structfield.supported_protocols).
+    #[must_use]
+    pub fn supported_protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
+        self.supported_protocols = protocols.into_iter().collect();
+        self
+    }
+}

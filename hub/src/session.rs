@@ -1,0 +1,466 @@
+//! One connection's machine: the hub handshake, then messages until the end. No I/O, no clock.
+//!
+//! ```text
+//!   Handshake ──{}──► Open ──Close, end of input, fault──► Closed
+//! ```
+//!
+//! `handle_*` takes what happened. Then drain [`Session::poll_event`] for what is to be done, and
+//! write [`Session::outgoing`]; [`Session::poll_timeout`] says when to come back without input.
+//! Everything a client must be told about a call goes through [`Session::complete`], which takes
+//! the call away: it is answered exactly once.
+
+mod calls;
+mod clock;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use bytes::{Bytes, BytesMut};
+use bytestring::ByteString;
+
+pub(crate) use calls::{ActiveCall, Refused, StreamKey};
+
+use crate::{
+    message::{Completion, HubMessage, Invocation},
+    options::HubOptions,
+    protocol::{
+        Encoding, Frames, HandshakeRequest, HandshakeResponse, Protocol, ProtocolError,
+        TransferFormat,
+    },
+};
+use calls::Calls;
+use clock::{Clock, Due};
+
+/// The highest version of both protocols (H-06).
+const MAX_VERSION: i32 = 2;
+
+/// What a message that waits costs besides its bytes.
+const MESSAGE_OVERHEAD: usize = 64;
+
+pub(crate) struct Session {
+    options: Arc<HubOptions>,
+    phase: Phase,
+    encoding: Encoding,
+    frames: Frames,
+    /// Messages that came while an earlier one had to wait.
+    backlog: VecDeque<Result<HubMessage, ProtocolError>>,
+    backlog_bytes: usize,
+    is_held: bool,
+    calls: Calls,
+    clock: Clock,
+    /// The transport carries text alone (H-09).
+    text_only: bool,
+    outgoing: BytesMut,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    Open,
+    Closed,
+}
+
+/// What a session asks its driver to do.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The hub handshake is done: make the connection reachable and run what runs on connect,
+    /// then [`Session::resume`].
+    Opened,
+    /// A call, to be looked up and then begun or refused.
+    Call(Invocation, CallKind),
+    /// The client wants no more of a call.
+    Cancel(u64),
+    /// An item of an upload.
+    UploadItem(StreamKey, Bytes),
+    /// The end of an upload, with the client's error if it failed.
+    UploadEnd(StreamKey, Option<ByteString>),
+    /// A client's answer to a call of ours.
+    ClientResult(ByteString, Completion),
+    /// The connection is over.
+    Ended(End),
+}
+
+/// How a call wants to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    /// With one completion (type 1).
+    Plain,
+    /// With a stream (type 4).
+    Stream,
+}
+
+/// Why a connection is over (spec section 17).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The hub handshake failed; the client has been told (CL-09).
+    Handshake,
+    /// The client said so, perhaps with an error (CL-03).
+    ClientClosed(Option<ByteString>),
+    /// The client left without a word (CL-07).
+    ClientLeft,
+    /// The client broke the protocol (CL-02).
+    Protocol(ProtocolError),
+    /// The client was silent for too long (CL-05).
+    Timeout,
+    /// The hub ended the connection (CL-04).
+    Aborted,
+    /// The hub refused or failed the connection: the details of the error (CL-01, CL-08).
+    Failed {
+        details: String,
+        may_reconnect: bool,
+    },
+    /// The server stops (CL-15).
+    Shutdown,
+}
+
+impl Session {
+    pub(crate) fn new(options: Arc<HubOptions>, pings: bool, text_only: bool, now: Instant) -> Self {
+        Self {
+            clock: Clock::new(&options, pings, now),
+            calls: Calls::new(&options),
+            encoding: Encoding {
+                protocol: Protocol::Json,
+                names: options.names,
+            },
+            options,
+            phase: Phase::Handshake,
+            frames: Frames::default(),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            is_held: false,
+            text_only,
+            outgoing: BytesMut::new(),
+        }
+    }
+
+    /// Takes bytes from the transport, cut anywhere (WS-06).
+    pub(crate) fn handle_input(&mut self, bytes: Bytes) {
+        if self.phase != Phase::Closed {
+            self.frames.push(bytes);
+        }
+    }
+
+    /// The transport will deliver nothing more.
+    pub(crate) fn handle_eof(&mut self) -> Option<End> {
+        match self.phase {
+            Phase::Closed => None,
+            // H-11: gone before the handshake, nobody noticed it.
+            Phase::Handshake => Some(self.end(End::Handshake)),
+            Phase::Open if self.frames.is_empty() => Some(self.end(End::ClientLeft)),
+            // F-04.
+            Phase::Open => Some(self.end(End::Protocol(ProtocolError::invalid(
+                "Connection terminated while reading a message.",
+            )))),
+        }
+    }
+
+    /// Does what is due at `now`; gives the end if that is due.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<End> {
+        match self.phase {
+            Phase::Handshake if now >= self.clock.handshake() => {
+                Some(self.refuse_handshake("Handshake was canceled.".into())) // H-08
+            }
+            Phase::Open => match self.clock.due(now, self.is_held)? {
+                Due::Ping => {
+                    self.send(&HubMessage::Ping); // K-01
+                    None
+                }
+                Due::ClientTimeout => Some(self.end(End::Timeout)),
+            },
+            Phase::Handshake | Phase::Closed => None,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Handshake => Some(self.clock.handshake()),
+            Phase::Open => self.clock.next(self.is_held),
+            Phase::Closed => None,
+        }
+    }
+
+    /// The next thing to do.
+    pub(crate) fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        match self.phase {
+            Phase::Handshake => self.shake_hands(now),
+            Phase::Open if self.is_held => {
+                self.read_ahead(now);
+                None
+            }
+            Phase::Open => self.next_message(now),
+            Phase::Closed => None,
+        }
+    }
+
+    /// Whether so much waits that the transport should deliver no more for now.
+    pub(crate) fn is_full(&self) -> bool {
+        // What waits for the rest of its record has a bound of its own (F-05).
+        let unread = if self.is_held { self.frames.len() } else { 0 };
+        self.is_held && self.backlog_bytes + unread >= self.options.application_max_buffer_size
+    }
+
+    /// How the connection's values are encoded; settled by the handshake.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// What is to be sent, whole messages, and whether as text. Take it all.
+    pub(crate) fn outgoing(&mut self) -> (TransferFormat, &mut BytesMut) {
+        (self.encoding.protocol.transfer_format(), &mut self.outgoing)
+    }
+
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    // What follows are commands.
+
+    /// Begins a call: its ids are known before the next message is looked at (OR-06).
+    pub(crate) fn begin(
+        &mut self,
+        invocation_id: Option<ByteString>,
+        kind: CallKind,
+        stream_ids: Vec<ByteString>,
+    ) -> Result<ActiveCall, Refused> {
+        self.calls.begin(invocation_id, kind, stream_ids)
+    }
+
+    /// Whether a call may run now. One that takes no slot always may (OR-04).
+    pub(crate) fn may_run(&mut self, call: &mut ActiveCall) -> bool {
+        self.calls.take_slot(call)
+    }
+
+    /// Lets nothing more happen until [`resume`](Self::resume): messages are kept (OR-02, HB-03).
+    pub(crate) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    pub(crate) fn resume(&mut self, now: Instant) {
+        self.is_held = false;
+        self.clock.resumed(now);
+    }
+
+    /// Gives the slot of a call back before its end: it waits for its client (CR-07).
+    pub(crate) fn release_slot(&mut self, call: &mut ActiveCall) {
+        self.calls.release_slot(call);
+    }
+
+    /// Sends an item of a stream.
+    pub(crate) fn item(&mut self, call: &ActiveCall, item: Bytes) {
+        if let Some(invocation_id) = &call.invocation_id {
+            let invocation_id = invocation_id.clone();
+            self.send(&HubMessage::StreamItem { invocation_id, item });
+        }
+    }
+
+    /// Answers a call. Its ids are free again.
+    pub(crate) fn complete(&mut self, call: ActiveCall, completion: Completion) {
+        self.calls.end(&call);
+        self.refuse(call.invocation_id, completion);
+    }
+
+    /// Answers a call that was never begun. Without an id nobody is told (IN-03).
+    pub(crate) fn refuse(&mut self, invocation_id: Option<ByteString>, completion: Completion) {
+        if let Some(invocation_id) = invocation_id {
+            self.send(&HubMessage::Completion {
+                invocation_id,
+                completion,
+            });
+        }
+    }
+
+    /// Ends the connection from this side. What the client is told is in
+    /// [`outgoing`](Self::outgoing) (section 17).
+    pub(crate) fn end(&mut self, end: End) -> End {
+        if self.phase == Phase::Open {
+            let message = self.close_message(&end);
+            self.send(&message);
+        }
+        self.phase = Phase::Closed;
+        self.frames = Frames::default();
+        self.backlog = VecDeque::new();
+        end
+    }
+
+    // Private from here on.
+
+    fn send(&mut self, message: &HubMessage) {
+        // CL-12: nothing is said after the end.
+        if self.phase != Phase::Closed {
+            self.encoding.protocol.encode(message, &mut self.outgoing);
+        }
+    }
+
+    fn shake_hands(&mut self, now: Instant) -> Option<Event> {
+        let record = match self.frames.next(Protocol::Json, self.options.maximum_receive_message_size) {
+            Ok(Some(record)) => record,
+            Ok(None) => return None,
+            // H-08: too long is told like too late.
+            Err(_) => return Some(Event::Ended(self.refuse_handshake("Handshake was canceled.".into()))),
+        };
+        match self.agree(&record) {
+            Ok(protocol) => {
+                HandshakeResponse::default().encode(&mut self.outgoing);
+                self.encoding.protocol = protocol;
+                self.phase = Phase::Open;
+                self.is_held = true; // HB-03
+                self.clock.opened(now);
+                Some(Event::Opened)
+            }
+            Err(error) => Some(Event::Ended(self.refuse_handshake(error))),
+        }
+    }
+
+    fn agree(&self, record: &Bytes) -> Result<Protocol, ByteString> {
+        let request = HandshakeRequest::decode(record).map_err(|fault| {
+            let generic = "An unexpected error occurred during connection handshake.";
+            self.with_details(generic, &fault) // H-04
+        })?;
+        let name = &request.protocol;
+        let supported = Protocol::from_name(name)
+            .filter(|protocol| self.options.supported_protocols.contains(protocol));
+        let Some(protocol) = supported else {
+            // Row 97: a name is echoed, not a book.
+            let name: String = name.chars().take(64).collect();
+            return Err(format!("The protocol '{name}' is not supported.").into()); // H-05
+        };
+        if request.version > MAX_VERSION {
+            // H-06
+            let version = request.version;
+            return Err(format!("The server does not support version {version} of the '{name}' protocol.").into());
+        }
+        if self.text_only && protocol.transfer_format() == TransferFormat::Binary {
+            return Err(format!(
+                "Cannot use the '{name}' protocol on the current transport. The transport does not support 'Binary' transfer format."
+            ).into()); // H-09
+        }
+        Ok(protocol)
+    }
+
+    /// H-10: the client is told, and nothing else happens.
+    fn refuse_handshake(&mut self, error: ByteString) -> End {
+        HandshakeResponse { error: Some(error) }.encode(&mut self.outgoing);
+        self.phase = Phase::Closed;
+        End::Handshake
+    }
+
+    /// The next message of the stream, decoded; `None` when there is no whole one.
+    fn decode(&mut self) -> Option<Result<HubMessage, ProtocolError>> {
+        let protocol = self.encoding.protocol;
+        loop {
+            let record = match self.frames.next(protocol, self.options.maximum_receive_message_size) {
+                Ok(record) => record?,
+                Err(error) => return Some(Err(error)),
+            };
+            // J-09, M-05: a type that nobody knows is skipped.
+            if let Some(message) = protocol.decode(&record).transpose() {
+                return Some(message);
+            }
+        }
+    }
+
+    /// While an earlier message waits: what does not need its turn happens, the rest is kept.
+    /// (X-07: ASP.NET Core stops reading here, and can wait for ever.)
+    fn read_ahead(&mut self, now: Instant) {
+        while !self.is_full() {
+            let before = self.frames.len();
+            match self.decode() {
+                None => return,
+                Some(Ok(HubMessage::Ping)) => self.clock.pinged(now),
+                Some(message) => {
+                    self.backlog_bytes += before - self.frames.len() + MESSAGE_OVERHEAD;
+                    let is_fault = message.is_err();
+                    self.backlog.push_back(message);
+                    if is_fault {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_message(&mut self, now: Instant) -> Option<Event> {
+        loop {
+            let message = match self.backlog.pop_front() {
+                Some(message) => {
+                    if self.backlog.is_empty() {
+                        self.backlog = VecDeque::new();
+                        self.backlog_bytes = 0;
+                    }
+                    message
+                }
+                None => self.decode()?,
+            };
+            self.clock.heard(now);
+            let event = match message {
+                Ok(message) => self.handle_message(message, now),
+                Err(fault) => Some(Event::Ended(self.end(End::Protocol(fault)))),
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+    }
+
+    fn handle_message(&mut self, message: HubMessage, now: Instant) -> Option<Event> {
+        match message {
+            HubMessage::Invocation(invocation) => Some(Event::Call(invocation, CallKind::Plain)),
+            HubMessage::StreamInvocation(invocation) => Some(Event::Call(invocation, CallKind::Stream)),
+            // UP-05: what belongs to nothing is ignored.
+            HubMessage::StreamItem { invocation_id, item } => {
+                let stream = self.calls.upload(&invocation_id)?;
+                Some(Event::UploadItem(stream, item))
+            }
+            // UP-10: an upload first, then a result.
+            HubMessage::Completion { invocation_id, completion } => {
+                match self.calls.end_upload(&invocation_id) {
+                    Some(stream) => {
+                        let error = match completion {
+                            Completion::Error(error) => Some(error),
+                            Completion::Result(_) | Completion::Void => None,
+                        };
+                        Some(Event::UploadEnd(stream, error))
+                    }
+                    None => Some(Event::ClientResult(invocation_id, completion)),
+                }
+            }
+            HubMessage::CancelInvocation { invocation_id } => {
+                self.calls.key(&invocation_id).map(Event::Cancel) // ST-07
+            }
+            HubMessage::Ping => {
+                self.clock.pinged(now); // K-05; K-08: no answer
+                None
+            }
+            HubMessage::Close { error, .. } => Some(Event::Ended(self.end(End::ClientClosed(error)))),
+            HubMessage::Ack { .. } | HubMessage::Sequence { .. } => None, // SR-17
+        }
+    }
+
+    /// Section 17: what the client is told at the end.
+    fn close_message(&self, end: &End) -> HubMessage {
+        let generic = "Connection closed with an error.";
+        let (error, allow_reconnect) = match end {
+            End::Handshake | End::ClientClosed(_) | End::Aborted => (None, false),
+            End::ClientLeft | End::Shutdown => (None, true),
+            End::Protocol(fault) => (Some(self.with_details(generic, fault)), true),
+            End::Timeout => {
+                let text = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
+                (Some(self.with_details(generic, &text)), true)
+            }
+            End::Failed { details, may_reconnect } => {
+                (Some(self.with_details(generic, details)), *may_reconnect)
+            }
+        };
+        HubMessage::Close { error, allow_reconnect }
+    }
+
+    fn with_details(&self, generic: &str, details: &dyn std::fmt::Display) -> ByteString {
+        if self.options.enable_detailed_errors {
+            format!("{generic} {details}").into()
+        } else {
+            generic.into()
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Which calls and uploads of a connection are under way, by the ids the client gave them.
+
+use std::collections::HashMap;
+
+use bytestring::ByteString;
+
+use super::CallKind;
+use crate::options::HubOptions;
+
+/// An upload of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StreamKey {
+    /// The call's key.
+    pub(crate) call: u64,
+    /// Which of its stream parameters.
+    pub(crate) position: u16,
+}
+
+/// A call that was begun and is not answered. There is one of each, and it is given up to be
+/// answered: exactly once.
+#[derive(Debug)]
+pub(crate) struct ActiveCall {
+    pub(crate) key: u64,
+    pub(crate) kind: CallKind,
+    pub(super) invocation_id: Option<ByteString>,
+    stream_ids: Vec<ByteString>,
+    has_slot: bool,
+}
+
+/// Why a call was not begun.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Its invocation id belongs to a running stream (ST-05).
+    IdInUse(ByteString),
+    /// One of its stream ids belongs to another upload.
+    StreamIdInUse(ByteString),
+    /// The client has too many streams under way.
+    TooManyStreams,
+}
+
+pub(super) struct Calls {
+    next_key: u64,
+    free_slots: usize,
+    max_streams: usize,
+    streams: HashMap<ByteString, u64>,
+    uploads: HashMap<ByteString, StreamKey>,
+    /// Plain calls, to be cancelled. Few, and their ids are not checked for reuse (IN-15).
+    plain: Vec<(ByteString, u64)>,
+}
+
+impl Calls {
+    pub(super) fn new(options: &HubOptions) -> Self {
+        Self {
+            next_key: 0,
+            free_slots: options.maximum_parallel_invocations_per_client.max(1),
+            max_streams: options.maximum_streams_per_client,
+            streams: HashMap::new(),
+            uploads: HashMap::new(),
+            plain: Vec::new(),
+        }
+    }
+
+    /// Either all ids of a call are registered, or none.
+    pub(super) fn begin(
+        &mut self,
+        invocation_id: Option<ByteString>,
+        kind: CallKind,
+        stream_ids: Vec<ByteString>,
+    ) -> Result<ActiveCall, Refused> {
+        let key = self.next_key;
+        if let (CallKind::Stream, Some(id)) = (kind, &invocation_id) {
+            if self.streams.contains_key(id) {
+                return Err(Refused::IdInUse(id.clone()));
+            }
+            if self.streams.len() >= self.max_streams {
+                return Err(Refused::TooManyStreams);
+            }
+        }
+        for (position, id) in stream_ids.iter().enumerate() {
+            if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
+                return Err(Refused::StreamIdInUse(id.clone()));
+            }
+        }
+        if self.uploads.len() + stream_ids.len() > self.max_streams {
+            return Err(Refused::TooManyStreams);
+        }
+
+        self.next_key += 1;
+        for (position, id) in stream_ids.iter().enumerate() {
+            let position = u16::try_from(position).unwrap_or(u16::MAX);
+            self.uploads
+                .insert(id.clone(), StreamKey { call: key, position });
+        }
+        if let Some(id) = &invocation_id {
+            match kind {
+                CallKind::Stream => drop(self.streams.insert(id.clone(), key)),
+                CallKind::Plain => self.plain.push((id.clone(), key)),
+            }
+        }
+        Ok(ActiveCall {
+            key,
+            kind,
+            invocation_id,
+            stream_ids,
+            has_slot: false,
+        })
+    }
+
+    /// OR-02, OR-04: a plain call without uploads takes a slot, if one is free.
+    pub(super) fn take_slot(&mut self, call: &mut ActiveCall) -> bool {
+        if !call.wants_slot() || call.has_slot {
+            return true;
+        }
+        if self.free_slots == 0 {
+            return false;
+        }
+        self.free_slots -= 1;
+        call.has_slot = true;
+        true
+    }
+
+    pub(super) fn release_slot(&mut self, call: &mut ActiveCall) {
+        if std::mem::take(&mut call.has_slot) {
+            self.free_slots += 1;
+        }
+    }
+
+    pub(super) fn end(&mut self, call: &ActiveCall) {
+        if call.has_slot {
+            self.free_slots += 1;
+        }
+        for id in &call.stream_ids {
+            // UP-07: what still comes for them is ignored.
+            if self.uploads.get(id).is_some_and(|stream| stream.call == call.key) {
+                self.uploads.remove(id);
+            }
+        }
+        match (&call.invocation_id, call.kind) {
+            (Some(id), CallKind::Stream) => drop(self.streams.remove(id)),
+            (Some(_), CallKind::Plain) => self.plain.retain(|(_, key)| *key != call.key),
+            (None, _) => {}
+        }
+    }
+
+    pub(super) fn upload(&self, stream_id: &ByteString) -> Option<StreamKey> {
+        self.uploads.get(stream_id).copied()
+    }
+
+    pub(super) fn end_upload(&mut self, stream_id: &ByteString) -> Option<StreamKey> {
+        self.uploads.remove(stream_id)
+    }
+
+    /// The running call of that id.
+    pub(super) fn key(&self, invocation_id: &ByteString) -> Option<u64> {
+        let plain = || {
+            let running = self.plain.iter().find(|(id, _)| id == invocation_id);
+            running.map(|(_, key)| *key)
+        };
+        self.streams.get(invocation_id).copied().or_else(plain)
+    }
+}
+
+impl ActiveCall {
+    fn wants_slot(&self) -> bool {
+        self.kind == CallKind::Plain && self.stream_ids.is_empty()
+    }
+
+    /// Whether the client will be answered (IN-03).
+    pub(crate) fn is_answered(&self) -> bool {
+        self.invocation_id.is_some()
+    }
+}

@@ -1,0 +1,61 @@
+//! The WebSockets transport (spec section 5).
+
+use std::task::{Context, Poll};
+
+use raw_ws::{CloseCode, Config, Sender, WebSocket};
+
+use super::{Received, Transport};
+use crate::{events, options::HubOptions};
+
+/// What one WebSocket message may hold if hub messages have no limit.
+const UNLIMITED: usize = 64 * 1024 * 1024;
+
+/// Hub messages may share a WebSocket message (WS-06), so it may be larger than one of them.
+const SHARED: usize = 1024 * 1024;
+
+/// What a hub asks of its WebSockets.
+pub(crate) fn config(options: &HubOptions) -> Config {
+    let max_message_size = options
+        .maximum_receive_message_size
+        .map_or(UNLIMITED, |bytes| bytes.saturating_add(SHARED));
+    Config::new()
+        .max_message_size(max_message_size)
+        .max_queued_bytes(options.max_queued_bytes)
+        .max_queued_messages(options.max_queued_messages)
+        .progress_timeout(options.transport_send_timeout)
+        // WS-05: the hub's own pings do that.
+        .keep_alive_interval(None)
+        .close_timeout(options.close_timeout)
+}
+
+impl Transport for WebSocket {
+    fn sender(&self) -> Sender {
+        self.sender()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Received> {
+        if !may_read {
+            return match self.poll_flush(cx) {
+                Poll::Ready(Err(error)) => {
+                    events::transport_failed(&error);
+                    Poll::Ready(Received::Gone)
+                }
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+            };
+        }
+        self.poll_recv(cx).map(|received| match received {
+            Ok(Some(message)) => Received::Bytes(message.into_bytes()),
+            Ok(None) => Received::Gone,
+            // WS-13: whoever breaks RFC 6455 has been told why, by its Close code.
+            Err(error) => {
+                events::transport_failed(&error);
+                Received::Gone
+            }
+        })
+    }
+
+    async fn close(&mut self, code: CloseCode) {
+        // Over before the handshake is complete: nothing more can be done for this client.
+        let _ = self.close(code, "").await;
+    }
+}
