@@ -107,11 +107,12 @@ impl Encoding {
     }
 
     /// A connection whose messages refer to earlier ones gets those of a `Sender` uncompressed:
-    /// they would have to be compressed for it alone, in the order of its own.
+    /// they would have to be compressed for it alone, in the order of its own. So does a client:
+    /// what it sends is its own.
     #[cfg(feature = "deflate")]
     pub(crate) fn with_deflate(self, negotiated: Option<&Negotiated>) -> Self {
         let deflate = negotiated
-            .filter(|agreed| agreed.server_no_context_takeover)
+            .filter(|agreed| agreed.server_no_context_takeover && self.masking_key.is_none())
             .map(|agreed| DeflateAlone {
                 window_bits: agreed.server_max_window_bits,
                 level: agreed.level,
