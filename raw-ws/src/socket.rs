@@ -515,7 +515,7 @@ impl<S: Stream> Inner<S> {
     }
 
     fn end(&mut self, queue_is_wanted: bool, unsent: &mut BytesMut) {
-        self.outbound.end(queue_is_wanted, unsent);
+        self.outbound.end(&mut self.proto, queue_is_wanted, unsent);
         self.input = BytesMut::new();
         self.holding = Holding::default();
         self.timer = None;

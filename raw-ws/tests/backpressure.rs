@@ -438,6 +438,27 @@ async fn a_publication_never_lands_between_two_fragments() {
 }
 
 #[tokio::test]
+async fn a_dropped_connection_sends_its_queue_behind_a_frame_that_is_half_written() {
+    for (first, texts) in [
+        (Frame::text("own ".repeat(50), true), 2),
+        // No message may stand between two fragments.
+        (Frame::text("own ".repeat(50), false), 0),
+    ] {
+        let (mut ws, far) = in_memory(&Config::new(), 64);
+        let half = timeout(Duration::ZERO, ws.send_frame(first)).await;
+        assert!(half.is_err() && ws.unwritten() > 0);
+        ws.sender().send("queued").unwrap();
+        drop(ws);
+        let mut peer = client(far);
+        for text in ["own ".repeat(50), "queued".to_owned()].iter().take(texts) {
+            assert_eq!(next(&mut peer).await, Message::text(text.as_str()));
+        }
+        assert_eq!(timeout(SOON, peer.recv()).await.unwrap().unwrap(), None);
+        assert_eq!(peer.peer_close().unwrap().code(), CloseCode::GOING_AWAY);
+    }
+}
+
+#[tokio::test]
 async fn a_publication_never_lands_inside_a_frame_that_is_half_written() {
     let config = Config::new().max_message_size(64 << 20);
     let mut server = Server::start(config.max_queued_bytes(64 << 20)).await;
