@@ -1,6 +1,8 @@
 // Calls every operation of raw_server, and uses a topic:
 //
 //   node operations.mjs ws://127.0.0.1:9001/wire
+//
+// Node before 22 needs --experimental-websocket.
 
 import { connect } from "./wire.mjs";
 

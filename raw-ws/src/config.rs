@@ -35,11 +35,18 @@ pub struct Config {
     pub only: Option<MessageKind>,
     /// Bytes that may wait in the queue of a [`Sender`](crate::Sender), or fed and not flushed;
     /// 256 KiB by default. A `Sender` that goes over cuts the connection as a slow consumer.
+    ///
+    /// A full queue is first written from the sender's side. Over TLS only the connection's own
+    /// task can write it: a publisher there must let other tasks run, at least as often as it
+    /// fills a queue, or it cuts peers that read.
     pub max_queued_bytes: usize,
     /// Messages that may wait in the queue of a [`Sender`](crate::Sender); 1,024 by default.
     pub max_queued_messages: usize,
     /// How long the peer may take nothing while something waits for it; 10 s by default. Then it
     /// is cut as a slow consumer.
+    ///
+    /// Over TLS what counts as taken is what the TLS layer takes, which holds up to 64 KiB. The
+    /// last bytes of a burst count once all are gone: a peer must take those 64 KiB in this time.
     pub progress_timeout: Duration,
     /// Bytes of unfinished messages that all connections of the process may hold together; 256 MiB
     /// by default. The connection that would go over it is closed with 1013, try again later.

@@ -59,7 +59,10 @@ impl From<MessageKind> for OpCode {
 
 /// A frame to send or received: one fragment of a message, or a control frame.
 ///
-/// Its fields are private and its constructors check, so an illegal frame cannot be built.
+/// Its fields are private and its constructors check, so a frame that is illegal by itself cannot
+/// be built. Whether it may stand where it is sent, such as a continuation only behind a fragment
+/// that is not final, depends on the frames before it: `send_frame` checks that, and that the text
+/// is UTF-8, and refuses the frame as an [`ApiMisuse`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     opcode: OpCode,

@@ -30,7 +30,7 @@ use crate::{
     close::{CloseCode, CloseFrame},
     config::Config,
     events,
-    proto::{Connection, Role, SLICES},
+    proto::{self, Connection, Role, SLICES},
     upgraded::DirectWrite,
 };
 
@@ -107,11 +107,12 @@ impl Encoding {
     }
 
     /// A connection whose messages refer to earlier ones gets those of a `Sender` uncompressed:
-    /// they would have to be compressed for it alone, in the order of its own.
+    /// they would have to be compressed for it alone, in the order of its own. So does a client:
+    /// what it sends is its own.
     #[cfg(feature = "deflate")]
     pub(crate) fn with_deflate(self, negotiated: Option<&Negotiated>) -> Self {
         let deflate = negotiated
-            .filter(|agreed| agreed.server_no_context_takeover)
+            .filter(|agreed| agreed.server_no_context_takeover && self.masking_key.is_none())
             .map(|agreed| DeflateAlone {
                 window_bits: agreed.server_max_window_bits,
                 level: agreed.level,
@@ -330,12 +331,19 @@ impl Outbound {
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to
-    /// `unsent` what must leave before the task's own bytes: the whole queue if it is still wanted,
-    /// or else the rest of a frame of which the beginning is on the wire.
-    pub(crate) fn end(&self, queue_is_wanted: bool, unsent: &mut BytesMut) {
+    /// `unsent` what must leave first: the whole queue if it is still wanted, or else the rest of a
+    /// frame of which the beginning is on the wire; what else the task has of its `own` comes behind.
+    ///
+    /// A frame of its own of which the beginning is on the wire comes before the queue, with all
+    /// that is behind it. If that is a Close, or ends inside a fragmented message, RFC 6455 lets
+    /// nothing of the queue follow, and it is dropped.
+    pub(crate) fn end(&self, own: &mut Connection, queue_is_wanted: bool, unsent: &mut BytesMut) {
         let mut state = self.lock();
         state.is_open = false;
-        if !state.held {
+        if state.held {
+            own.transmit_into(unsent);
+        }
+        if !state.held || (own.state() == proto::State::Open && !own.is_sending_fragments()) {
             let begun = usize::from(state.queue.is_begun);
             let segments = if queue_is_wanted { usize::MAX } else { begun };
             state.queue.append_to(unsent, segments);

@@ -188,7 +188,9 @@ impl<S: Stream> WebSocket<S> {
     /// [`ApiMisuse`] after a Close or inside a fragmented message; otherwise as `flush`.
     ///
     /// # Cancel safety
-    /// The message is queued at the first poll; the next `flush` or `recv` goes on writing it.
+    /// The message is queued at the first poll, and the next `flush` or `recv` goes on writing it;
+    /// unless `max_queued_bytes` are waiting already. Then it is queued once those are written, and
+    /// a future dropped before that sends nothing of it. [`unwritten`](Self::unwritten) tells.
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<()> {
         if self.inner.is_full() {
             self.flush().await?;
@@ -203,7 +205,8 @@ impl<S: Stream> WebSocket<S> {
     /// [`ApiMisuse`] for a frame that may not stand here (RFC 6455 section 5.4).
     ///
     /// # Cancel safety
-    /// As [`send`](Self::send).
+    /// The frame is queued at the first poll, however much is waiting; the next `flush` or `recv`
+    /// goes on writing it.
     pub async fn send_frame(&mut self, frame: Frame) -> Result<()> {
         self.inner.proto.send_frame(&frame)?;
         self.flush().await
@@ -515,7 +518,7 @@ impl<S: Stream> Inner<S> {
     }
 
     fn end(&mut self, queue_is_wanted: bool, unsent: &mut BytesMut) {
-        self.outbound.end(queue_is_wanted, unsent);
+        self.outbound.end(&mut self.proto, queue_is_wanted, unsent);
         self.input = BytesMut::new();
         self.holding = Holding::default();
         self.timer = None;

@@ -13,7 +13,7 @@ use raw_ws::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
-    sync::mpsc,
+    sync::{Barrier, mpsc, watch},
     task::yield_now,
     time::{Instant, timeout},
 };
@@ -226,13 +226,12 @@ async fn a_peer_over_tcp_that_does_not_read_is_cut_and_its_neighbour_is_served()
     topics.subscribe("all".into(), &slow.sender());
     topics.subscribe("all".into(), &good.sender());
     let (slow, good) = (attend(slow), attend(good));
+    let (count, mut received) = watch::channel(0_u32);
     let reader = tokio::spawn(async move {
         let mut peer = client(good_peer);
-        let mut count = 0_u32;
         while next(&mut peer).await != "end".into() {
-            count += 1;
+            count.send_modify(|count| *count += 1);
         }
-        count
     });
     let message = PreparedMessage::new(vec![0; 60_000]);
     let mut published = 0;
@@ -240,13 +239,14 @@ async fn a_peer_over_tcp_that_does_not_read_is_cut_and_its_neighbour_is_served()
         topics.publish("all", &message);
         published += 1;
         assert!(published < 2_000, "the slow one was never cut");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        let has_all = received.wait_for(|received| *received == published);
+        timeout(SOON, has_all).await.unwrap().unwrap();
     }
     assert!(is_slow_consumer(
         &timeout(SOON, slow).await.unwrap().unwrap()
     ));
     topics.publish("all", &"end".into());
-    assert_eq!(timeout(SOON, reader).await.unwrap().unwrap(), published);
+    timeout(SOON, reader).await.unwrap().unwrap();
     good.abort();
 }
 
@@ -333,8 +333,9 @@ async fn a_connection_that_ends_in_any_way_leaves_nothing_behind() {
 // ---------------------------------------------------------------------------------------------
 // Order
 
-/// Publishes in turn to two topics and straight to the connection, pausing now and then.
-async fn publish_in_turn(topics: &Topics<String>, sender: &Sender, count: u32) {
+/// Publishes in turn to two topics and straight to the connection, and pauses now and then, until
+/// all is `read`.
+async fn publish_in_turn(topics: &Topics<String>, sender: &Sender, count: u32, read: &Barrier) {
     for nth in 0..count {
         // Beyond 4 KiB a frame is shared as it is; below it is copied into the batch.
         let len = if nth % 7 == 0 { 5_000 } else { 4 };
@@ -349,30 +350,33 @@ async fn publish_in_turn(topics: &Topics<String>, sender: &Sender, count: u32) {
             yield_now().await;
         }
         if nth % 100 == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            read.wait().await;
         }
     }
 }
 
-async fn receive_in_turn<S: raw_ws::Stream>(stream: S, count: u32) {
+async fn receive_in_turn<S: raw_ws::Stream>(stream: S, count: u32, read: &Barrier) {
     let mut peer = client(stream);
     for nth in 0..count {
         let message = next(&mut peer).await;
         assert_eq!(message.as_bytes()[..4], nth.to_be_bytes());
+        if nth % 100 == 0 {
+            read.wait().await;
+        }
     }
 }
 
 #[tokio::test]
 async fn one_publishers_messages_keep_their_order_across_topics_and_direct_sends() {
-    let topics = Topics::<String>::new();
+    let (topics, read) = (Topics::<String>::new(), Barrier::new(2));
     let (ws, far) = in_memory(&Config::new(), 3_000);
     let sender = ws.sender();
     topics.subscribe("a".into(), &sender);
     topics.subscribe("b".into(), &sender);
     attend(ws);
     tokio::join!(
-        publish_in_turn(&topics, &sender, 1_000),
-        receive_in_turn(far, 1_000)
+        publish_in_turn(&topics, &sender, 1_000, &read),
+        receive_in_turn(far, 1_000, &read)
     );
 
     let mut server = Server::start(Config::new()).await;
@@ -382,8 +386,8 @@ async fn one_publishers_messages_keep_their_order_across_topics_and_direct_sends
     topics.subscribe("b".into(), &sender);
     attend(ws);
     tokio::join!(
-        publish_in_turn(&topics, &sender, 1_000),
-        receive_in_turn(stream, 1_000)
+        publish_in_turn(&topics, &sender, 1_000, &read),
+        receive_in_turn(stream, 1_000, &read)
     );
 }
 
@@ -434,6 +438,27 @@ async fn a_publication_never_lands_between_two_fragments() {
 }
 
 #[tokio::test]
+async fn a_dropped_connection_sends_its_queue_behind_a_frame_that_is_half_written() {
+    for (first, texts) in [
+        (Frame::text("own ".repeat(50), true), 2),
+        // No message may stand between two fragments.
+        (Frame::text("own ".repeat(50), false), 0),
+    ] {
+        let (mut ws, far) = in_memory(&Config::new(), 64);
+        let half = timeout(Duration::ZERO, ws.send_frame(first)).await;
+        assert!(half.is_err() && ws.unwritten() > 0);
+        ws.sender().send("queued").unwrap();
+        drop(ws);
+        let mut peer = client(far);
+        for text in ["own ".repeat(50), "queued".to_owned()].iter().take(texts) {
+            assert_eq!(next(&mut peer).await, Message::text(text.as_str()));
+        }
+        assert_eq!(timeout(SOON, peer.recv()).await.unwrap().unwrap(), None);
+        assert_eq!(peer.peer_close().unwrap().code(), CloseCode::GOING_AWAY);
+    }
+}
+
+#[tokio::test]
 async fn a_publication_never_lands_inside_a_frame_that_is_half_written() {
     let config = Config::new().max_message_size(64 << 20);
     let mut server = Server::start(config.max_queued_bytes(64 << 20)).await;
@@ -442,7 +467,7 @@ async fn a_publication_never_lands_inside_a_frame_that_is_half_written() {
     topics.subscribe(1, &ws.sender());
     // More than the socket's buffers take.
     ws.feed(vec![7; 16 << 20]).unwrap();
-    let stuck = timeout(Duration::from_millis(200), ws.flush()).await;
+    let stuck = timeout(Duration::ZERO, ws.flush()).await;
     assert!(stuck.is_err() && ws.unwritten() > 0);
     for _ in 0..10 {
         topics.publish(&1, &"published".into());

@@ -173,6 +173,24 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
+    /// The same agreement from the client's side, where the server's parameters bind the peer.
+    pub(crate) fn mirrored(&self) -> Self {
+        let window_bits = self.client_max_window_bits.unwrap_or(15);
+        Self {
+            server_no_context_takeover: self.client_no_context_takeover,
+            client_no_context_takeover: self.server_no_context_takeover,
+            server_max_window_bits: window_bits.max(9),
+            client_max_window_bits: Some(self.server_max_window_bits),
+            // A window of 8 bits cannot be compressed into: nothing is compressed then.
+            min_size: if window_bits < 9 {
+                usize::MAX
+            } else {
+                self.min_size
+            },
+            ..*self
+        }
+    }
+
     /// The answer in `Sec-WebSocket-Extensions`.
     pub(crate) fn header_value(&self) -> HeaderValue {
         let mut value = String::from("permessage-deflate");

@@ -23,7 +23,7 @@ thread_local! {
 /// How many of each a thread keeps.
 const KEPT: usize = 4;
 
-/// Compresses what the server sends.
+/// Compresses what this end sends: the server, unless the agreement is mirrored.
 #[derive(Debug)]
 pub(crate) struct Deflater {
     min_size: usize,
@@ -104,7 +104,7 @@ fn deflate_with(compress: &mut Compress, message: &[u8]) -> Bytes {
     Bytes::from(out)
 }
 
-/// Decompresses what the client sends.
+/// Decompresses what the peer sends.
 pub(crate) struct Inflater {
     keeps_context: bool,
     /// The stream: between messages only with context takeover.
@@ -137,7 +137,7 @@ impl Inflater {
     ) -> Result<Vec<u8>, Error> {
         let mut stream = self.stream.take().unwrap_or_else(|| {
             let stocked = DECOMPRESSORS.with_borrow_mut(Vec::pop);
-            // Any window the client chooses fits into the largest.
+            // Any window the peer chooses fits into the largest.
             stocked.unwrap_or_else(|| Decompress::new_with_window_bits(false, 15))
         });
         let mut out = Vec::new();

@@ -119,6 +119,13 @@ impl Connection {
     /// Compresses messages both ways as the opening handshake agreed.
     #[cfg(feature = "deflate")]
     pub fn with_deflate(mut self, negotiated: &Negotiated) -> Self {
+        let mirrored;
+        let negotiated = if self.writer.masks() {
+            mirrored = negotiated.mirrored();
+            &mirrored
+        } else {
+            negotiated
+        };
         self.assembler.inflate(negotiated);
         self.deflater = Some(Box::new(Deflater::new(negotiated)));
         self

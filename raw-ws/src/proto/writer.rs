@@ -48,6 +48,12 @@ impl Writer {
         }
     }
 
+    /// Whether this is a client's.
+    #[cfg(feature = "deflate")]
+    pub(super) fn masks(&self) -> bool {
+        self.masking_key.is_some()
+    }
+
     /// Bytes not yet written.
     pub(super) fn len(&self) -> usize {
         self.len

@@ -16,7 +16,6 @@ use support::{accepting, assert_echoes, connect, connect_with, echo, handling, n
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::sleep,
 };
 use tokio_tungstenite::{
     connect_async,
@@ -96,7 +95,9 @@ async fn use_web_sockets_with_keep_alive_interval() {
     // Never: nothing comes before the answer.
     let config = Config::new().keep_alive_interval(None);
     let (mut client, _) = handling(config, echo).await;
-    sleep(Duration::from_millis(50)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    tokio::time::resume();
     assert_echoes(&mut client).await;
 }
 

@@ -115,9 +115,7 @@ async fn ends_at_the_close_deadline(meanwhile: impl AsyncFnOnce(&mut Peer)) {
                 .seen
                 .until("the end of the handler", |seen| seen.ended == 1)
                 .await;
-            let took = begun.elapsed();
-            assert!(took > deadline * 9 / 10, "{took:?}");
-            assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+            at_deadline(begun, deadline);
         },
     )
     .await;
@@ -159,7 +157,7 @@ async fn row_72_a_close_in_front_of_a_full_queue_ends_at_once() {
             .seen
             .until("the end of the handler", |seen| seen.ended == 1)
             .await;
-        assert!(begun.elapsed() < Duration::from_secs(1));
+        assert!(begun.elapsed() < LATE);
         assert_eq!(server.topics.subscribers("all"), 0);
 
         // What it reads now ends soon: whole frames, then the Close.

@@ -23,3 +23,4 @@ mod stop;
 mod support;
 mod tcp;
 mod wire;
+mod work;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use crate::support::*;
 
 const INTERVAL: Duration = Duration::from_millis(200);
-const SILENCE: Duration = Duration::from_millis(200);
+/// Longer than a busy machine keeps a peer from answering.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// One place beside the neighbour's, and peers are asked early whether they live.
 fn one_place() -> Setup {
@@ -45,12 +46,7 @@ async fn row_15_a_peer_behind_a_black_hole_is_dropped_and_its_place_taken() {
         assert_eq!(gone.frame().await, (Op::PING, vec![]));
         // Nothing from here on, not even a FIN.
         let _next = takes_the_place(server).await;
-        let took = begun.elapsed();
-        assert!(took > (INTERVAL + SILENCE) * 9 / 10, "{took:?}");
-        assert!(
-            took < INTERVAL + SILENCE + Duration::from_secs(1),
-            "{took:?}"
-        );
+        at_deadline(begun, INTERVAL + SILENCE);
         assert_eq!(gone.ends().await, (End::Fin, vec![]));
     })
     .await;
@@ -128,9 +124,7 @@ async fn row_63_a_message_that_takes_too_long_gets_1008() {
                     (Op::CLOSE, &b"\x03\xF0message timeout"[..]),
                     "{what}"
                 );
-                let took = begun.elapsed();
-                assert!(took > deadline * 9 / 10, "{what}: {took:?}");
-                assert!(took < deadline + Duration::from_secs(1), "{what}: {took:?}");
+                at_deadline(begun, deadline);
                 assert_eq!(peer.ends().await, (End::Fin, vec![]));
             }
         },
@@ -140,7 +134,7 @@ async fn row_63_a_message_that_takes_too_long_gets_1008() {
 
 #[tokio::test]
 async fn row_63_pings_that_straddle_reads_are_no_slow_message() {
-    let deadline = Duration::from_millis(300);
+    let deadline = Duration::from_secs(1);
     unharmed(
         Setup::ws(Config::new().message_timeout(deadline)),
         async |server| {

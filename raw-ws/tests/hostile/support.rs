@@ -24,7 +24,7 @@ use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{oneshot, watch},
     task::JoinHandle,
-    time::{interval, timeout},
+    time::{Instant, interval, timeout},
 };
 
 pub(crate) use crate::wire::*;
@@ -42,6 +42,17 @@ pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("waited in vain for {what}"),
     }
+}
+
+/// Later than a busy machine is, and sooner than what a limit of its own puts off by default.
+pub(crate) const LATE: Duration = Duration::from_secs(4);
+
+/// Since `begun` the deadline has passed, and hardly more.
+#[track_caller]
+pub(crate) fn at_deadline(begun: Instant, deadline: Duration) {
+    let took = begun.elapsed();
+    assert!(took > deadline * 9 / 10, "{took:?}");
+    assert!(took < deadline + LATE, "{took:?}");
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -26,9 +26,7 @@ async fn row_01_silent_sockets_are_closed_at_the_head_deadline() {
         for mut peer in silent {
             assert_eq!(peer.ends().await, (End::Fin, vec![]));
         }
-        let took = begun.elapsed();
-        assert!(took >= deadline, "{took:?}");
-        assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+        at_deadline(begun, deadline);
     })
     .await;
 }
@@ -49,9 +47,7 @@ async fn row_02_the_head_deadline_is_for_the_whole_head_not_for_a_byte() {
                 break;
             }
         }
-        let took = begun.elapsed();
-        assert!(took >= deadline, "{took:?}");
-        assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+        at_deadline(begun, deadline);
     })
     .await;
 }
@@ -155,15 +151,19 @@ async fn row_09_out_of_descriptors_the_server_rests_and_comes_back() {
     for peer in &mut greedy[..40] {
         assert_eq!(peer.answer().await.status, 101);
     }
-    let before = cpu_ticks(child.id());
+    let (begun, before) = (Instant::now(), cpu_ticks(child.id()));
     for _ in 0..50 {
         neighbour.send(&text_frame("still there?")).await;
         assert_eq!(neighbour.frame().await.1, b"still there?");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // Ticks of 10 ms, in half a second: twenty percent.
+    // Ticks of 10 ms: twenty percent of the time, however slowly it went.
     let used = cpu_ticks(child.id()) - before;
-    assert!(used <= 10, "the accept loop spins: {used} ticks");
+    let allowed = begun.elapsed().as_millis() / 50;
+    assert!(
+        u128::from(used) <= allowed,
+        "the accept loop spins: {used} ticks"
+    );
 
     let mut waiting = greedy.split_off(40);
     drop(greedy);
@@ -245,7 +245,7 @@ async fn row_11_a_peer_that_never_reads_is_cut_and_publishing_never_waits() {
             slowest = slowest.max(begun.elapsed());
             assert_eq!(reading.frame().await.1.len(), 16 * 1024);
         }
-        assert!(slowest < Duration::from_millis(250), "{slowest:?}");
+        assert!(slowest < LATE, "{slowest:?}");
         server.seen.until("the cut", |seen| seen.ended == 1).await;
         assert_eq!(server.topics.subscribers("all"), 1);
     })
@@ -268,9 +268,7 @@ async fn row_11_a_queue_that_stands_still_is_cut_at_the_progress_deadline() {
         }
         let begun = Instant::now();
         server.seen.until("the cut", |seen| seen.ended == 1).await;
-        let took = begun.elapsed();
-        assert!(took > deadline * 9 / 10, "{took:?}");
-        assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+        at_deadline(begun, deadline);
         assert_eq!(server.topics.subscribers("all"), 0);
     })
     .await;
@@ -292,9 +290,7 @@ async fn row_11_a_peer_that_floods_and_never_reads_is_cut_at_the_progress_deadli
         }
         let begun = Instant::now();
         deaf.shout(&frame(Op::BINARY, b"").repeat(100_000)).await;
-        let took = begun.elapsed();
-        assert!(took > deadline * 9 / 10, "{took:?}");
-        assert!(took < deadline + Duration::from_secs(1), "{took:?}");
+        at_deadline(begun, deadline);
         server.seen.until("the cut", |seen| seen.ended == 1).await;
     })
     .await;

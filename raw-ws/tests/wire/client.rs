@@ -8,7 +8,6 @@ use raw_ws::wire::{Client, ClientError, MalformedPacket, Packet};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
-    time::Instant,
 };
 use tokio_tungstenite::{
     WebSocketStream, accept_async,
@@ -212,9 +211,7 @@ async fn row_93_a_server_that_never_answers_a_close_is_left_after_a_while() {
         std::future::pending::<()>().await;
     })
     .await;
-    let begun = Instant::now();
     soon("the close", client.close()).await;
-    assert!(begun.elapsed() < Duration::from_secs(8));
     server.abort();
 }
 

@@ -10,16 +10,46 @@ enum Wire {
     Plain,
     #[cfg(feature = "deflate")]
     Deflate {
-        takeover: bool,
+        server_takeover: bool,
+        client_takeover: bool,
     },
 }
+
+impl Wire {
+    fn keeps_no_window(self) -> bool {
+        match self {
+            Self::Plain => true,
+            #[cfg(feature = "deflate")]
+            Self::Deflate { .. } => self == NO_TAKEOVER,
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+const NO_TAKEOVER: Wire = Wire::Deflate {
+    server_takeover: false,
+    client_takeover: false,
+};
 
 const WIRES: &[Wire] = &[
     Wire::Plain,
     #[cfg(feature = "deflate")]
-    Wire::Deflate { takeover: false },
+    NO_TAKEOVER,
     #[cfg(feature = "deflate")]
-    Wire::Deflate { takeover: true },
+    Wire::Deflate {
+        server_takeover: true,
+        client_takeover: true,
+    },
+    #[cfg(feature = "deflate")]
+    Wire::Deflate {
+        server_takeover: true,
+        client_takeover: false,
+    },
+    #[cfg(feature = "deflate")]
+    Wire::Deflate {
+        server_takeover: false,
+        client_takeover: true,
+    },
 ];
 
 #[cfg(feature = "deflate")]
@@ -36,9 +66,12 @@ fn end(role: Role, wire: Wire, now: Instant) -> End {
     End::of(match wire {
         Wire::Plain => proto,
         #[cfg(feature = "deflate")]
-        Wire::Deflate { takeover } => {
+        Wire::Deflate {
+            server_takeover,
+            client_takeover,
+        } => {
             let deflate = Deflate::new()
-                .context_takeover(takeover, takeover)
+                .context_takeover(server_takeover, client_takeover)
                 .min_size(1);
             proto.with_deflate(&agreed(&deflate))
         }
@@ -99,7 +132,7 @@ fn short_session(sender: Role, wire: Wire) -> (Vec<u8>, Vec<Event>) {
         bytes.extend(end.transmit());
     }
     #[cfg(feature = "deflate")]
-    if wire == (Wire::Deflate { takeover: false }) {
+    if wire == NO_TAKEOVER {
         bytes.extend(deflated_in_fragments(sender));
     }
     end.proto.send("hello".into()).unwrap();
@@ -121,7 +154,7 @@ fn short_session(sender: Role, wire: Wire) -> (Vec<u8>, Vec<Event>) {
         Event::Close(Some(close_frame(1000, "bye"))),
     ];
     #[cfg(feature = "deflate")]
-    if wire == (Wire::Deflate { takeover: false }) {
+    if wire == NO_TAKEOVER {
         events.splice(8..8, [Event::Ping("".into()), message(COMPRESSED.into())]);
     }
     (bytes, events)
@@ -194,7 +227,7 @@ fn sessions_of_every_length_form_survive_every_cut_near_a_border() {
             let whole = received(receiver, wire, &[&bytes]);
             assert!(whole.events == events, "{wire:?}");
             // Only the message that is cut goes through a fresh connection, where that is possible.
-            let is_alone = wire != *WIRES.last().unwrap() || WIRES.len() == 1;
+            let is_alone = wire.keeps_no_window();
             for (nth, border) in borders.windows(2).enumerate() {
                 let (frame, event) = (&bytes[border[0]..border[1]], &events[nth]);
                 let len = frame.len();
