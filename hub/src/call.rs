@@ -18,28 +18,53 @@ use crate::{
 /// One call of a hub method, or of what runs on connect and disconnect.
 pub(crate) struct CallHandle {
     live: Arc<Live>,
-    may_ask: bool,
+    moment: Moment,
     slot_released: AtomicBool,
     cancelled: OnceLock<CancellationToken>,
 }
 
+/// When in a connection's life code runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Connecting,
+    Open,
+    Disconnecting,
+}
+
 impl CallHandle {
-    /// `may_ask`: whether it may call its clients and wait (CR-06).
-    pub(crate) fn new(live: Arc<Live>, may_ask: bool) -> Arc<Self> {
+    /// For a call of a method.
+    pub(crate) fn new(live: Arc<Live>) -> Arc<Self> {
+        Self::at(Moment::Open, live)
+    }
+
+    /// For what runs on connect.
+    pub(crate) fn connecting(live: Arc<Live>) -> Arc<Self> {
+        Self::at(Moment::Connecting, live)
+    }
+
+    /// For what runs on disconnect.
+    pub(crate) fn disconnecting(live: Arc<Live>) -> Arc<Self> {
+        Self::at(Moment::Disconnecting, live)
+    }
+
+    fn at(moment: Moment, live: Arc<Live>) -> Arc<Self> {
         Arc::new(Self {
             live,
-            may_ask,
+            moment,
             slot_released: AtomicBool::new(false),
             cancelled: OnceLock::new(),
         })
     }
 
+    /// CR-06: whether it may call its clients and wait for them.
     pub(crate) fn may_ask(&self) -> Result<()> {
-        if self.may_ask {
-            return Ok(());
+        match self.moment {
+            Moment::Connecting => Err(HubError::hidden(
+                "InvalidOperationException",
+                "Client results inside OnConnectedAsync Hub methods are not allowed.",
+            )),
+            Moment::Open | Moment::Disconnecting => Ok(()),
         }
-        let text = "Client results inside OnConnectedAsync Hub methods are not allowed.";
-        Err(HubError::hidden("InvalidOperationException", text))
     }
 
     /// CR-07: while a method waits for a client, others may run.

@@ -2,9 +2,64 @@
 #![forbid(unsafe_code)]
 
 // In reading order, lowest first; `tests/layering.rs` holds who may name whom.
+mod connection_id;
+mod error;
 mod message;
 mod names;
+mod query;
 
 pub mod protocol;
 
+mod options;
+
+mod events;
+mod request;
+mod session;
+
+mod client_results;
+mod live;
+mod uploads;
+
+mod arguments;
+mod call;
+mod registry;
+mod reply;
+
+mod clients;
+mod groups;
+
+mod context;
+
+mod filter;
+mod handle;
+mod method;
+
+mod dispatch;
+
+mod hub;
+mod running;
+mod tokens;
+mod transport;
+
+mod connection;
+mod negotiate;
+
+mod endpoint;
+
+pub use arguments::{Argument, Arguments, BindError};
+pub use clients::{Client, Clients};
+pub use connection_id::ConnectionId;
+pub use context::Context;
+pub use dispatch::{Fallible, IntoItems, Plain, RawArguments};
+pub use endpoint::ignore_path_case;
+pub use error::{HubError, Result};
+pub use filter::{Call, Filter, Next};
+pub use groups::Groups;
+pub use handle::HubHandle;
+pub use hub::Hub;
 pub use message::{Completion, HubMessage, Invocation};
+pub use method::{ArgumentList, Method};
+pub use options::HubOptions;
+pub use reply::Reply;
+pub use request::{Request, Transport};
+pub use uploads::UploadStream;

@@ -33,6 +33,20 @@ impl Transport {
             Self::WebSockets => "WebSockets",
         }
     }
+
+    /// K-01, LP-15: whether the hub pings.
+    pub(crate) fn needs_pings(self) -> bool {
+        match self {
+            Self::WebSockets => true,
+        }
+    }
+
+    /// H-09: whether it carries text alone.
+    pub(crate) fn is_text_only(self) -> bool {
+        match self {
+            Self::WebSockets => false,
+        }
+    }
 }
 
 impl Request {

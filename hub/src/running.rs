@@ -69,8 +69,9 @@ impl RunningCall {
         }
     }
 
-    pub(crate) fn is_streaming(&self) -> bool {
-        matches!(self.work, Work::Stream(_))
+    /// Stops the call where it is.
+    pub(crate) fn into_call(self) -> ActiveCall {
+        self.call
     }
 
     /// Goes on with the call. A panic is an error like any other: it must not take the connection
@@ -158,10 +159,6 @@ impl RunningCalls {
             task: self.task.clone(),
         });
         self.slots.push(Slot { running, signal });
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
     }
 
     /// The next step of any call. A call that has ended is given back.

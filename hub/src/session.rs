@@ -108,6 +108,7 @@ pub(crate) enum End {
     /// The hub refused or failed the connection: the details of the error (CL-01, CL-08).
     Failed {
         details: String,
+        is_shown: bool,
         may_reconnect: bool,
     },
     /// The server stops (CL-15).
@@ -449,8 +450,13 @@ impl Session {
                 let text = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
                 (Some(self.with_details(generic, &text)), true)
             }
-            End::Failed { details, may_reconnect } => {
-                (Some(self.with_details(generic, details)), *may_reconnect)
+            End::Failed { details, is_shown, may_reconnect } => {
+                let error = if *is_shown {
+                    format!("{generic} {details}").into()
+                } else {
+                    self.with_details(generic, details)
+                };
+                (Some(error), *may_reconnect)
             }
         };
         HubMessage::Close { error, allow_reconnect }

@@ -1,0 +1,391 @@
+//! One connection's life, top to bottom.
+//!
+//! One task does it all (D3): it reads, writes, and polls the calls that run. Reading goes on while
+//! methods run, so that pings, cancels and answers are seen; it rests only when the client is too
+//! far ahead of them, or does not read what it is sent.
+
+mod calls;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use raw_ws::{CloseCode, Message, Sender, Utf8Bytes};
+use tokio::time::Sleep;
+
+use crate::{
+    call::CallHandle,
+    connection_id::ConnectionId,
+    context,
+    error::HubError,
+    events,
+    filter::Running,
+    hub::Shared,
+    live::{Command, Live},
+    protocol::TransferFormat,
+    request::Request,
+    running::{RunningCall, RunningCalls, Step},
+    session::{End, Event, Session},
+    transport::{Received, Transport},
+    uploads::UploadBudget,
+};
+
+/// Runs a connection from its first byte to its last.
+pub(crate) async fn run<S: Send + Sync + 'static>(
+    hub: Arc<Shared<S>>,
+    transport: impl Transport,
+    request: Request,
+    id: ConnectionId,
+    user: Option<Arc<str>>,
+) {
+    let began = Instant::now();
+    let name = request.transport().name();
+    let mut connection = Connection::new(hub, transport, &request);
+
+    // 1. Agree on a protocol. H-10: if that fails, nobody notices.
+    if let Err(end) = connection.shake_hands().await {
+        debug_assert_eq!(end, End::Handshake);
+        events::handshake_failed();
+        return connection.close(CloseCode::NORMAL).await;
+    }
+
+    // 2. Be reachable, by sends and groups.
+    let live = connection.become_live(id, user, request);
+    events::connected(&live.id, name);
+
+    // 3. Live: what runs on connect, then calls until something ends them.
+    let mut was_let_in = false;
+    let end = match connection.let_in().await {
+        Ok(()) => {
+            was_let_in = true;
+            connection.converse().await
+        }
+        Err(end) => end,
+    };
+
+    // 4. Be reachable no more; the last word has been queued.
+    connection.leave(&live);
+
+    // 5. What runs on disconnect, always.
+    let close_code = match connection.let_out(&live, &end, was_let_in).await {
+        Ok(()) if end == End::Shutdown => CloseCode::GOING_AWAY,
+        Ok(()) => CloseCode::NORMAL,                 // WS-11
+        Err(_) => CloseCode::INTERNAL_ERROR,         // CL-13
+    };
+
+    // 6. The closing handshake, under its deadline.
+    connection.close(close_code).await;
+    live.set_gone();
+    events::disconnected(&live.id, name, status(&end), began.elapsed());
+}
+
+struct Connection<S, T> {
+    hub: Arc<Shared<S>>,
+    transport: T,
+    sender: Sender,
+    session: Session,
+    live: Option<Arc<Live>>,
+    running: RunningCalls,
+    /// The call that waits for its turn; everything behind it waits too (OR-02).
+    waiting: Option<Box<RunningCall>>,
+    uploads: Arc<UploadBudget>,
+    /// Since when the uploads hold all they may.
+    uploads_stuck_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// What happens to a connection.
+enum Input {
+    Received(Received),
+    Step(usize, Step),
+    Command(Command),
+    Deadline,
+}
+
+impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
+    fn new(hub: Arc<Shared<S>>, transport: T, request: &Request) -> Self {
+        let options = hub.registry.options.clone();
+        Self {
+            sender: transport.sender(),
+            uploads: UploadBudget::new(options.application_max_buffer_size),
+            session: Session::new(options, request.transport().needs_pings(), request.transport().is_text_only(), now()),
+            hub,
+            transport,
+            live: None,
+            running: RunningCalls::default(),
+            waiting: None,
+            uploads_stuck_since: None,
+            timer: None,
+        }
+    }
+
+    async fn shake_hands(&mut self) -> Result<(), End> {
+        loop {
+            match self.session.poll_event(now()) {
+                Some(Event::Opened) => {
+                    self.write_outgoing();
+                    return Ok(());
+                }
+                Some(Event::Ended(end)) => {
+                    self.write_outgoing();
+                    return Err(end);
+                }
+                Some(_) | None => {}
+            }
+            self.take_input().await.map_or(Ok(()), Err)?;
+        }
+    }
+
+    fn become_live(&mut self, id: ConnectionId, user: Option<Arc<str>>, request: Request) -> Arc<Live> {
+        let encoding = self.session.encoding();
+        let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
+        let live = Arc::new(live);
+        self.hub.registry.add(&live);
+        self.live = Some(live.clone());
+        live
+    }
+
+    /// Runs what runs on connect. Calls that come meanwhile wait (HB-03).
+    async fn let_in(&mut self) -> Result<(), End> {
+        if let Some(on_connected) = self.on_connected() {
+            let mut on_connected = on_connected;
+            loop {
+                // CL-01
+                if let Some(connected) = self.take_input_or(&mut on_connected).await? {
+                    connected.map_err(|error| self.end(End::failed(&error, false)))?;
+                    break;
+                }
+            }
+        }
+        self.session.resume(now());
+        Ok(())
+    }
+
+    /// The life: take one input, do everything that follows from it.
+    async fn converse(&mut self) -> End {
+        loop {
+            if let Some(end) = poll_fn(|cx| Poll::Ready(self.do_what_follows(cx))).await {
+                return end;
+            }
+            if let Some(end) = self.take_input().await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits for something to happen, and takes it in.
+    async fn take_input(&mut self) -> Option<End> {
+        let input = poll_fn(|cx| self.poll_input(cx)).await;
+        self.handle_input(input)
+    }
+
+    /// The same, or the end of a future that runs beside it.
+    async fn take_input_or<R>(&mut self, beside: &mut Running<R>) -> Result<Option<crate::error::Result<R>>, End> {
+        let input = poll_fn(|cx| match beside.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Err(done)),
+            Poll::Pending => self.poll_input(cx).map(Ok),
+        });
+        match input.await {
+            Err(done) => Ok(Some(done)),
+            Ok(input) => {
+                let end = self.handle_input(input);
+                // Pings are answered, and what comes is kept for later.
+                self.session.poll_event(now());
+                self.write_outgoing();
+                end.map_or(Ok(None), Err)
+            }
+        }
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(command) = self.live.as_ref().and_then(|live| live.poll_command(cx)) {
+            return Poll::Ready(Input::Command(command));
+        }
+        loop {
+            let is_clogged = self.is_clogged();
+            if !is_clogged
+                && let Poll::Ready((place, step)) = self.running.poll_next(cx)
+            {
+                return Poll::Ready(Input::Step(place, step));
+            }
+            let may_read = !is_clogged && !self.session.is_full() && !self.uploads_are_full(cx);
+            if let Poll::Ready(received) = self.transport.poll(cx, may_read) {
+                return Poll::Ready(Input::Received(received));
+            }
+            if !is_clogged || self.is_clogged() {
+                break;
+            }
+        }
+        self.poll_timer(cx).map(|()| Input::Deadline)
+    }
+
+    fn handle_input(&mut self, input: Input) -> Option<End> {
+        match input {
+            Input::Received(Received::Bytes(bytes)) => {
+                self.session.handle_input(bytes);
+                None
+            }
+            Input::Received(Received::Gone) => self.session.handle_eof(),
+            Input::Step(place, step) => self.handle_step(place, step),
+            Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
+            Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
+            Input::Deadline => {
+                self.end_stuck_upload();
+                let end = self.session.handle_timeout(now());
+                self.write_outgoing();
+                end
+            }
+        }
+    }
+
+    /// Does what the session asks for, and starts what waited for its turn.
+    fn do_what_follows(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        loop {
+            if let Some(end) = self.start_waiting(cx) {
+                return Some(end);
+            }
+            let Some(event) = self.session.poll_event(now()) else {
+                break;
+            };
+            let end = match event {
+                Event::Call(invocation, kind) => self.begin(invocation, kind, cx),
+                Event::Ended(end) => Some(end),
+                Event::Opened => None,
+                other => self.handle_event(other),
+            };
+            if end.is_some() {
+                self.write_outgoing();
+                return end;
+            }
+        }
+        self.write_outgoing();
+        None
+    }
+
+    /// Queues what the session has to say, in order with what others send.
+    fn write_outgoing(&mut self) {
+        if !self.session.has_outgoing() {
+            return;
+        }
+        let (format, outgoing) = self.session.outgoing();
+        let bytes = outgoing.split().freeze();
+        let message = match format {
+            // What a session writes as text is JSON.
+            TransferFormat::Text => Utf8Bytes::try_from(bytes).map(Message::Text).ok(),
+            TransferFormat::Binary => Some(Message::Binary(bytes)),
+        };
+        if let Some(message) = message {
+            // Who is gone gets nothing (CL-12).
+            let _ = self.sender.send(message);
+        }
+    }
+
+    fn end(&mut self, end: End) -> End {
+        let end = self.session.end(end);
+        self.write_outgoing();
+        end
+    }
+
+    /// Whether the client leaves too much unread: its calls rest.
+    fn is_clogged(&self) -> bool {
+        self.sender.queued_bytes() >= self.hub.registry.options.transport_max_buffer_size
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stuck = self.uploads_stuck_since.map(|since| since + self.hub.registry.options.transport_send_timeout);
+        let deadline = match (self.session.poll_timeout(), stuck) {
+            (Some(session), Some(stuck)) => session.min(stuck),
+            (Some(deadline), None) | (None, Some(deadline)) => deadline,
+            (None, None) => return Poll::Pending,
+        };
+        let deadline = tokio::time::Instant::from_std(deadline);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    fn leave(&mut self, live: &Arc<Live>) {
+        self.hub.registry.remove(live);
+        live.aborted().cancel();
+        self.drop_calls();
+    }
+
+    /// Runs what runs on disconnect.
+    async fn let_out(&mut self, live: &Arc<Live>, end: &End, was_let_in: bool) -> crate::error::Result<()> {
+        if !was_let_in {
+            return Ok(());
+        }
+        let Some(on_disconnected) = self.on_disconnected(live, end.error()) else {
+            return Ok(());
+        };
+        let mut on_disconnected = on_disconnected;
+        // The transport goes on writing meanwhile.
+        let result = poll_fn(|cx| {
+            let _ = self.transport.poll(cx, false);
+            on_disconnected.as_mut().poll(cx)
+        });
+        result.await.inspect_err(|error| events::method_failed("on_disconnected", error))
+    }
+
+    async fn close(&mut self, code: CloseCode) {
+        self.transport.close(code).await;
+    }
+
+    fn cx(&self, live: &Arc<Live>, call: Arc<CallHandle>) -> context::Context<S> {
+        context::Context {
+            state: self.hub.state.clone(),
+            registry: self.hub.registry.clone(),
+            live: live.clone(),
+            call,
+        }
+    }
+
+    fn on_connected(&self) -> Option<Running<()>> {
+        let live = self.live.as_ref()?;
+        let filters = &self.hub.dispatch.filters;
+        if self.hub.on_connected.is_none() && filters.is_empty() {
+            return None;
+        }
+        let cx = self.cx(live, CallHandle::connecting(live.clone()));
+        let run: Running<()> = match &self.hub.on_connected {
+            Some(on_connected) => on_connected(cx.clone()),
+            None => Box::pin(async { Ok(()) }),
+        };
+        Some(filters.around_connected(&cx, run))
+    }
+
+    fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
+        let filters = &self.hub.dispatch.filters;
+        if self.hub.on_disconnected.is_none() && filters.is_empty() {
+            return None;
+        }
+        let cx = self.cx(live, CallHandle::disconnecting(live.clone()));
+        let run: Running<()> = match &self.hub.on_disconnected {
+            Some(on_disconnected) => on_disconnected(cx.clone(), error),
+            None => Box::pin(async { Ok(()) }),
+        };
+        Some(filters.around_disconnected(&cx, run))
+    }
+}
+
+/// O-02.
+fn status(end: &End) -> &'static str {
+    match end {
+        End::Timeout => "timeout",
+        End::Shutdown => "app_shutdown",
+        _ => "normal_closure",
+    }
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,351 @@
+//! The calls of a connection: begun, stepped, answered, cancelled.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::{Connection, now};
+use crate::{
+    arguments::{Arguments, BindError},
+    call::CallHandle,
+    dispatch::{Entry, RawArguments},
+    error::HubError,
+    events,
+    filter::Running,
+    message::{Completion, Invocation},
+    reply::Reply,
+    running::{RunningCall, RunningCalls, Step},
+    session::{CallKind, End, Event, Refused, StreamKey},
+    transport::Transport,
+    uploads::Upload,
+};
+
+/// A call that may run, and the uploads it will read.
+struct Bound {
+    method: Running<Reply>,
+    name: Arc<str>,
+    handle: Arc<CallHandle>,
+    uploads: Vec<Arc<Upload>>,
+}
+
+impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
+    /// A call came: it is refused, begun, or has to wait for its turn.
+    pub(super) fn begin(
+        &mut self,
+        invocation: Invocation,
+        kind: CallKind,
+        cx: &mut Context<'_>,
+    ) -> Option<End> {
+        let Invocation { invocation_id, target, arguments, stream_ids } = invocation;
+        let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
+            Ok(bound) => bound,
+            Err(text) => {
+                events::call_refused(&text);
+                self.session.refuse(invocation_id, Completion::Error(text.into()));
+                return None;
+            }
+        };
+        let Bound { method, name, handle, uploads } = bound;
+        let mut call = match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+            Ok(call) => call,
+            Err(refused) => {
+                let text = refusal(&name, refused);
+                events::call_refused(&text);
+                self.session.refuse(invocation_id, Completion::Error(text.into()));
+                return None;
+            }
+        };
+        let may_run = self.session.may_run(&mut call);
+        let running = RunningCall::new(call, name, handle, uploads, method);
+        if may_run {
+            return self.start(running, cx);
+        }
+        self.session.hold();
+        self.waiting = Some(Box::new(running));
+        None
+    }
+
+    /// IN-12: arguments, then the method's kind, then its streams.
+    fn bind(
+        &self,
+        target: &ByteString,
+        arguments: Bytes,
+        kind: CallKind,
+        streams: usize,
+    ) -> Result<Bound, String> {
+        let Some(live) = &self.live else {
+            return Err("the connection is not open".into());
+        };
+        let handle = CallHandle::new(live.clone());
+        let method_cx = self.cx(live, handle.clone());
+        let dispatch = &self.hub.dispatch;
+        let Some(entry) = dispatch.find(target) else {
+            return self.bind_fallback(target, arguments, kind, handle);
+        };
+        let Entry { name, .. } = entry;
+
+        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let uploads: Vec<_> = (0..entry.streams)
+            .map(|_| Upload::new(self.uploads.clone()))
+            .collect();
+        let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
+        let method = dispatch
+            .bind(entry, method_cx, arguments)
+            .map_err(|error| unbound(name, &error, detailed))?;
+        match (entry.kind, kind) {
+            // IN-10
+            (CallKind::Stream, CallKind::Plain) => Err(format!(
+                "The client attempted to invoke the streaming '{name}' method with a non-streaming invocation."
+            )),
+            (CallKind::Plain, CallKind::Stream) => Err(format!(
+                "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
+            )),
+            // IN-11
+            _ if streams != entry.streams => {
+                let text = format!("Client sent {streams} stream(s), Hub method expects {}.", entry.streams);
+                Err(failed(name, &HubError::new(text), detailed))
+            }
+            _ => Ok(Bound { method, name: name.clone(), handle, uploads }),
+        }
+    }
+
+    fn bind_fallback(
+        &self,
+        target: &ByteString,
+        arguments: Bytes,
+        kind: CallKind,
+        handle: Arc<CallHandle>,
+    ) -> Result<Bound, String> {
+        let fallback = self.hub.dispatch.find_fallback().filter(|_| kind == CallKind::Plain);
+        let (Some(fallback), Some(live)) = (fallback, &self.live) else {
+            // IN-04: shown even without detailed errors.
+            return Err(format!(
+                "Failed to invoke '{target}' due to an error on the server. HubException: Method does not exist."
+            ));
+        };
+        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let name: Arc<str> = target.as_ref().into();
+        let elements = live
+            .encoding
+            .elements(arguments)
+            .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
+        let cx = self.cx(live, handle.clone());
+        let method = fallback(cx, target.clone(), RawArguments(elements));
+        Ok(Bound { method, name, handle, uploads: Vec::new() })
+    }
+
+    /// Runs a call as far as it goes without waiting; most are done then.
+    fn start(&mut self, mut running: RunningCall, cx: &mut Context<'_>) -> Option<End> {
+        // What it sends must follow what was answered before it.
+        self.write_outgoing();
+        match running.poll(cx) {
+            Poll::Ready(Step::Item(item)) => {
+                self.session.item(&running.call, item);
+                self.running.push(running);
+                None
+            }
+            Poll::Ready(step) => self.finish(running, step),
+            Poll::Pending => {
+                // It is polled again there, with a waker of its own.
+                self.running.push(running);
+                None
+            }
+        }
+    }
+
+    /// Starts the call that waits, if it is its turn now.
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) -> Option<End> {
+        self.waiting.as_ref()?;
+        for running in self.running.iter_mut() {
+            if running.handle.has_released_slot() {
+                self.session.release_slot(&mut running.call); // CR-07
+            }
+        }
+        let mut waiting = self.waiting.take()?;
+        if !self.session.may_run(&mut waiting.call) {
+            self.waiting = Some(waiting);
+            return None;
+        }
+        self.session.resume(now());
+        self.start(*waiting, cx)
+    }
+
+    pub(super) fn handle_step(&mut self, place: usize, step: Step) -> Option<End> {
+        if let Step::Item(item) = step {
+            self.session.item(&self.running.at(place).call, item);
+            self.write_outgoing();
+            return None;
+        }
+        let running = self.running.take(place);
+        let end = self.finish(running, step);
+        self.write_outgoing();
+        end
+    }
+
+    /// A call has ended: the client is told, exactly once.
+    fn finish(&mut self, running: RunningCall, step: Step) -> Option<End> {
+        // CL-04: what ended the connection is not answered.
+        if self.live.as_ref().is_some_and(|live| live.asked().is_some()) {
+            return None;
+        }
+        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let RunningCall { call, name, .. } = running;
+        let completion = match step {
+            Step::Value(value) => Completion::Result(value), // IN-07, IN-08
+            Step::StreamEnded | Step::Item(_) => Completion::Void, // ST-01
+            Step::Failed(error) => {
+                events::method_failed(&name, &error);
+                Completion::Error(failed(&name, &error, detailed).into()) // IN-06
+            }
+            Step::StreamFailed(error) => {
+                events::method_failed(&name, &error);
+                let generic = "An error occurred on the server while streaming results.";
+                Completion::Error(error.for_client(generic, detailed).into()) // ST-03
+            }
+        };
+        self.session.complete(call, completion);
+        None
+    }
+
+    pub(super) fn handle_event(&mut self, event: Event) -> Option<End> {
+        match event {
+            Event::Cancel(key) => self.cancel(key),
+            Event::UploadItem(stream, item) => {
+                if let Some(upload) = self.upload(stream) {
+                    upload.push(item);
+                }
+            }
+            Event::UploadEnd(stream, error) => {
+                if let Some(upload) = self.upload(stream) {
+                    upload.end(error.map(|text| HubError::new(text.to_string()))); // UP-02
+                }
+            }
+            Event::ClientResult(invocation_id, completion) => {
+                let live = self.live.as_ref()?;
+                let answered = self.hub.registry.results.answer(&live.id, &invocation_id, completion);
+                return answered.err().map(|fault| self.end(End::Protocol(fault))); // CR-10
+            }
+            Event::Opened | Event::Call(..) | Event::Ended(_) => {}
+        }
+        None
+    }
+
+    /// ST-06: a stream is dropped, whatever it is doing; a plain method is told (ST-07).
+    fn cancel(&mut self, key: u64) {
+        if let Some(waiting) = self.waiting.as_ref().filter(|waiting| waiting.call.key == key) {
+            waiting.handle.cancel();
+        }
+        let Some(place) = self.running.find(key) else {
+            return;
+        };
+        let running = self.running.at(place);
+        running.handle.cancel();
+        if running.call.kind == CallKind::Stream {
+            self.write_outgoing();
+            let call = self.running.take(place).into_call();
+            self.session.complete(call, Completion::Void);
+        }
+    }
+
+    fn upload(&mut self, stream: StreamKey) -> Option<Arc<Upload>> {
+        let place = self.running.find(stream.call)?;
+        let uploads = &self.running.at(place).uploads;
+        uploads.get(usize::from(stream.position)).cloned()
+    }
+
+    pub(super) fn uploads_are_full(&mut self, cx: &mut Context<'_>) -> bool {
+        let is_full = self.uploads.is_used_up(cx);
+        if !is_full {
+            self.uploads_stuck_since = None;
+        } else if self.uploads_stuck_since.is_none() {
+            self.uploads_stuck_since = Some(now());
+        }
+        is_full
+    }
+
+    /// uploads that nobody reads must not stop the connection for good: the fullest ends.
+    pub(super) fn end_stuck_upload(&mut self) {
+        let patience = self.hub.registry.options.transport_send_timeout;
+        let is_stuck = self
+            .uploads_stuck_since
+            .is_some_and(|since| now().duration_since(since) >= patience);
+        if !is_stuck {
+            return;
+        }
+        self.uploads_stuck_since = None;
+        let uploads = self.running.iter_mut().flat_map(|running| &running.uploads);
+        if let Some(fullest) = uploads.max_by_key(|upload| upload.waiting()) {
+            events::upload_stuck();
+            fullest.fail(HubError::new("The stream was not read in time."));
+        }
+    }
+
+    /// The connection is over: streams end, plain methods that have begun run on without it.
+    pub(super) fn drop_calls(&mut self) {
+        self.waiting = None;
+        for running in self.running.iter_mut() {
+            for upload in &running.uploads {
+                // UP-08
+                let text = "The underlying connection was closed.";
+                upload.fail(HubError::hidden("OperationCanceledException", text));
+            }
+        }
+        let methods = std::mem::take::<RunningCalls>(&mut self.running).into_methods();
+        if !methods.is_empty() {
+            tokio::spawn(futures_util::future::join_all(methods));
+        }
+    }
+}
+
+impl End {
+    pub(super) fn failed(error: &HubError, may_reconnect: bool) -> Self {
+        Self::Failed {
+            details: format!("{}: {error}", error.class()),
+            is_shown: error.is_shown(),
+            may_reconnect,
+        }
+    }
+
+    /// What `on_disconnected` is told (section 17).
+    pub(super) fn error(&self) -> Option<HubError> {
+        match self {
+            Self::ClientClosed(error) => error.as_ref().map(|text| HubError::new(text.to_string())),
+            Self::Protocol(fault) => Some(HubError::hidden("InvalidDataException", fault.to_string())),
+            Self::Timeout => Some(HubError::hidden(
+                "OperationCanceledException",
+                "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
+            )),
+            Self::Failed { details, .. } => Some(HubError::hidden("Exception", details.clone())),
+            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Shutdown => None,
+        }
+    }
+}
+
+/// IN-06
+fn failed(name: &str, error: &HubError, detailed: bool) -> String {
+    let generic = format!("An unexpected error occurred invoking '{name}' on the server.");
+    error.for_client(&generic, detailed)
+}
+
+/// IN-05
+fn unbound(name: &str, error: &BindError, detailed: bool) -> String {
+    let generic = format!("Failed to invoke '{name}' due to an error on the server.");
+    HubError::hidden("InvalidDataException", error.to_string()).for_client(&generic, detailed)
+}
+
+fn refusal(name: &str, refused: Refused) -> String {
+    match refused {
+        Refused::IdInUse(id) => format!("Invocation ID '{id}' is already in use."), // ST-05
+        Refused::StreamIdInUse(id) => {
+            let text = format!("Stream ID '{id}' is already in use.");
+            failed(name, &HubError::new(text), false)
+        }
+        Refused::TooManyStreams => {
+            failed(name, &HubError::new("Too many streams at a time."), false)
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A hub at a path of an axum app: which request is what, and how it is answered (spec sections 1
+//! to 5).
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request as HttpRequest, State},
+    response::Response,
+    routing::any,
+};
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE},
+    request::Parts,
+    uri::{PathAndQuery, Uri},
+};
+use raw_ws::{Config, Upgrade, WebSocket};
+use tower::{ServiceExt as _, service_fn};
+
+use crate::{
+    connection,
+    connection_id::{ConnectionId, ConnectionToken},
+    hub::{Hub, Shared},
+    negotiate::{self, Negotiation},
+    query::query_value,
+    request::{Request, Transport},
+    tokens::{NotFound, Tokens},
+    transport::websocket,
+};
+
+impl<S: Send + Sync + 'static> Hub<S> {
+    /// The hub at `path`, to be merged into any axum app; layers of the app work around it (CORS,
+    /// tracing, authentication).
+    ///
+    /// It owns `path` and `path/negotiate`, each also with one slash at the end (R-01). axum
+    /// matches paths by case; [`ignore_path_case`] adds what ASP.NET Core does (R-02).
+    ///
+    /// # Panics
+    /// When `path` does not begin with a slash.
+    pub fn router(self, path: &str) -> Router {
+        let path = path.trim_end_matches('/');
+        let options = self.shared.registry.options.clone();
+        let endpoint = Arc::new(Endpoint {
+            tokens: Arc::new(Tokens::new(
+                options.disconnect_timeout,
+                options.max_unused_connections,
+            )),
+            config: Arc::new(websocket::config(&options)),
+            hub: Arc::new(self.shared),
+        });
+        let slash = |path: &str| format!("{path}/");
+        let negotiate = format!("{path}/negotiate");
+        let mut router = Router::new()
+            .route(&slash(path), any(connect::<S>))
+            .route(&slash(&negotiate), any(negotiate_with::<S>))
+            .route(&negotiate, any(negotiate_with::<S>));
+        if !path.is_empty() {
+            router = router.route(path, any(connect::<S>));
+        }
+        router.with_state(endpoint)
+    }
+}
+
+/// Lets clients write the paths of hubs in any case, as ASP.NET Core does (R-02).
+///
+/// ```
+/// use axum::Router;
+/// use hub::{Hub, ignore_path_case};
+/// let app = Router::new().merge(Hub::new(()).router("/chat"));
+/// let app: Router = ignore_path_case(app, &["/chat"]); // "/Chat/Negotiate" is found too
+/// ```
+pub fn ignore_path_case(app: Router, paths: &[&str]) -> Router {
+    let paths: Arc<[Box<str>]> = paths
+        .iter()
+        .flat_map(|path| {
+            let path = path.trim_end_matches('/');
+            [path.into(), format!("{path}/negotiate").into_boxed_str()]
+        })
+        .collect();
+    // Around the router, not in it: a layer of a router runs after the route is found.
+    Router::new().fallback_service(service_fn(move |mut request: HttpRequest| {
+        let path = request.uri().path();
+        let bare = path.strip_suffix('/').unwrap_or(path);
+        let known = paths.iter().find(|known| known.eq_ignore_ascii_case(bare));
+        if let Some(known) = known.filter(|known| known.as_ref() != path) {
+            *request.uri_mut() = with_path(request.uri(), known);
+        }
+        let app = app.clone();
+        async move { Ok::<Response, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+    }))
+}
+
+fn with_path(uri: &Uri, path: &str) -> Uri {
+    let path_and_query: Option<PathAndQuery> = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.parse().ok(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = path_and_query;
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+struct Endpoint<S> {
+    hub: Arc<Shared<S>>,
+    tokens: Arc<Tokens>,
+    config: Arc<Config>,
+}
+
+async fn negotiate_with<S: Send + Sync + 'static>(
+    State(endpoint): State<Arc<Endpoint<S>>>,
+    request: HttpRequest,
+) -> Response {
+    if request.method() != Method::POST {
+        return text(StatusCode::METHOD_NOT_ALLOWED, ""); // R-06
+    }
+    let options = &endpoint.hub.registry.options;
+    let query = request.uri().query().unwrap_or_default();
+    let version = match negotiate::read(query, options) {
+        Negotiation::Version(version) => version,
+        Negotiation::Refused(error) => return json(negotiate::refused(&error)),
+    };
+    if endpoint.hub.registry.is_stopping() {
+        return text(negotiate::OVERLOADED, "The server is stopping.");
+    }
+    let id = ConnectionId::random();
+    // C-02: in version 0 they are the same.
+    let token = if version == 0 {
+        ConnectionToken::presented(&id)
+    } else {
+        ConnectionToken::random()
+    };
+    if endpoint.tokens.add(id.clone(), token.clone(), now()).is_none() {
+        return text(negotiate::OVERLOADED, "Too many connections wait to be used.");
+    }
+    let shown = (version > 0).then(|| token.reveal());
+    let transports = [r#"{"transport":"WebSockets","transferFormats":["Text","Binary"]}"#]; // N-04
+    json(negotiate::accepted(version, &id, shown, &transports))
+}
+
+async fn connect<S: Send + Sync + 'static>(
+    State(endpoint): State<Arc<Endpoint<S>>>,
+    request: HttpRequest,
+) -> Response {
+    let (mut parts, _body) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let token = query_value(query, "id")
+        .filter(|id| !id.is_empty())
+        .map(|id| ConnectionToken::presented(&id));
+    match parts.method {
+        Method::GET => {
+            // WS-03: an event stream wins over an upgrade, and what is no upgrade is a poll.
+            if !accepts_event_stream(&parts.headers)
+                && let Ok(upgrade) = Upgrade::from_parts(&mut parts)
+            {
+                return endpoint.upgrade(upgrade, &parts, token);
+            }
+            let transport = if accepts_event_stream(&parts.headers) {
+                "ServerSentEvents"
+            } else {
+                "LongPolling"
+            };
+            // C-08, C-09
+            endpoint.find(token.as_ref()).err().unwrap_or_else(|| {
+                let reason = format!("{transport} transport not supported by this end point type");
+                text(StatusCode::NOT_FOUND, reason)
+            })
+        }
+        Method::POST => match endpoint.find(token.as_ref()) {
+            Err(refusal) => refusal,
+            // P-06
+            Ok(()) => text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "POST requests are not allowed for WebSocket connections.",
+            ),
+        },
+        Method::DELETE => match endpoint.find(token.as_ref()) {
+            Err(refusal) => refusal,
+            // LP-13
+            Ok(()) => text(
+                StatusCode::BAD_REQUEST,
+                "Cannot terminate this connection using the DELETE endpoint.",
+            ),
+        },
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, ""), // R-05
+    }
+}
+
+impl<S: Send + Sync + 'static> Endpoint<S> {
+    /// WS-01, WS-02.
+    fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
+        let registry = &self.hub.registry;
+        if registry.is_stopping() {
+            return text(negotiate::OVERLOADED, "The server is stopping.");
+        }
+        let upgrade = upgrade
+            .config(self.config.clone())
+            .origins(registry.options.origins.clone());
+        let id = match &token {
+            None => ConnectionId::random(),
+            Some(token) => match self.tokens.connect(token, now()) {
+                Ok(id) => id,
+                Err(NotFound::Active) => return text(StatusCode::CONFLICT, ""), // C-12
+                Err(NotFound::Unknown) => return bare_not_found(),
+            },
+        };
+        // Given back however the connection ends, a refused upgrade included.
+        let in_use = token.map(|token| InUse {
+            tokens: self.tokens.clone(),
+            token,
+        });
+        let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
+        let request = Request::new(parts, Transport::WebSockets);
+        let hub = self.hub.clone();
+        upgrade.on_upgrade(move |ws: WebSocket| async move {
+            let _in_use = in_use;
+            connection::run(hub, ws, request, id, user.map(Into::into)).await;
+        })
+    }
+
+    /// C-10, C-11.
+    fn find(&self, token: Option<&ConnectionToken>) -> Result<(), Response> {
+        let Some(token) = token else {
+            return Err(text(StatusCode::BAD_REQUEST, "Connection ID required"));
+        };
+        match self.tokens.look(token, now()) {
+            Ok(()) | Err(NotFound::Active) => Ok(()),
+            Err(NotFound::Unknown) => {
+                Err(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
+            }
+        }
+    }
+}
+
+/// A token whose connection lives.
+struct InUse {
+    tokens: Arc<Tokens>,
+    token: ConnectionToken,
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.tokens.remove(&self.token);
+    }
+}
+
+/// SSE-01: the media type alone; with parameters .NET does not see it.
+fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|media| media.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// R-07.
+fn text(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// C-11: for a WebSocket the answer has no content type.
+fn bare_not_found() -> Response {
+    let mut response = text(StatusCode::NOT_FOUND, "No Connection with that ID");
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
+/// N-02.
+fn json(body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
+}

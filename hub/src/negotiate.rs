@@ -1,0 +1,117 @@
+//! `POST …/negotiate`: what a client may use, and the names of its connection (spec section 3).
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+
+use crate::{options::HubOptions, query::query_value};
+
+/// The highest negotiate version (N-07).
+const VERSION: i32 = 1;
+
+/// What to answer to a negotiate request, before a connection is made for it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Negotiation {
+    /// Make a connection, for a client of this version.
+    Version(i32),
+    /// Tell the client why not (N-10 to N-12).
+    Refused(String),
+}
+
+/// Reads the query of a negotiate request.
+pub(crate) fn read(query: &str, options: &HubOptions) -> Negotiation {
+    let version = match query_value(query, "negotiateVersion") {
+        None => 0, // N-06
+        Some(text) => match parse_int(&text) {
+            Some(version) => version,
+            None => {
+                let text = "The client requested a non-integer protocol version.";
+                return Negotiation::Refused(text.to_owned()); // N-10
+            }
+        },
+    };
+    if version < options.minimum_protocol_version {
+        // N-09, N-11, N-12
+        return Negotiation::Refused(format!(
+            "The client requested version '{version}', but the server does not support this version."
+        ));
+    }
+    Negotiation::Version(version.min(VERSION))
+}
+
+/// N-10: as .NET reads an `int`, with spaces around and a sign.
+fn parse_int(text: &str) -> Option<i32> {
+    text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']).parse().ok()
+}
+
+/// The answer to a client that gets a connection (N-03).
+pub(crate) fn accepted(version: i32, id: &str, token: Option<&str>, transports: &[&str]) -> String {
+    let mut body = format!(r#"{{"negotiateVersion":{version},"connectionId":"{id}""#);
+    if let Some(token) = token {
+        let _ = write!(body, r#","connectionToken":"{token}""#);
+    }
+    let _ = write!(body, r#","availableTransports":[{}]}}"#, transports.join(","));
+    body
+}
+
+/// The answer to one that does not.
+pub(crate) fn refused(error: &str) -> String {
+    serde_json::json!({ "error": error }).to_string()
+}
+
+/// What is said when nobody can be let in.
+pub(crate) const OVERLOADED: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n_06_to_n_12_versions() {
+        let options = HubOptions::default();
+        for (query, version) in [
+            ("", Some(0)),
+            ("negotiateVersion=0", Some(0)),
+            ("negotiateversion=1", Some(1)),
+            ("negotiateVersion=%201%20", Some(1)),
+            ("negotiateVersion=%2B1", Some(1)),
+            ("negotiateVersion=01", Some(1)),
+            ("negotiateVersion=2147483647", Some(1)),
+            ("negotiateVersion=2147483648", None),
+            ("negotiateVersion=1&negotiateVersion=1", None),
+            ("negotiateVersion=", None),
+            ("negotiateVersion", None),
+            ("negotiateVersion=1.0", None),
+            ("negotiateVersion=one", None),
+        ] {
+            let expected = match version {
+                Some(version) => Negotiation::Version(version),
+                None => Negotiation::Refused(
+                    "The client requested a non-integer protocol version.".into(),
+                ),
+            };
+            assert_eq!(read(query, &options), expected, "{query}");
+        }
+        let refused = |version: i32| {
+            Negotiation::Refused(format!(
+                "The client requested version '{version}', but the server does not support this version."
+            ))
+        };
+        assert_eq!(read("negotiateVersion=-1", &options), refused(-1));
+        let at_least_1 = HubOptions::default().minimum_protocol_version(1);
+        assert_eq!(read("", &at_least_1), refused(0));
+    }
+
+    #[test]
+    fn n_03_n_08_members_in_their_order() {
+        let transports = [r#"{"transport":"WebSockets"}"#];
+        assert_eq!(
+            accepted(1, "i", Some("t"), &transports),
+            r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets"}]}"#
+        );
+        assert_eq!(
+            accepted(0, "i", None, &[]),
+            r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[]}"#
+        );
+    }
+}
