@@ -58,6 +58,8 @@ pub struct Config {
     pub keep_alive_timeout: Duration,
     /// How long the peer may take to answer a Close; 5 s by default.
     pub close_timeout: Duration,
+    /// What a peer's Close is answered with; its own code by default.
+    pub close_answer: CloseAnswer,
     /// Compression; `None`, the default, for never. It costs a server CPU time and memory per
     /// message, and may leak secrets that are compressed next to a peer's own text (CRIME).
     #[cfg(feature = "deflate")]
@@ -81,6 +83,7 @@ impl Default for Config {
             keep_alive_interval: Some(Duration::from_secs(30)),
             keep_alive_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
+            close_answer: CloseAnswer::Echo,
             #[cfg(feature = "deflate")]
             deflate: None,
         }
@@ -175,10 +178,35 @@ impl Config {
         self
     }
 
+    /// Sets [`close_answer`](Self#structfield.close_answer).
+    pub fn close_answer(mut self, answer: CloseAnswer) -> Self {
+        self.close_answer = answer;
+        self
+    }
+
     /// Sets [`deflate`](Self#structfield.deflate); `None` for no compression.
     #[cfg(feature = "deflate")]
     pub fn deflate(mut self, deflate: impl Into<Option<crate::deflate::Deflate>>) -> Self {
         self.deflate = deflate.into();
         self
     }
+}
+
+/// What to answer to a Close of the peer. A reason is never reflected.
+///
+/// ```
+/// use raw_ws::{CloseAnswer, Config};
+/// assert_eq!(Config::new().close_answer, CloseAnswer::Echo);
+/// let config = Config::new().close_answer(CloseAnswer::Normal);
+/// assert_eq!(config.close_answer, CloseAnswer::Normal);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum CloseAnswer {
+    /// The code that came, or none if none came: what RFC 6455 section 5.5.1 calls typical.
+    #[default]
+    Echo,
+    /// 1000, whatever came: what clients of ASP.NET Core SignalR expect. One that sent no code
+    /// would take an echo for an end without a code, 1005.
+    Normal,
 }

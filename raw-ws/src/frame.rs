@@ -254,6 +254,16 @@ impl FrameHeader {
         )))
     }
 
+    /// The size of the header, in bytes.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let length = match self.payload_len {
+            0..=125 => 0,
+            126..=0xffff => 2,
+            _ => 8,
+        };
+        2 + length + self.mask.map_or(0, |key| key.len())
+    }
+
     /// Appends the header, lengths in their shortest form.
     pub(crate) fn encode(&self, out: &mut impl BufMut) {
         let mut first = self.opcode as u8;

@@ -35,7 +35,7 @@ mod serve;
 pub mod wire;
 
 pub use close::{CloseCode, CloseFrame};
-pub use config::Config;
+pub use config::{CloseAnswer, Config};
 pub use connections::Connections;
 #[cfg(feature = "deflate")]
 pub use deflate::{Deflate, Negotiated};

@@ -120,6 +120,13 @@ impl Encoding {
             });
         Self { deflate, ..self }
     }
+
+    /// How a message of `len` bytes is compressed; `None` if it is not.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn deflates(&self, len: usize) -> Option<DeflateAlone> {
+        self.deflate
+            .filter(|deflate| len >= deflate.min_size.max(1) as usize)
+    }
 }
 
 struct State {
@@ -204,6 +211,20 @@ impl Outbound {
         if !state.write_backlog() {
             state.wake();
         }
+        Ok(())
+    }
+
+    /// Queues a frame of `len` bytes that `lay` appends to a buffer, for the task to write in its
+    /// next turn.
+    pub(crate) fn feed(&self, len: usize, lay: impl Fn(&mut BytesMut)) -> Result<(), Refused> {
+        if u32::try_from(len).is_err() {
+            return Err(Refused::TooBig);
+        }
+        let mut state = self.lock();
+        if !state.is_open {
+            return Err(Refused::Closed);
+        }
+        state.queue.feed(len, lay);
         Ok(())
     }
 
@@ -396,7 +417,7 @@ impl Outbound {
             return Err(Refused::TooBig);
         }
         let is_full = |queue: &Queue| {
-            queue.bytes + len > config.max_queued_bytes
+            queue.bytes_of_others() + len > config.max_queued_bytes
                 || queue.messages >= config.max_queued_messages
         };
         if is_full(&state.queue) {

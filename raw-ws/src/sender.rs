@@ -48,6 +48,48 @@ impl Sender {
             .map_err(SendError::from)
     }
 
+    /// Queues a copy of a message, for a connection's own task: it leaves with what the task writes
+    /// next (`recv`, `flush`), behind all that was queued before, and the task is not woken for it.
+    ///
+    /// What is fed one after the other is laid into one buffer, without an allocation for each.
+    /// Text must be UTF-8, which is not checked: the peer would fail the connection with 1007.
+    ///
+    /// The limits of the queue are for what others send, and do not bound this: replies never cut
+    /// a connection. They count in [`queued_bytes`](Self::queued_bytes): look at it, and read
+    /// nothing more while it is high.
+    ///
+    /// # Errors
+    /// [`SendError::Closed`]; [`SendError::TooBig`] from 4 GiB on.
+    ///
+    /// ```
+    /// use raw_ws::MessageKind;
+    /// # async fn run(mut ws: raw_ws::WebSocket) -> raw_ws::Result<()> {
+    /// let sender = ws.sender();
+    /// sender.feed(MessageKind::Text, b"one").unwrap();
+    /// sender.feed(MessageKind::Text, b"two").unwrap();
+    /// assert_eq!(sender.queued_bytes(), 10); // with two bytes of header each
+    /// ws.flush().await?; // one write
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn feed(&self, kind: MessageKind, payload: &[u8]) -> Result<(), SendError> {
+        debug_assert!(kind == MessageKind::Binary || std::str::from_utf8(payload).is_ok());
+        let encoding = self.outbound.encoding();
+        #[cfg(feature = "deflate")]
+        let deflated = encoding
+            .deflates(payload.len())
+            .map(|deflate| deflate_alone(deflate.window_bits, deflate.level, payload));
+        #[cfg(not(feature = "deflate"))]
+        let deflated: Option<Bytes> = None;
+        let payload = deflated.as_deref().unwrap_or(payload);
+        let key = encoding.masking_key.map(|key| key());
+        let header = header(kind, payload.len(), deflated.is_some(), key);
+        let lay = |batch: &mut BytesMut| encode_into(batch, &header, payload);
+        self.outbound
+            .feed(header.encoded_len() + payload.len(), lay)
+            .map_err(SendError::from)
+    }
+
     /// Asks the connection's task to run the closing handshake. Its `recv` then gives `None`.
     pub fn close(&self, close: CloseFrame) {
         self.outbound.request_close(close);
@@ -182,9 +224,7 @@ impl PreparedMessage {
 
     #[cfg(feature = "deflate")]
     fn deflates_for(&self, encoding: &Encoding) -> Option<DeflateAlone> {
-        encoding
-            .deflate
-            .filter(|deflate| self.payload().len() >= deflate.min_size.max(1) as usize)
+        encoding.deflates(self.payload().len())
     }
 
     fn payload(&self) -> &[u8] {
@@ -219,20 +259,27 @@ impl<M: Into<Message>> From<M> for PreparedMessage {
 
 fn encode(kind: MessageKind, payload: &[u8], rsv1: bool, key: Option<[u8; 4]>) -> Bytes {
     let mut frame = BytesMut::with_capacity(payload.len() + 14);
-    let header = FrameHeader {
+    encode_into(&mut frame, &header(kind, payload.len(), rsv1, key), payload);
+    frame.freeze()
+}
+
+fn header(kind: MessageKind, len: usize, rsv1: bool, key: Option<[u8; 4]>) -> FrameHeader {
+    FrameHeader {
         opcode: kind.into(),
         is_final: true,
         rsv1,
         mask: key,
-        payload_len: payload.len() as u64,
-    };
-    header.encode(&mut frame);
-    let at = frame.len();
-    frame.extend_from_slice(payload);
-    if let Some(key) = key {
-        mask(&mut frame[at..], key);
+        payload_len: len as u64,
     }
-    frame.freeze()
+}
+
+fn encode_into(out: &mut BytesMut, header: &FrameHeader, payload: &[u8]) {
+    header.encode(out);
+    let at = out.len();
+    out.extend_from_slice(payload);
+    if let Some(key) = header.mask {
+        mask(&mut out[at..], key);
+    }
 }
 
 #[cfg(all(test, feature = "deflate"))]
@@ -260,5 +307,22 @@ mod tests {
         assert_ne!(first.as_ptr(), message.frame_for(&deflating(9)).as_ptr());
         let plain = message.frame_for(&Encoding::default());
         assert_eq!(plain.as_ptr(), message.plain_frame().as_ptr());
+    }
+
+    #[test]
+    fn what_is_fed_is_compressed_like_what_is_sent() {
+        let outbound = Outbound::new(Arc::default(), deflating(1), None);
+        let sender = Sender { outbound };
+        let (news, small) = ("news ".repeat(100), "small");
+        let mut expected = BytesMut::new();
+        for text in [&news[..], small, &news] {
+            sender.feed(MessageKind::Text, text.as_bytes()).unwrap();
+            let message = PreparedMessage::new(text);
+            expected.extend_from_slice(&message.frame_for(&deflating(1)));
+        }
+        assert_eq!(sender.queued_bytes(), expected.len());
+        let mut fed = BytesMut::new();
+        sender.outbound.end(true, &mut fed);
+        assert_eq!(fed, expected);
     }
 }

@@ -1,5 +1,7 @@
 //! The async driver of one connection: bytes between a stream and the machine in `proto`.
 
+mod polling;
+
 use std::{
     fmt,
     future::{Future, poll_fn},
@@ -252,8 +254,7 @@ impl<S: Stream> WebSocket<S> {
         code: CloseCode,
         reason: impl Into<crate::utf8::Utf8Bytes>,
     ) -> Result<Option<CloseFrame>> {
-        let close = CloseFrame::new(code, reason)?;
-        self.inner.begin_close(&close);
+        self.start_close(code, reason)?;
         while poll_fn(|cx| self.inner.poll_next(cx, Connection::handle_input))
             .await?
             .is_some()

@@ -125,7 +125,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.publish_to(topic, message, None)
+        self.publish_if(topic, message, |_| true)
     }
 
     /// Sends a message to every subscriber of a topic but one; gives how many it was queued for.
@@ -134,33 +134,29 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.publish_to(topic, message, Some(except.id()))
+        self.publish_if(topic, message, |sender| sender.id() != except.id())
     }
 
-    /// How many connections are subscribed to a topic.
-    pub fn subscribers<Q>(&self, topic: &Q) -> usize
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Eq + Hash + ?Sized,
-    {
-        self.inner
-            .members()
-            .topics
-            .get(topic)
-            .map_or(0, |subscribers| subscribers.senders.len())
-    }
-
-    /// How many topics have subscribers.
-    pub fn len(&self) -> usize {
-        self.inner.members().topics.len()
-    }
-
-    /// Whether nobody is subscribed to anything.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn publish_to<Q>(&self, topic: &Q, message: &PreparedMessage, except: Option<u64>) -> usize
+    /// Sends a message to those subscribers of a topic for which `is_wanted` holds; gives how many
+    /// it was queued for. They are asked while the registry is locked: `is_wanted` must not use it.
+    ///
+    /// ```
+    /// # async fn handler(one: raw_ws::WebSocket, other: raw_ws::WebSocket) {
+    /// use raw_ws::Topics;
+    /// let topics: Topics<u32> = Topics::new();
+    /// topics.subscribe(1, &one.sender());
+    /// topics.subscribe(1, &other.sender());
+    /// let muted = [one.sender().id()];
+    /// let reached = topics.publish_if(&1, &"hello".into(), |sender| !muted.contains(&sender.id()));
+    /// assert_eq!(reached, 1);
+    /// # }
+    /// ```
+    pub fn publish_if<Q>(
+        &self,
+        topic: &Q,
+        message: &PreparedMessage,
+        mut is_wanted: impl FnMut(&Sender) -> bool,
+    ) -> usize
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
@@ -172,15 +168,16 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
             return 0;
         };
         let mut publishing = self.inner.publishing();
-        let plain = publishing.place(message);
+        let mut plain = None;
         let mut reached = 0;
         for sender in &subscribers.senders {
-            if except.is_some_and(|id| id == sender.id()) {
+            if !is_wanted(sender) {
                 continue;
             }
             let encoding = sender.outbound.encoding();
             let pushed = if message.is_plain_for(encoding) {
-                sender.outbound.push_in_batch(&plain)
+                let plain = plain.get_or_insert_with(|| publishing.place(message));
+                sender.outbound.push_in_batch(plain)
             } else {
                 sender
                     .outbound
@@ -196,6 +193,68 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         drop(members);
         self.schedule_writer(publishing);
         reached
+    }
+
+    /// How many connections are subscribed to a topic.
+    pub fn subscribers<Q>(&self, topic: &Q) -> usize
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.inner
+            .members()
+            .topics
+            .get(topic)
+            .map_or(0, |subscribers| subscribers.senders.len())
+    }
+
+    /// The connections that are subscribed to a topic now, in no order; empty if there are none.
+    ///
+    /// ```
+    /// # async fn handler(ws: raw_ws::WebSocket) {
+    /// let topics: raw_ws::Topics<u32> = raw_ws::Topics::new();
+    /// topics.subscribe(1, &ws.sender());
+    /// let ids: Vec<u64> = topics.senders(&1).iter().map(|sender| sender.id()).collect();
+    /// assert_eq!(ids, [ws.sender().id()]);
+    /// # }
+    /// ```
+    pub fn senders<Q>(&self, topic: &Q) -> Vec<Sender>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.inner
+            .members()
+            .topics
+            .get(topic)
+            .map_or_else(Vec::new, |subscribers| subscribers.senders.clone())
+    }
+
+    /// The topics that a connection is subscribed to, in the order in which it was; empty if there
+    /// are none.
+    ///
+    /// ```
+    /// # async fn handler(ws: raw_ws::WebSocket) {
+    /// let topics: raw_ws::Topics<u32> = raw_ws::Topics::new();
+    /// topics.subscribe(7, &ws.sender());
+    /// topics.subscribe(3, &ws.sender());
+    /// assert_eq!(topics.topics_of(&ws.sender()), [7, 3]);
+    /// # }
+    /// ```
+    pub fn topics_of(&self, sender: &Sender) -> Vec<K> {
+        let members = self.inner.members();
+        let topics = members.topics_of.get(&sender.id());
+        topics.cloned().unwrap_or_default()
+    }
+
+    /// How many topics have subscribers.
+    pub fn len(&self) -> usize {
+        self.inner.members().topics.len()
+    }
+
+    /// Whether nobody is subscribed to anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Has the batch written once the publishing task pauses. Without a runtime to run the writer

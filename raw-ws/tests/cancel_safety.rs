@@ -13,7 +13,7 @@ use std::{
 
 use bytes::BytesMut;
 use raw_ws::{
-    CloseCode, Config, Frame, Message, OpCode, WebSocket,
+    CloseCode, Config, Frame, Message, OpCode, SendError, WebSocket,
     proto::{Role, State},
 };
 use tokio::{
@@ -360,6 +360,36 @@ async fn a_close_polled_once_at_a_time_comes_behind_everything_and_is_answered()
                 (State::Closed, State::Closed)
             );
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_only_polls_writes_and_closes_too() {
+    for at_once in SIZES {
+        let (mut client, mut server) = pair(at_once);
+        for message in messages() {
+            server.feed(message).unwrap();
+        }
+        let mut at_client = Vec::new();
+        let peer = tokio::spawn(async move {
+            while let Some(message) = client.recv().await.unwrap() {
+                at_client.push(message);
+            }
+            (at_client, client.peer_close().unwrap().reason().to_owned())
+        });
+        poll_fn(|cx| server.poll_flush(cx)).await.unwrap();
+        assert_eq!(server.unwritten(), 0);
+        assert!(server.start_close(CloseCode::new(1005), "").is_err());
+        assert_eq!(server.state(), State::Open);
+        server.start_close(CloseCode::new(4000), "bye").unwrap();
+        server.start_close(CloseCode::new(4001), "again").unwrap();
+        assert_eq!(server.state(), State::Closing);
+        assert_eq!(server.sender().send("late"), Err(SendError::Closed));
+        assert_eq!(poll_fn(|cx| server.poll_recv(cx)).await.unwrap(), None);
+        assert_eq!(server.state(), State::Closed);
+        let (at_client, reason) = peer.await.unwrap();
+        assert!(at_client == messages(), "{at_once} at once");
+        assert_eq!(reason, "bye");
     }
 }
 

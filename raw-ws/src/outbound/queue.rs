@@ -11,6 +11,9 @@ use bytes::{Bytes, BytesMut};
 use super::WRITE_AT;
 use crate::proto::SLICES;
 
+/// Where a batch of fed frames begins: a few small replies, in what an allocator has at hand.
+const FED_CAPACITY: usize = 1024;
+
 /// Frames in the order they leave. The first is kept inline: mostly there is no second.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -19,6 +22,9 @@ pub(super) struct Queue {
     /// Whether `first` has been written in part.
     pub(super) is_begun: bool,
     pub(super) bytes: usize,
+    /// How many of `bytes` the connection's own task has fed.
+    fed: usize,
+    /// Those of others alone.
     pub(super) messages: usize,
 }
 
@@ -40,6 +46,35 @@ impl Queue {
         }
     }
 
+    /// Bytes that others have queued.
+    pub(super) fn bytes_of_others(&self) -> usize {
+        self.bytes - self.fed
+    }
+
+    /// Queues a frame of `len` bytes that `lay` appends to a buffer: behind the last one fed, if
+    /// nothing else has been queued or looked at since.
+    pub(super) fn feed(&mut self, len: usize, lay: impl Fn(&mut BytesMut)) {
+        self.bytes += len;
+        self.fed += len;
+        let last = self.rest.back_mut().or(self.first.as_mut());
+        if last.is_some_and(|last| last.is_fed && last.extend(len, &lay)) {
+            return;
+        }
+        let batch = Batch::with_capacity(len.max(FED_CAPACITY));
+        let fed = Segment {
+            end: batch.lay(len, &lay).map_or(0, |(_, end)| end),
+            batch: Arc::new(batch),
+            start: 0,
+            messages: 0,
+            is_fed: true,
+        };
+        if self.first.is_none() {
+            self.first = Some(fed);
+        } else {
+            self.rest.push_back(fed);
+        }
+    }
+
     pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
         let mut count = 0;
         for (slice, segment) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
@@ -52,6 +87,11 @@ impl Queue {
     pub(super) fn advance(&mut self, mut written: usize) {
         self.bytes -= written;
         while let Some(first) = &mut self.first {
+            self.fed -= if first.is_fed {
+                written.min(first.len())
+            } else {
+                0
+            };
             if written < first.len() {
                 // Of frames side by side as many are gone as bytes are, nearly.
                 let gone = written * first.messages as usize / first.len();
@@ -85,6 +125,8 @@ pub(crate) struct Segment {
     start: u32,
     end: u32,
     messages: u32,
+    /// Whether it holds frames of the connection's own task, in a batch of this connection's own.
+    is_fed: bool,
 }
 
 impl Segment {
@@ -101,6 +143,7 @@ impl Segment {
             start: 0,
             end,
             messages: 1,
+            is_fed: false,
         }
     }
 
@@ -110,6 +153,13 @@ impl Segment {
 
     fn bytes(&self) -> &[u8] {
         &self.batch.bytes()[self.start as usize..self.end as usize]
+    }
+
+    /// Lays another frame behind the last; `false` when the batch is closed or full.
+    fn extend(&mut self, len: usize, lay: &impl Fn(&mut BytesMut)) -> bool {
+        let laid = self.batch.lay(len, lay);
+        self.end = laid.map_or(self.end, |(_, end)| end);
+        laid.is_some()
     }
 
     /// Whether `next` lies right behind this one, in the same batch.
@@ -136,19 +186,27 @@ impl Batch {
 
     /// Adds a frame; `None` when the batch is closed or full.
     pub(crate) fn append(self: &Arc<Self>, frame: &[u8]) -> Option<Segment> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let buffer = open.as_mut()?;
-        if !buffer.is_empty() && buffer.len() + frame.len() > WRITE_AT {
-            return None;
-        }
-        let start = buffer.len() as u32;
-        buffer.extend_from_slice(frame);
+        let (start, end) = self.lay(frame.len(), &|batch| batch.extend_from_slice(frame))?;
         Some(Segment {
             batch: self.clone(),
             start,
-            end: buffer.len() as u32,
+            end,
             messages: 1,
+            is_fed: false,
         })
+    }
+
+    /// Has `lay` append a frame of `len` bytes, and gives its range; `None` when the batch is
+    /// closed or full. An empty one takes a frame of any length.
+    fn lay(&self, len: usize, lay: &impl Fn(&mut BytesMut)) -> Option<(u32, u32)> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let buffer = open.as_mut()?;
+        if !buffer.is_empty() && buffer.len() + len > WRITE_AT {
+            return None;
+        }
+        let start = buffer.len() as u32;
+        lay(buffer);
+        Some((start, buffer.len() as u32))
     }
 
     /// The frames; the first look closes the batch.

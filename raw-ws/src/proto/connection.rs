@@ -12,8 +12,8 @@ use bytes::{Bytes, BytesMut};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflater, Negotiated};
 use crate::{
-    close::CloseFrame,
-    config::Config,
+    close::{CloseCode, CloseFrame},
+    config::{CloseAnswer, Config},
     error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
     frame::{Frame, FrameHeader, OpCode},
     message::{Message, MessageKind},
@@ -459,9 +459,11 @@ impl Connection {
         let close = CloseFrame::parse(payload)?;
         if self.state == State::Open {
             // RFC 6455 5.5.1: "the endpoint typically echos the status code it received".
-            let answer = close
-                .as_ref()
-                .map(|close| CloseFrame::fixed(close.code(), ""));
+            let code = match self.config.close_answer {
+                CloseAnswer::Echo => close.as_ref().map(CloseFrame::code),
+                CloseAnswer::Normal => Some(CloseCode::NORMAL),
+            };
+            let answer = code.map(|code| CloseFrame::fixed(code, ""));
             self.writer.push(&Frame::close(answer.as_ref()), false);
         }
         self.peer_close = close.map(Box::new);

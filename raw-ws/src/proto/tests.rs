@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::{
     close::{CloseCode, CloseFrame},
-    config::Config,
+    config::{CloseAnswer, Config},
     error::{ApiMisuse, Error, ProtocolError},
     frame::{Frame, FrameHeader, OpCode},
     mask::mask,
@@ -235,6 +235,19 @@ fn a_close_without_a_code_is_answered_without_one() {
     assert_eq!(pair.server.events, [Event::Close(None)]);
     assert_eq!(pair.server.proto.peer_close(), None);
     assert_eq!(pair.server.transmit(), [0x88, 0]);
+}
+
+#[test]
+fn every_close_can_be_answered_with_1000() {
+    let now = Instant::now();
+    for payload in [&[][..], &4001_u16.to_be_bytes(), b"\x03\xe9going"] {
+        let config = Config::new().close_answer(CloseAnswer::Normal);
+        let mut server = End::new(Role::Server, config, now);
+        server.take(&masked(OpCode::Close, true, payload), now);
+        assert_eq!(server.close_queued(), (1000, String::new()));
+        let came = CloseFrame::parse(&Bytes::copy_from_slice(payload)).unwrap();
+        assert_eq!(server.proto.peer_close(), came.as_ref());
+    }
 }
 
 #[test]

@@ -1,0 +1,62 @@
+//! Driving a connection from a poll function, where nothing can be awaited.
+
+use std::task::{Context, Poll};
+
+#[cfg(doc)]
+use crate::error::ApiMisuse;
+use crate::{
+    close::{CloseCode, CloseFrame},
+    error::Result,
+    socket::WebSocket,
+    upgraded::Stream,
+    utf8::Utf8Bytes,
+};
+
+impl<S: Stream> WebSocket<S> {
+    /// Polls until everything that was fed, and the queue of this connection's senders, is
+    /// written, as [`flush`](Self::flush) does. `Pending` while the peer takes nothing; the task
+    /// is woken when it does.
+    ///
+    /// [`poll_recv`](Self::poll_recv) writes too. This is for a driver that has stopped reading
+    /// until the peer catches up.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    ///
+    /// ```
+    /// # async fn run(mut ws: raw_ws::WebSocket) -> raw_ws::Result<()> {
+    /// ws.feed("one")?;
+    /// ws.sender().send("two").unwrap();
+    /// std::future::poll_fn(|cx| ws.poll_flush(cx)).await?;
+    /// assert_eq!(ws.unwritten() + ws.sender().queued_bytes(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.inner.poll_flush(cx)
+    }
+
+    /// Begins the closing handshake that [`close`](Self::close) runs whole: queues a Close behind
+    /// what was sent before. Go on with [`recv`](Self::recv) or [`poll_recv`](Self::poll_recv)
+    /// until it gives `None`, at most `close_timeout` later; messages that still arrive are
+    /// discarded. Without effect when a Close was sent already.
+    ///
+    /// # Errors
+    /// [`ApiMisuse`] for a code that must not be sent or a reason over 123 bytes.
+    ///
+    /// ```
+    /// use raw_ws::{CloseCode, proto::State};
+    /// # async fn run(mut ws: raw_ws::WebSocket) -> raw_ws::Result<()> {
+    /// ws.start_close(CloseCode::NORMAL, "bye")?;
+    /// assert_eq!(ws.state(), State::Closing);
+    /// let end = std::future::poll_fn(|cx| ws.poll_recv(cx)).await?;
+    /// assert_eq!(end, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_close(&mut self, code: CloseCode, reason: impl Into<Utf8Bytes>) -> Result<()> {
+        let close = CloseFrame::new(code, reason)?;
+        self.inner.begin_close(&close);
+        Ok(())
+    }
+}
