@@ -35,6 +35,7 @@ impl OpCode {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
 
+    #[inline]
     fn parse(nibble: u8) -> Result<Self, ProtocolError> {
         Ok(match nibble {
             0 => Self::Continuation,
@@ -185,6 +186,7 @@ const MASKED: u8 = 0x80;
 impl FrameHeader {
     /// Reads a header from the front of `bytes`: the header and its length, `None` while
     /// incomplete. Fails as early as the bytes allow.
+    #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -265,6 +267,7 @@ impl FrameHeader {
     }
 
     /// Appends the header, lengths in their shortest form.
+    #[inline]
     pub(crate) fn encode(&self, out: &mut impl BufMut) {
         let mut first = self.opcode as u8;
         if self.is_final {

@@ -99,6 +99,33 @@ impl Assembler {
         Ok(())
     }
 
+    /// Whether a frame is a message by itself, uncompressed, and nothing stands against it.
+    #[inline]
+    pub(super) fn admits_whole(&self, header: &FrameHeader, config: &Config) -> bool {
+        let max_size = config.max_frame_size.min(config.max_message_size);
+        self.begun.is_none()
+            && header.is_final
+            && !header.rsv1
+            && matches!(header.opcode, OpCode::Text | OpCode::Binary)
+            && config
+                .only
+                .is_none_or(|only| only == kind_of(header.opcode))
+            && header.payload_len <= max_size.min(u32::MAX as usize - 1) as u64
+            && config.max_fragments > 0
+    }
+
+    /// Gives the message that such a frame is; its payload is not copied.
+    #[inline]
+    pub(super) fn whole(
+        &mut self,
+        header: &FrameHeader,
+        payload: BytesMut,
+    ) -> Result<Message, Error> {
+        self.utf8 = Utf8Validator::default();
+        self.previewed = 0;
+        finished(kind_of(header.opcode), payload.freeze())
+    }
+
     /// Validates what has come of an unfinished text frame, so that bad text fails at its first
     /// bad byte (RFC 6455 8.1), not when the frame is whole.
     pub(super) fn preview(&mut self, header: &FrameHeader, arrived: &[u8]) -> Result<(), Error> {
@@ -124,10 +151,7 @@ impl Assembler {
         config: &Config,
     ) -> Result<Option<Message>, Error> {
         if header.is_final && self.begun.is_none() && !header.rsv1 {
-            // The usual case, one frame that is the message: its payload is not copied.
-            return self
-                .whole(kind_of(header.opcode), payload.freeze())
-                .map(Some);
+            return self.whole(header, payload).map(Some);
         }
 
         let fragment = self.accept(header, payload.freeze(), config)?;
@@ -159,12 +183,6 @@ impl Assembler {
             begun.taken_as_frames = true;
         }
         Ok(fragment)
-    }
-
-    fn whole(&mut self, kind: MessageKind, payload: Bytes) -> Result<Message, Error> {
-        self.utf8 = Utf8Validator::default();
-        self.previewed = 0;
-        finished(kind, payload)
     }
 
     /// Counts, inflates and validates one fragment; `begun` is the message it belongs to.
@@ -242,6 +260,7 @@ fn kind_of(opcode: OpCode) -> MessageKind {
     }
 }
 
+#[inline]
 fn finished(kind: MessageKind, payload: Bytes) -> Result<Message, Error> {
     Ok(match kind {
         MessageKind::Binary => Message::Binary(payload),

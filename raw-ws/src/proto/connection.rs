@@ -137,6 +137,7 @@ impl Connection {
     ///
     /// # Errors
     /// What the peer did wrong, once. The Close for it is queued and the connection is over.
+    #[inline]
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
         if self.state == State::Open && self.assembler.is_taken_as_frames() {
             return Err(ApiMisuse::FramesAlreadyTaken.into());
@@ -144,6 +145,29 @@ impl Connection {
         if input.len() as u32 == self.left_over {
             return Ok(None);
         }
+        // The usual case by a short way, inlined into the caller: a message that came whole, in
+        // one frame.
+        if self.state == State::Open
+            && let Some((header, payload)) = self.reader.whole_frame(input, |header| {
+                self.assembler.admits_whole(header, &self.config)
+            })
+        {
+            self.left_over = 0;
+            self.quiet_since = now;
+            self.is_pinged = false;
+            // What follows in the input is another message.
+            self.waiting_since = (!input.is_empty()).then_some(now);
+            return match self.assembler.whole(&header, payload) {
+                Ok(message) => Ok(Some(Event::Message(message))),
+                Err(error) => Err(self.fail(error)),
+            };
+        }
+        self.handle_any_input(input, now)
+    }
+
+    /// All else that may come: fragments, control frames, parts of frames, violations.
+    #[inline(never)]
+    fn handle_any_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
         let event = self.next_event(input, now);
         self.arrived(event, input, now)
     }
@@ -211,7 +235,7 @@ impl Connection {
             self.is_pinged = true;
             self.quiet_since = now;
             self.writer
-                .push(&Frame::received(OpCode::Ping, true, Bytes::new()), false);
+                .push(&Frame::received(OpCode::Ping, true, Bytes::new()));
         }
         Ok(())
     }
@@ -220,6 +244,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`ApiMisuse`] after a Close or inside a fragmented message.
+    #[inline]
     pub fn send(&mut self, message: Message) -> Result<()> {
         self.check_open()?;
         if self.sending.is_some() {
@@ -232,12 +257,10 @@ impl Connection {
             && deflater.wants(payload.len())
         {
             let deflated = deflater.deflate(&payload);
-            self.writer
-                .push(&Frame::received(kind.into(), true, deflated), true);
+            self.writer.push_data(kind.into(), true, true, deflated);
             return Ok(());
         }
-        self.writer
-            .push(&Frame::received(kind.into(), true, payload), false);
+        self.writer.push_data(kind.into(), true, false, payload);
         Ok(())
     }
 
@@ -271,7 +294,7 @@ impl Connection {
             }
             self.sending = (!frame.is_final()).then_some(kind);
         }
-        self.writer.push(frame, false);
+        self.writer.push(frame);
         Ok(())
     }
 
@@ -279,7 +302,7 @@ impl Connection {
     /// still come in are discarded. Without effect when a Close was sent already.
     pub fn close(&mut self, close: Option<&CloseFrame>, now: Instant) {
         if self.state == State::Open {
-            self.writer.push(&Frame::close(close), false);
+            self.writer.push(&Frame::close(close));
             self.state = State::Closing;
             self.waiting_since = Some(now);
         }
@@ -448,7 +471,7 @@ impl Connection {
             OpCode::Ping => {
                 // RFC 6455 5.5.3: a Pong has "identical Application data".
                 self.writer
-                    .push(&Frame::received(OpCode::Pong, true, payload.clone()), false);
+                    .push(&Frame::received(OpCode::Pong, true, payload.clone()));
                 Ok(Some(Event::Ping(payload)))
             }
             _ => Ok(Some(Event::Pong(payload))),
@@ -464,7 +487,7 @@ impl Connection {
                 CloseAnswer::Normal => Some(CloseCode::NORMAL),
             };
             let answer = code.map(|code| CloseFrame::fixed(code, ""));
-            self.writer.push(&Frame::close(answer.as_ref()), false);
+            self.writer.push(&Frame::close(answer.as_ref()));
         }
         self.peer_close = close.map(Box::new);
         self.state = State::Closed;
@@ -495,13 +518,14 @@ impl Connection {
     }
 
     /// Fails the connection (RFC 6455 7.1.7). Replies to what was right before go out first.
+    #[cold]
     fn fail(&mut self, error: Error) -> Error {
         if let Some(code) = error.close_code()
             && self.state != State::Closed
         {
             if self.state == State::Open {
                 let close = CloseFrame::fixed(code, reason(&error));
-                self.writer.push(&Frame::close(Some(&close)), false);
+                self.writer.push(&Frame::close(Some(&close)));
             }
             self.state = State::Closed;
         }

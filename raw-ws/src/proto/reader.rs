@@ -30,6 +30,29 @@ impl Reader {
         }
     }
 
+    /// The next frame if all of it is there and nothing is wrong with it; `None` leaves everything
+    /// as it is for [`next_frame`](Self::next_frame).
+    #[inline]
+    pub(super) fn whole_frame(
+        &mut self,
+        input: &mut BytesMut,
+        admit: impl FnOnce(&FrameHeader) -> bool,
+    ) -> Option<(FrameHeader, BytesMut)> {
+        let Ok(Some((header, header_len))) = FrameHeader::parse(input) else {
+            return None;
+        };
+        let is_whole = (input.len() - header_len) as u64 >= header.payload_len;
+        if self.is_midway() || !is_whole || self.check_mask(&header).is_err() || !admit(&header) {
+            return None;
+        }
+        input.advance(header_len);
+        let mut payload = input.split_to(header.payload_len as usize);
+        if let Some(key) = header.mask {
+            mask(&mut payload, key);
+        }
+        Some((header, payload))
+    }
+
     /// The next whole frame. `admit` judges each header as soon as it is complete.
     pub(super) fn next_frame(
         &mut self,

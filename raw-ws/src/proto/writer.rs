@@ -60,24 +60,22 @@ impl Writer {
     }
 
     /// Queues a frame: a Ping or Pong ahead of data, everything else behind it.
-    pub(super) fn push(&mut self, frame: &Frame, rsv1: bool) {
-        let payload = frame.payload();
-        let header = FrameHeader {
-            opcode: frame.opcode(),
-            is_final: frame.is_final(),
-            rsv1,
-            mask: self.masking_key.map(|key| key()),
-            payload_len: payload.len() as u64,
-        };
+    pub(super) fn push(&mut self, frame: &Frame) {
         // RFC 6455 5.5.1: nothing follows a Close, so it waits for the data before it.
-        let is_ahead = matches!(frame.opcode(), OpCode::Ping | OpCode::Pong);
-        if is_ahead {
-            let before = self.control.len();
-            append(&mut self.control, &header, payload);
-            self.len += self.control.len() - before;
-            return;
+        if !matches!(frame.opcode(), OpCode::Ping | OpCode::Pong) {
+            let payload = frame.payload().clone();
+            return self.push_data(frame.opcode(), frame.is_final(), false, payload);
         }
+        let header = self.header(frame.opcode(), frame.is_final(), false, frame.payload());
+        let before = self.control.len();
+        append(&mut self.control, &header, frame.payload());
+        self.len += self.control.len() - before;
+    }
 
+    /// Queues a frame behind all others.
+    #[inline]
+    pub(super) fn push_data(&mut self, opcode: OpCode, is_final: bool, rsv1: bool, payload: Bytes) {
+        let header = self.header(opcode, is_final, rsv1, &payload);
         if self.tail.capacity() == 0 {
             self.tail = buffers::take();
         }
@@ -85,17 +83,33 @@ impl Writer {
         if header.mask.is_none() && payload.len() >= UNCOPIED_FROM {
             header.encode(&mut self.tail);
             self.len += self.tail.len() - before + payload.len();
-            self.segments.push_back(Segment {
-                bytes: self.tail.split().freeze(),
-                goes_on: true,
-            });
-            self.segments.push_back(Segment {
-                bytes: payload.clone(),
-                goes_on: false,
-            });
+            self.push_uncopied(payload);
         } else {
-            append(&mut self.tail, &header, payload);
+            append(&mut self.tail, &header, &payload);
             self.len += self.tail.len() - before;
+        }
+    }
+
+    /// Queues a payload as it is behind its header, which ends the tail.
+    fn push_uncopied(&mut self, payload: Bytes) {
+        self.segments.push_back(Segment {
+            bytes: self.tail.split().freeze(),
+            goes_on: true,
+        });
+        self.segments.push_back(Segment {
+            bytes: payload,
+            goes_on: false,
+        });
+    }
+
+    #[inline]
+    fn header(&self, opcode: OpCode, is_final: bool, rsv1: bool, payload: &[u8]) -> FrameHeader {
+        FrameHeader {
+            opcode,
+            is_final,
+            rsv1,
+            mask: self.masking_key.map(|key| key()),
+            payload_len: payload.len() as u64,
         }
     }
 
@@ -182,6 +196,7 @@ impl Writer {
 }
 
 /// Appends a frame; both kinds of buffer are masked where the payload then lies.
+#[inline]
 fn append<B: BufMut + AsMut<[u8]>>(out: &mut B, header: &FrameHeader, payload: &[u8]) {
     header.encode(out);
     let at = out.as_mut().len();
