@@ -134,7 +134,7 @@ impl Client {
                 HubError::new(format!("Error trying to deserialize result to {name}. {error}"))
             }),
             // CR-09: a result was wanted; nothing fits nothing.
-            Completion::Void => live.encoding.decode_nothing().map_err(|_| {
+            Completion::Void => live.encoding.decode(live.encoding.protocol.nothing()).map_err(|_| {
                 HubError::new("Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.")
             }),
             Completion::Error(text) => Err(HubError::new(text.to_string())), // CR-04
@@ -159,7 +159,7 @@ fn prepare(
     let message = HubMessage::Invocation(Invocation {
         invocation_id,
         target: target.into(),
-        arguments: arguments.encode(encoding)?,
+        arguments: encoding.encode_arguments(arguments)?,
         stream_ids: Vec::new(),
     });
     let mut bytes = BytesMut::new();

@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use raw_ws::{CloseCode, Message, Sender, Utf8Bytes};
+use raw_ws::{CloseCode, MessageKind, Sender};
 use tokio::time::Sleep;
 
 use crate::{
@@ -179,6 +179,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Waits for something to happen, and takes it in.
     async fn take_input(&mut self) -> Option<End> {
+        self.session.rest();
         let input = poll_fn(|cx| self.poll_input(cx)).await;
         self.handle_input(input)
     }
@@ -272,16 +273,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return;
         }
         let (format, outgoing) = self.session.outgoing();
-        let bytes = outgoing.split().freeze();
-        let message = match format {
-            // What a session writes as text is JSON.
-            TransferFormat::Text => Utf8Bytes::try_from(bytes).map(Message::Text).ok(),
-            TransferFormat::Binary => Some(Message::Binary(bytes)),
+        let kind = match format {
+            TransferFormat::Text => MessageKind::Text,
+            TransferFormat::Binary => MessageKind::Binary,
         };
-        if let Some(message) = message {
-            // Who is gone gets nothing (CL-12).
-            let _ = self.sender.send(message);
-        }
+        // Who is gone gets nothing (CL-12).
+        let _ = self.sender.feed(kind, outgoing);
+        outgoing.clear();
     }
 
     fn end(&mut self, end: End) -> End {

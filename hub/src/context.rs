@@ -164,7 +164,7 @@ impl<S> Context<S> {
 
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
-        Groups::new(self.registry.clone(), Some(self.live.id.clone()))
+        Groups::new(self.registry.clone(), Some(self.live.clone()))
     }
 
     /// A result as a method would return it, for a filter that puts one in place of another.

@@ -1,6 +1,6 @@
 //! The table of a hub's methods: from a target and encoded arguments to a call that can run.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{collections::HashMap, future::Future, result, sync::Arc};
 
 use bytestring::ByteString;
 use futures_core::Stream;
@@ -33,7 +33,7 @@ pub(crate) struct Entry<S> {
     bind: Bind<S>,
 }
 
-type Bind<S> = Box<dyn Fn(Context<S>, Arguments) -> Result<Running<Reply>, BindError> + Send + Sync>;
+type Bind<S> = Box<dyn Fn(Context<S>, Arguments) -> result::Result<Running<Reply>, BindError> + Send + Sync>;
 type Fallback<S> =
     Arc<dyn Fn(Context<S>, ByteString, RawArguments) -> Running<Reply> + Send + Sync>;
 
@@ -55,7 +55,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         Args: ArgumentList,
         R: Serialize,
     {
-        let bind = move |cx: Context<S>, arguments| -> Result<Running<Reply>, BindError> {
+        let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
             let encoding = cx.live.encoding;
@@ -76,7 +76,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         O: IntoItems<R>,
         Args: ArgumentList,
     {
-        let bind = move |cx: Context<S>, arguments| -> Result<Running<Reply>, BindError> {
+        let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
             let encoding = cx.live.encoding;
@@ -113,7 +113,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         entry: &Entry<S>,
         cx: Context<S>,
         arguments: Arguments,
-    ) -> Result<Running<Reply>, BindError> {
+    ) -> result::Result<Running<Reply>, BindError> {
         if self.filters.is_empty() {
             return (entry.bind)(cx, arguments);
         }

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::{connection_id::ConnectionId, error::Result, registry::Registry};
+use crate::{connection_id::ConnectionId, error::Result, live::Live, registry::Registry};
 
 /// Membership of groups: to change it, and to ask. A group exists while it has members; a
 /// connection that ends has left all its groups (API-07).
 #[derive(Clone)]
 pub struct Groups {
     registry: Arc<Registry>,
-    caller: Option<ConnectionId>,
+    caller: Option<Arc<Live>>,
 }
 
 impl Groups {
-    pub(crate) fn new(registry: Arc<Registry>, caller: Option<ConnectionId>) -> Self {
+    pub(crate) fn new(registry: Arc<Registry>, caller: Option<Arc<Live>>) -> Self {
         Self { registry, caller }
     }
 
@@ -24,16 +24,23 @@ impl Groups {
     /// [`maximum_groups_per_connection`](crate::HubOptions) groups already.
     pub fn join(&self, group: &str) -> Result<()> {
         match &self.caller {
-            Some(id) => self.registry.join(id, group),
+            Some(live) => self.registry.join(&live.id, group),
             None => Ok(()),
         }
     }
 
     /// Takes the caller out of a group.
     pub fn leave(&self, group: &str) {
-        if let Some(id) = &self.caller {
-            self.registry.leave(id, group);
+        if let Some(live) = &self.caller {
+            self.registry.leave(&live.id, group);
         }
+    }
+
+    /// The groups of the caller, in the order in which it joined them; in what runs on disconnect
+    /// those it was in until then.
+    pub fn mine(&self) -> Vec<String> {
+        let caller = self.caller.as_ref();
+        caller.map_or_else(Vec::new, |live| self.registry.groups_joined(live))
     }
 
     /// Puts any connection into a group. An unknown one is nobody.

@@ -7,6 +7,7 @@ mod error;
 mod message;
 mod names;
 mod query;
+mod wire_types;
 
 pub mod protocol;
 
@@ -63,3 +64,4 @@ pub use options::HubOptions;
 pub use reply::Reply;
 pub use request::{Request, Transport};
 pub use uploads::UploadStream;
+pub use wire_types::{Binary, Timestamp, TimestampError};

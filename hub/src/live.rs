@@ -26,7 +26,8 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
-    groups_left: OnceLock<Vec<String>>,
+    /// The groups it was in at its end.
+    pub(crate) groups_left: OnceLock<Vec<String>>,
     command: AtomicU8,
     task: AtomicWaker,
 }

@@ -56,14 +56,14 @@ macro_rules! impl_for_arity {
             const STREAMS: usize = 0 $(+ $arg::IS_STREAM as usize)*;
 
             fn bind(mut arguments: Arguments) -> Result<Self, BindError> {
-                let counted = |fault| match fault {
+                let _counted = |fault| match fault {
                     BindError::Count { provided, .. } => BindError::Count {
                         provided,
                         expected: Self::VALUES,
                     },
                     fault => fault,
                 };
-                let bound = ($($arg::take(&mut arguments).map_err(counted)?,)*);
+                let bound = ($($arg::take(&mut arguments).map_err(_counted)?,)*);
                 arguments.finish(Self::VALUES)?;
                 Ok(bound)
             }

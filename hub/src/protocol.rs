@@ -17,7 +17,7 @@ use crate::message::HubMessage;
 
 pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
-pub use value::{Encoding, Names, ValueError};
+pub use value::{CallArguments, Elements, Encoding, Names, ValueError};
 
 /// A hub protocol, agreed on in the hub handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,14 @@ impl Protocol {
         match self {
             Self::Json => TransferFormat::Text,
             Self::MessagePack => TransferFormat::Binary,
+        }
+    }
+
+    /// The encoded value that stands for none.
+    pub(crate) fn nothing(self) -> &'static [u8] {
+        match self {
+            Self::Json => b"null",
+            Self::MessagePack => &[0xC0],
         }
     }
 

@@ -114,9 +114,11 @@ impl Registry {
         connections.by_sender.remove(&live.sender.id());
         drop(connections);
         let topics = self.topics_of(live);
-        for topic in topics.topics_of(&live.sender) {
-            topics.unsubscribe(&topic, &live.sender);
+        let joined = topics.topics_of(&live.sender);
+        for topic in &joined {
+            topics.unsubscribe(topic, &live.sender);
         }
+        live.groups_left.get_or_init(|| group_names(joined));
         self.results.fail_all_of(&live.id);
     }
 
@@ -171,17 +173,18 @@ impl Registry {
         self.subscribers(&Topic::User(user.into()))
     }
 
-    /// The groups of a connection.
+    /// The groups of a connection that lives.
     pub(crate) fn groups_of(&self, id: &str) -> Vec<String> {
-        let Some(live) = self.find(id) else {
-            return Vec::new();
-        };
-        let topics = self.topics_of(&live).topics_of(&live.sender).into_iter();
-        let groups = topics.filter_map(|topic| match topic {
-            Topic::Group(name) => Some(name.as_ref().to_owned()),
-            Topic::All | Topic::User(_) => None,
-        });
-        groups.collect()
+        let live = self.find(id);
+        live.map_or_else(Vec::new, |live| self.groups_joined(&live))
+    }
+
+    /// The groups of a connection; those it was in at its end, once it is over.
+    pub(crate) fn groups_joined(&self, live: &Live) -> Vec<String> {
+        match live.groups_left.get() {
+            Some(left) => left.clone(),
+            None => group_names(self.topics_of(live).topics_of(&live.sender)),
+        }
     }
 
     /// Sends to everybody selected. Never waits: who does not read is cut, and nobody else notices.
@@ -309,4 +312,12 @@ impl Registry {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn group_names(topics: Vec<Topic>) -> Vec<String> {
+    let groups = topics.into_iter().filter_map(|topic| match topic {
+        Topic::Group(name) => Some(name.as_ref().to_owned()),
+        Topic::All | Topic::User(_) => None,
+    });
+    groups.collect()
 }

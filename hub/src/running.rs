@@ -15,7 +15,7 @@ use futures_util::task::AtomicWaker;
 
 use crate::{
     call::CallHandle,
-    error::{HubError, Result},
+    error::HubError,
     filter::Running,
     reply::{Items, Reply, ReplyKind},
     session::ActiveCall,

@@ -207,13 +207,20 @@ impl Session {
         self.encoding
     }
 
-    /// What is to be sent, whole messages, and whether as text. Take it all.
+    /// What is to be sent, whole messages, and whether as text. Clear it when it is written.
     pub(crate) fn outgoing(&mut self) -> (TransferFormat, &mut BytesMut) {
         (self.encoding.protocol.transfer_format(), &mut self.outgoing)
     }
 
     pub(crate) fn has_outgoing(&self) -> bool {
         !self.outgoing.is_empty()
+    }
+
+    /// Gives back what is not needed while nothing happens (D6).
+    pub(crate) fn rest(&mut self) {
+        if self.outgoing.is_empty() {
+            self.outgoing = BytesMut::new();
+        }
     }
 
     // What follows are commands.
@@ -231,6 +238,11 @@ impl Session {
     /// Whether a call may run now. One that takes no slot always may (OR-04).
     pub(crate) fn may_run(&mut self, call: &mut ActiveCall) -> bool {
         self.calls.take_slot(call)
+    }
+
+    /// The call is not done at once: from here on it can be cancelled.
+    pub(crate) fn keep(&mut self, call: &mut ActiveCall) {
+        self.calls.keep(call);
     }
 
     /// Lets nothing more happen until [`resume`](Self::resume): messages are kept (OR-02, HB-03).

@@ -128,7 +128,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             ));
         };
         let detailed = self.hub.registry.options.enable_detailed_errors;
-        let name: Arc<str> = target.as_ref().into();
+        let name: Arc<str> = Arc::from(&**target);
         let elements = live
             .encoding
             .elements(arguments)
@@ -145,11 +145,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         match running.poll(cx) {
             Poll::Ready(Step::Item(item)) => {
                 self.session.item(&running.call, item);
+                self.session.keep(&mut running.call);
                 self.running.push(running);
                 None
             }
             Poll::Ready(step) => self.finish(running, step),
             Poll::Pending => {
+                self.session.keep(&mut running.call);
                 // It is polled again there, with a waker of its own.
                 self.running.push(running);
                 None

@@ -89,13 +89,10 @@ impl Calls {
         for (position, id) in stream_ids.iter().enumerate() {
             let position = u16::try_from(position).unwrap_or(u16::MAX);
             self.uploads
-                .insert(id.clone(), StreamKey { call: key, position });
+                .insert(owned(id), StreamKey { call: key, position });
         }
-        if let Some(id) = &invocation_id {
-            match kind {
-                CallKind::Stream => drop(self.streams.insert(id.clone(), key)),
-                CallKind::Plain => self.plain.push((id.clone(), key)),
-            }
+        if let (CallKind::Stream, Some(id)) = (kind, &invocation_id) {
+            self.streams.insert(owned(id), key);
         }
         Ok(ActiveCall {
             key,
@@ -117,6 +114,15 @@ impl Calls {
         self.free_slots -= 1;
         call.has_slot = true;
         true
+    }
+
+    /// The call will take a while: it can be cancelled from here on, and keeps none of the bytes it
+    /// came with.
+    pub(super) fn keep(&mut self, call: &mut ActiveCall) {
+        call.invocation_id = call.invocation_id.as_ref().map(owned);
+        if let (CallKind::Plain, Some(id)) = (call.kind, &call.invocation_id) {
+            self.plain.push((id.clone(), call.key));
+        }
     }
 
     pub(super) fn release_slot(&mut self, call: &mut ActiveCall) {
@@ -164,9 +170,9 @@ impl ActiveCall {
     fn wants_slot(&self) -> bool {
         self.kind == CallKind::Plain && self.stream_ids.is_empty()
     }
+}
 
-    /// Whether the client will be answered (IN-03).
-    pub(crate) fn is_answered(&self) -> bool {
-        self.invocation_id.is_some()
-    }
+/// An id that does not keep the whole buffer it came in.
+fn owned(id: &ByteString) -> ByteString {
+    ByteString::from(&**id)
 }

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 
-use raw_ws::{CloseCode, Config, Sender, WebSocket};
+use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
 use super::{Received, Transport};
 use crate::{events, options::HubOptions};
@@ -26,6 +26,8 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         // WS-05: the hub's own pings do that.
         .keep_alive_interval(None)
         .close_timeout(options.close_timeout)
+        // WS-10
+        .close_answer(CloseAnswer::Normal)
 }
 
 impl Transport for WebSocket {

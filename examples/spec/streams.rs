@@ -1,0 +1,138 @@
+//! Streams in both directions.
+
+use std::{pin::pin, time::Duration};
+
+use futures_util::{Stream, StreamExt as _, future, stream};
+use hub::{Clients, Context, Hub, HubError, UploadStream};
+
+use super::{InvalidOperationException, Person};
+
+pub fn add(hub: Hub) -> Hub {
+    down(up(hub))
+}
+
+fn numbers(count: i32) -> impl Stream<Item = hub::Result<i32>> + Send {
+    stream::iter((0..count).map(Ok))
+}
+
+fn down(hub: Hub) -> Hub {
+    hub.stream("Numbers", |_: Context, count: i32| numbers(count))
+        .stream(
+            "NumbersThenHubError",
+            |_: Context, count: i32, message: String| {
+                numbers(count).chain(stream::once(future::ready(Err(HubError::new(message)))))
+            },
+        )
+        .stream(
+            "NumbersThenError",
+            |_: Context, count: i32, message: String| {
+                let error = InvalidOperationException(message).into();
+                numbers(count).chain(stream::once(future::ready(Err(error))))
+            },
+        )
+        .stream("Ticks", ticks)
+        .stream("Letters", |_: Context, text: String| {
+            let letters: Vec<String> = text.chars().map(String::from).collect();
+            stream::iter(letters).map(Ok)
+        })
+        .stream("NullStream", |_: Context| {
+            Err::<stream::Empty<hub::Result<i32>>, _>(HubError::new("there is no stream"))
+        })
+        .stream("ThrowsBeforeStream", |_: Context, message: String| {
+            Err::<stream::Empty<hub::Result<i32>>, _>(HubError::new(message))
+        })
+        .stream("People", |_: Context, count: i32| {
+            stream::iter(0..count).map(|i| {
+                Ok(Person {
+                    name: Some(format!("p{i}")),
+                    age: i,
+                    tags: Some(vec![format!("t{i}")]),
+                    friend: None,
+                })
+            })
+        })
+}
+
+/// Says so when it is dropped: that is how a stream learns that nobody wants it any more.
+struct SaysGoodbye(Clients);
+
+impl Drop for SaysGoodbye {
+    fn drop(&mut self) {
+        let _ = self.0.send("TicksEnded", ("cancelled",));
+    }
+}
+
+fn ticks(cx: Context, milliseconds: u64) -> impl Stream<Item = hub::Result<u64>> + Send {
+    let goodbye = SaysGoodbye((*cx.caller()).clone());
+    stream::unfold((0, goodbye), move |(tick, goodbye)| async move {
+        if tick > 0 {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        }
+        Some((Ok(tick), (tick + 1, goodbye)))
+    })
+}
+
+fn up(hub: Hub) -> Hub {
+    hub.method("Sum", async |_: Context, numbers: UploadStream<i32>| {
+        let mut numbers = pin!(numbers);
+        let mut sum = 0_i64;
+        while let Some(number) = numbers.next().await {
+            sum += i64::from(number?);
+        }
+        Ok(sum)
+    })
+    .method("Concat", async |_: Context, mut parts: UploadStream<Option<String>>| {
+        let mut all = String::new();
+        while let Some(part) = parts.next().await {
+            all.push_str(&part?.unwrap_or_default());
+        }
+        Ok(all)
+    })
+    .method("Zip", zip)
+    .stream("Doubled", |_: Context, numbers: UploadStream<i32>| {
+        numbers.map(|number| Ok(number? * 2))
+    })
+    .method("TakeTwo", async |_: Context, mut numbers: UploadStream<i32>| {
+        let mut sum = 0;
+        for _ in 0..2 {
+            let ended = || HubError::from(ChannelClosedException);
+            sum += numbers.next().await.ok_or_else(ended)??;
+        }
+        Ok(sum)
+    })
+    .method("CountUp", async |_: Context, mut people: UploadStream<Person>| {
+        let mut count = 0;
+        while let Some(person) = people.next().await {
+            person?;
+            count += 1;
+        }
+        Ok(count)
+    })
+}
+
+async fn zip(
+    _: Context,
+    separator: String,
+    mut left: UploadStream<String>,
+    mut right: UploadStream<i32>,
+) -> hub::Result<String> {
+    let mut all = Vec::new();
+    while let Some(left) = left.next().await {
+        let Some(right) = right.next().await else {
+            break;
+        };
+        all.push(format!("{}{separator}{}", left?, right?));
+    }
+    Ok(all.join(" "))
+}
+
+#[derive(Debug)]
+struct ChannelClosedException;
+
+impl std::fmt::Display for ChannelClosedException {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("The channel has been closed.")
+    }
+}
+
+impl std::error::Error for ChannelClosedException {}
