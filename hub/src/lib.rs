@@ -4,7 +4,9 @@
 // In reading order, lowest first; `tests/layering.rs` holds who may name whom.
 mod message;
 mod names;
+mod wire_types;
 
 pub mod protocol;
 
 pub use message::{Completion, HubMessage, Invocation};
+pub use wire_types::{Binary, Timestamp, TimestampError};

@@ -17,7 +17,7 @@ use crate::message::HubMessage;
 
 pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
-pub use value::{Encoding, Names, ValueError};
+pub use value::{CallArguments, Elements, Encoding, Names, ValueError};
 
 /// A hub protocol, agreed on in the hub handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
