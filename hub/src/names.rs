@@ -1,1 +1,104 @@
-//! How the members of user types are named on the wire.
+//! How the members of user types are named on the wire: the adaptor between a user's type and the
+//! library that writes or reads its encoding.
+//!
+//! [`Write`] wraps a serde serializer, [`Read`] a deserializer, and each wraps whatever the wrapped
+//! one hands on, so that they reach every struct at any depth without a tree or a second struct.
+//! They also hold what .NET does otherwise than the two libraries; [`value`](crate::protocol) tells
+//! the plan. No cost to speak of where nothing is renamed: a branch per struct, and the compiler
+//! sees through the rest.
+
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use read::{Read, ReadAs};
+pub(crate) use write::WriteAs;
+
+use std::collections::BTreeMap;
+use std::sync::RwLock;
+
+use crate::protocol::{Encoding, Names, Protocol};
+
+/// The style in which fields are written; read they are in any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Case {
+    Camel,
+    Pascal,
+}
+
+impl Case {
+    /// `None` where names stay as declared.
+    fn of(encoding: Encoding) -> Option<Self> {
+        match (encoding.names, encoding.protocol) {
+            (Names::AsDeclared, _) => None,
+            (Names::DotNet, Protocol::Json) => Some(Self::Camel),
+            (Names::DotNet, Protocol::MessagePack) => Some(Self::Pascal),
+        }
+    }
+
+    /// Appends `name` in this case: what follows an underscore is upper-case, the underscore goes.
+    fn push(self, name: &str, out: &mut String) {
+        let mut first = true;
+        let mut upper = self == Self::Pascal;
+        for c in name.chars() {
+            if c == '_' {
+                upper |= !first;
+                continue;
+            }
+            out.push(match (first, upper) {
+                (_, true) => c.to_ascii_uppercase(),
+                (true, false) => c.to_ascii_lowercase(),
+                (false, false) => c,
+            });
+            first = false;
+            upper = false;
+        }
+    }
+
+    /// `name` in this case, for ever: a struct variant can only be written with such names, and
+    /// they are as many as the program has fields in struct variants.
+    fn interned(self, name: &'static str) -> &'static str {
+        static KNOWN: RwLock<BTreeMap<(Case, &str), &str>> = RwLock::new(BTreeMap::new());
+
+        let known = KNOWN
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some(renamed) = known.get(&(self, name)) {
+            return renamed;
+        }
+        drop(known);
+        let mut renamed = String::new();
+        self.push(name, &mut renamed);
+        let mut known = KNOWN
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        known
+            .entry((self, name))
+            .or_insert_with(|| String::leak(renamed))
+    }
+}
+
+/// The field that a member of that name is meant for: the one of exactly that name, else the first
+/// that differs in nothing but case and underscores.
+fn field_named(name: &str, fields: &'static [&'static str]) -> Option<&'static str> {
+    let exact = fields.iter().find(|field| **field == name);
+    exact
+        .or_else(|| fields.iter().find(|field| same_name(field, name)))
+        .copied()
+}
+
+fn same_name(a: &str, b: &str) -> bool {
+    letters(a).eq(letters(b))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    let bytes = name.bytes().filter(|byte| *byte != b'_');
+    bytes.map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Whether serde_json gives the struct or newtype of that name a meaning of its own (`RawValue`).
+fn is_private_to_serde_json(name: &str) -> bool {
+    name.starts_with("$serde_json::private::")
+}

@@ -1,13 +1,40 @@
 //! Values of user types: arguments, items and results, in the encoding of a connection.
+//!
+//! # How types cross
+//! serde_json writes and reads the JSON, rmp-serde the MessagePack, and one thin adaptor of ours
+//! ([`names`](crate::names)) stands between them and the user's type. It tells every type that the
+//! encoding is human-readable, so that a UUID or an IP address is text in both protocols, as .NET
+//! writes it. The types of [`wire_types`](crate::wire_types) alone have a native form in
+//! MessagePack: they are newtypes, and when the adaptor meets one of their names it steps aside,
+//! so that they see rmp-serde itself, which is not human-readable.
 
+mod arguments;
+mod skip;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
 use std::fmt;
 
-use bytes::Bytes;
-use serde::{Serialize, de::DeserializeOwned};
+use bytes::{Buf, Bytes};
+use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 
 use super::Protocol;
+use crate::names::{Read, ReadAs, WriteAs};
+
+pub use arguments::CallArguments;
 
 /// How the values of a connection are written: its protocol, and the naming of its hub.
+///
+/// ```
+/// use hub::protocol::{Encoding, Names, Protocol};
+///
+/// let encoding = Encoding { protocol: Protocol::Json, names: Names::AsDeclared };
+/// let bytes = encoding.encode(&vec![1, 2])?;
+/// assert_eq!(bytes, "[1,2]");
+/// assert_eq!(encoding.decode::<Vec<i32>>(&bytes)?, [1, 2]);
+/// # Ok::<(), hub::protocol::ValueError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     /// The hub protocol.
@@ -17,6 +44,20 @@ pub struct Encoding {
 }
 
 /// How the members of structs are named on the wire.
+///
+/// ```
+/// use hub::protocol::{Encoding, Names, Protocol};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Person { friend_name: String }
+///
+/// let encoding = Encoding { protocol: Protocol::Json, names: Names::DotNet };
+/// let ann = Person { friend_name: "Ann".into() };
+/// assert_eq!(encoding.encode(&ann)?, r#"{"friendName":"Ann"}"#);
+/// let bob: Person = encoding.decode(br#"{"FriendName":"Bob"}"#)?;
+/// assert_eq!(bob.friend_name, "Bob");
+/// # Ok::<(), hub::protocol::ValueError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Names {
@@ -24,37 +65,122 @@ pub enum Names {
     #[default]
     AsDeclared,
     /// As a .NET client expects them without attributes on either side: `snake_case` fields are
-    /// camelCase in JSON and PascalCase in MessagePack, and read without regard to case.
+    /// camelCase in JSON and PascalCase in MessagePack, and read without regard to case or
+    /// underscores. As in .NET, a struct is read from an object only, never from an array.
+    ///
+    /// This reaches the fields of structs and of struct variants at any depth; map keys and the
+    /// names of variants stay as they are. serde does not tell which names a type has when it uses
+    /// `#[serde(flatten)]`, `#[serde(untagged)]` or `#[serde(tag = "…")]`: what those read is
+    /// matched as declared, so give them a `rename_all` of their own, best of `"camelCase"`.
     DotNet,
 }
 
 impl Encoding {
-    /// Encodes one value.
+    /// Encodes one value. Structs are maps with string keys, unit variants strings, and `Vec<u8>`
+    /// an array of numbers: see [`Binary`](crate::Binary) for bytes.
     ///
     /// # Errors
-    /// When the type cannot be written in this protocol.
-    pub fn encode<T: Serialize + ?Sized>(self, _value: &T) -> Result<Bytes, ValueError> {
-        Ok(Bytes::new())
+    /// When the type cannot be written in this protocol: in JSON NaN, infinities (CL-08) and maps
+    /// whose keys are no scalars; in MessagePack integers of more than 64 bits.
+    pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes, ValueError> {
+        let value = WriteAs::new(value, self);
+        with_scratch(|out| match self.protocol {
+            Protocol::Json => serde_json::to_writer(out, &value).map_err(ValueError::new),
+            Protocol::MessagePack => {
+                let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+                value.serialize(&mut serializer).map_err(ValueError::new)
+            }
+        })
+    }
+
+    /// Encodes the arguments of a call: always an array, also for none or one.
+    ///
+    /// ```
+    /// use hub::protocol::{Encoding, Names, Protocol};
+    ///
+    /// let encoding = Encoding { protocol: Protocol::Json, names: Names::AsDeclared };
+    /// assert_eq!(encoding.encode_arguments(&("user", 42))?, r#"["user",42]"#);
+    /// assert_eq!(encoding.encode_arguments(&())?, "[]");
+    /// # Ok::<(), hub::protocol::ValueError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_arguments<A: CallArguments + ?Sized>(
+        self,
+        arguments: &A,
+    ) -> Result<Bytes, ValueError> {
+        self.encode(&arguments::AsArray(arguments))
     }
 
     /// Decodes one value, all of `bytes`.
     ///
     /// # Errors
-    /// When `bytes` are not a `T`.
-    pub fn decode<T: DeserializeOwned>(self, _bytes: &[u8]) -> Result<T, ValueError> {
-        Err(ValueError(String::new()))
+    /// When `bytes` are not exactly one `T`, or nest deeper than 64 levels (JSON: 128).
+    pub fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ValueError> {
+        match (self.protocol, self.names) {
+            (Protocol::Json, Names::AsDeclared) => {
+                serde_json::from_slice(bytes).map_err(ValueError::new)
+            }
+            (Protocol::Json, Names::DotNet) => serde_json::from_slice(bytes)
+                .map(|ReadAs(value)| value)
+                .map_err(ValueError::new),
+            (Protocol::MessagePack, _) => match skip::value(bytes) {
+                Some(len) if len == bytes.len() => self.decode_messagepack(bytes),
+                _ => Err(ValueError::text("not exactly one MessagePack value")),
+            },
+        }
     }
 
     /// Decodes the elements of an encoded array one by one, each as its own type.
     ///
+    /// ```
+    /// use hub::protocol::{Encoding, Names, Protocol};
+    ///
+    /// let encoding = Encoding { protocol: Protocol::Json, names: Names::AsDeclared };
+    /// let mut elements = encoding.elements(r#"["user", 42]"#.into())?;
+    /// assert_eq!(elements.remaining(), 2);
+    /// assert_eq!(elements.take::<String>(), Some(Ok("user".to_owned())));
+    /// assert_eq!(elements.take::<i32>(), Some(Ok(42)));
+    /// assert_eq!(elements.take::<i32>(), None);
+    /// # Ok::<(), hub::protocol::ValueError>(())
+    /// ```
+    ///
     /// # Errors
-    /// When `bytes` are no array.
+    /// When `bytes` are no array (M-07).
     pub fn elements(self, bytes: Bytes) -> Result<Elements, ValueError> {
+        let mut rest = bytes;
+        let declared = match self.protocol {
+            Protocol::Json => {
+                skip_white_space(&mut rest);
+                (rest.first() == Some(&b'[')).then(|| {
+                    rest.advance(1);
+                    0
+                })
+            }
+            Protocol::MessagePack => {
+                let mut reader = &rest[..];
+                let len = rmp::decode::read_array_len(&mut reader).ok();
+                // Each element takes a byte: a higher count is a lie, and .NET refuses it here.
+                let len = len
+                    .map(|len| len as usize)
+                    .filter(|len| *len <= reader.len());
+                rest.advance(rest.len() - reader.len());
+                len
+            }
+        };
         Ok(Elements {
             encoding: self,
-            rest: bytes,
-            remaining: 0,
+            rest,
+            declared: declared.ok_or_else(|| ValueError::text(NO_ARRAY))?,
         })
+    }
+
+    /// `bytes` are one whole value: every count in them is true, none nests too deeply.
+    fn decode_messagepack<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ValueError> {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        deserializer.set_max_depth(skip::MAX_DEPTH + 1);
+        T::deserialize(Read::new(&mut deserializer, self)).map_err(ValueError::new)
     }
 }
 
@@ -62,29 +188,68 @@ impl Encoding {
 #[derive(Debug)]
 pub struct Elements {
     encoding: Encoding,
+    /// Behind the last element taken; empty after a fault.
     rest: Bytes,
-    remaining: usize,
+    /// What the header of a MessagePack array says less what was taken; in JSON unused.
+    declared: usize,
 }
 
 impl Elements {
-    /// How many elements are left.
+    /// How many elements are left; 0 after an error. JSON is counted anew on each call, which
+    /// reads all of it: ask only when it matters.
     pub fn remaining(&self) -> usize {
-        self.remaining
+        match self.encoding.protocol {
+            Protocol::Json => {
+                let mut rest = self.rest.clone();
+                std::iter::from_fn(|| next_json::<IgnoredAny>(&mut rest)?.ok()).count()
+            }
+            Protocol::MessagePack => self.declared,
+        }
     }
 
     /// Decodes the next element; `None` when there is none.
     ///
     /// # Errors
-    /// When it is not a `T`.
+    /// When it is not a `T`. Nothing can be taken behind it.
     pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
-        let _ = (&self.encoding, &self.rest);
-        None
+        let result = match (self.encoding.protocol, self.encoding.names) {
+            (Protocol::Json, Names::AsDeclared) => next_json(&mut self.rest)?,
+            (Protocol::Json, Names::DotNet) => {
+                next_json(&mut self.rest)?.map(|ReadAs(value)| value)
+            }
+            (Protocol::MessagePack, _) => self.next_messagepack()?,
+        };
+        if result.is_err() {
+            self.rest = Bytes::new();
+            self.declared = 0;
+        }
+        Some(result)
+    }
+
+    fn next_messagepack<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
+        self.declared = self.declared.checked_sub(1)?;
+        let Some(len) = skip::value(&self.rest) else {
+            return Some(Err(ValueError::text("not a MessagePack value")));
+        };
+        let result = self.encoding.decode_messagepack(&self.rest[..len]);
+        self.rest.advance(len);
+        Some(result)
     }
 }
 
 /// Why a value could not be encoded or decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueError(pub(crate) String);
+
+impl ValueError {
+    fn new(error: impl fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+
+    fn text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,3 +258,55 @@ impl fmt::Display for ValueError {
 }
 
 impl std::error::Error for ValueError {}
+
+/// M-07.
+const NO_ARRAY: &str = "Reading array length for 'arguments' failed.";
+
+/// Longer values leave with the buffer they were written into, shorter ones are copied out.
+const MAX_COPIED: usize = 4096;
+
+thread_local! {
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// What `write` writes. A `Bytes` made of a buffer with room to spare would cost a second
+/// allocation for its count, so short values are written into one buffer per thread and copied.
+fn with_scratch(
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), ValueError>,
+) -> Result<Bytes, ValueError> {
+    // Taken, not borrowed: a user's `Serialize` may encode something itself.
+    let mut out = SCRATCH.take();
+    out.clear();
+    out.reserve(256);
+    let result = write(&mut out);
+    if out.len() > MAX_COPIED {
+        return result.map(|()| Bytes::from(out));
+    }
+    let bytes = result.map(|()| Bytes::copy_from_slice(&out));
+    if out.capacity() <= 2 * MAX_COPIED {
+        SCRATCH.set(out);
+    }
+    bytes
+}
+
+/// The next element of an array of valid JSON whose `[` has been read.
+fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<Result<T, ValueError>> {
+    skip_white_space(rest);
+    if rest.first() == Some(&b',') {
+        rest.advance(1);
+        skip_white_space(rest);
+    }
+    if matches!(rest.first(), None | Some(b']')) {
+        return None;
+    }
+    let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
+    let result = stream.next()?.map_err(ValueError::new);
+    let read = stream.byte_offset();
+    rest.advance(read);
+    Some(result)
+}
+
+fn skip_white_space(text: &mut Bytes) {
+    let rest = text.trim_ascii_start().len();
+    text.advance(text.len() - rest);
+}

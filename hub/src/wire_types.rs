@@ -1,0 +1,15 @@
+//! Types that cross the wire as .NET's do.
+//!
+//! Each is text to a human-readable serializer and native to any other, and a newtype of a name
+//! that [`names`](crate::names) knows: it lets rmp-serde write them itself.
+
+mod binary;
+mod timestamp;
+
+pub use binary::Binary;
+pub use timestamp::{Timestamp, TimestampError};
+
+/// Whether a newtype of that name is one of ours.
+pub(crate) fn is_native(name: &str) -> bool {
+    name == binary::NAME || name == timestamp::NAME
+}
