@@ -24,6 +24,7 @@ mod farewell;
 mod sender;
 
 mod connections;
+mod mailbox;
 mod origins;
 mod socket;
 mod topics;
@@ -41,6 +42,7 @@ pub use connections::Connections;
 pub use deflate::{Deflate, Negotiated};
 pub use error::{ApiMisuse, CapacityError, Error, HandshakeError, ProtocolError, Result};
 pub use frame::{Frame, OpCode};
+pub use mailbox::Mailbox;
 pub use mask::mask;
 pub use message::{Message, MessageKind};
 pub use origins::{InvalidOrigin, Origins};

@@ -18,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWrite;
 
 use queue::Queue;
@@ -30,6 +30,7 @@ use crate::{
     close::{CloseCode, CloseFrame},
     config::Config,
     events,
+    frame::FrameHeader,
     proto::{self, Connection, Role, SLICES},
     upgraded::DirectWrite,
 };
@@ -45,7 +46,7 @@ pub(crate) trait Registry: Send + Sync {
 }
 
 /// What somebody else wants of the connection's task.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Request {
     /// Run the closing handshake with this Close.
     Close(CloseFrame),
@@ -287,6 +288,28 @@ impl Outbound {
         }
         self.has_request.store(false, Ordering::Release);
         self.lock().request.take().map(|request| *request)
+    }
+
+    /// The request of another party, which stays.
+    pub(crate) fn request(&self) -> Option<Request> {
+        self.lock().request.as_deref().cloned()
+    }
+
+    /// Takes the first frame, where there is no socket to write it to; `None` when nothing more
+    /// will come. Without a task to wake it is `Pending` all the same.
+    pub(crate) fn poll_take(
+        &self,
+        cx: Option<&mut Context<'_>>,
+    ) -> Poll<Option<(FrameHeader, Bytes)>> {
+        let mut state = self.lock();
+        let frame = state.queue.take_frame();
+        if frame.is_some() || !state.is_open {
+            return Poll::Ready(frame);
+        }
+        if let Some(cx) = cx {
+            state.task = Some(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Takes no further message: a Close is about to be sent.

@@ -284,46 +284,6 @@ async fn a_publication_reaches_who_is_subscribed_and_not_the_exception() {
 }
 
 #[tokio::test]
-async fn a_publication_reaches_whom_the_publisher_chooses() {
-    let config = Config::new();
-    let ends: Vec<_> = (0..3).map(|_| in_memory(&config, 1024)).collect();
-    let senders: Vec<Sender> = ends.iter().map(|(ws, _)| ws.sender()).collect();
-    let topics = Topics::<u32>::new();
-    for (nth, sender) in senders.iter().enumerate() {
-        for topic in 0..=nth as u32 {
-            topics.subscribe(topic, sender);
-        }
-    }
-    assert_eq!(topics.topics_of(&senders[2]), [0, 1, 2]);
-    let ids = |topic| {
-        let senders = topics.senders(topic);
-        let mut ids: Vec<_> = senders.iter().map(Sender::id).collect();
-        ids.sort_unstable();
-        ids
-    };
-    assert_eq!(ids(&1), [senders[1].id(), senders[2].id()]);
-    assert_eq!(ids(&7), [0; 0]);
-    topics.subscribe(9, &senders[0]);
-    topics.unsubscribe(&9, &senders[0]);
-    assert_eq!(topics.topics_of(&senders[0]), [0]);
-
-    let chosen = [senders[0].id(), senders[2].id()];
-    let is_chosen = |sender: &Sender| chosen.contains(&sender.id());
-    assert_eq!(topics.publish_if(&0, &"1".into(), is_chosen), 2);
-    assert_eq!(topics.publish_if(&1, &"2".into(), is_chosen), 1);
-    assert_eq!(topics.publish_if(&7, &"3".into(), is_chosen), 0);
-    assert_eq!(topics.publish_if(&0, &"4".into(), |_| false), 0);
-    for (expected, (ws, far)) in [vec!["1"], vec![], vec!["1", "2"]].into_iter().zip(ends) {
-        ws.sender().send("end").unwrap();
-        attend(ws);
-        let mut peer = client(far);
-        for text in expected.into_iter().chain(["end"]) {
-            assert_eq!(next(&mut peer).await, text.into());
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_connection_that_ends_in_any_way_leaves_nothing_behind() {
     let topics = Topics::<u32>::new();
     let config = Config::new().max_queued_messages(5);

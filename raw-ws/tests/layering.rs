@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["upgraded"],
     &["outbound"],
     &["farewell", "sender"],
-    &["connections", "origins", "socket", "topics"],
+    &["connections", "mailbox", "origins", "socket", "topics"],
     &["upgrade"],
     &["serve"],
     &["wire"],

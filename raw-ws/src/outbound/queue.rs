@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::WRITE_AT;
-use crate::proto::SLICES;
+use crate::{frame::FrameHeader, proto::SLICES};
 
 /// Where a batch of fed frames begins: a few small replies, in what an allocator has at hand.
 const FED_CAPACITY: usize = 1024;
@@ -109,6 +109,30 @@ impl Queue {
         if self.rest.capacity() > 0 {
             self.rest = VecDeque::new();
         }
+    }
+
+    /// Takes the first frame: its header and its payload, of which nothing is copied.
+    pub(super) fn take_frame(&mut self) -> Option<(FrameHeader, Bytes)> {
+        let first = self.first.as_mut()?;
+        let (header, header_len) = FrameHeader::parse(first.bytes()).ok()??;
+        let len = (header_len + header.payload_len as usize).min(first.len());
+        let at = first.start as usize;
+        let payload = first.batch.bytes().slice(at + header_len..at + len);
+        self.bytes -= len;
+        if first.is_fed {
+            self.fed -= len;
+        } else {
+            self.messages -= 1;
+            first.messages -= 1;
+        }
+        first.start += len as u32;
+        if first.len() == 0 {
+            self.first = self.rest.pop_front();
+            if self.rest.is_empty() {
+                self.rest = VecDeque::new();
+            }
+        }
+        Some((header, payload))
     }
 
     pub(super) fn append_to(&self, out: &mut BytesMut, segments: usize) {
