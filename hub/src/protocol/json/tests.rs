@@ -116,6 +116,14 @@ fn j_02_j_03_j_04_members_are_written_in_order_and_only_when_present() {
             },
             r#"{"type":5,"invocationId":"1"}"#,
         ),
+    ] {
+        assert_eq!(written(&message), wanted);
+    }
+}
+
+#[test]
+fn j_04_messages_of_the_connection_are_written() {
+    for (message, wanted) in [
         (HubMessage::Ping, r#"{"type":6}"#),
         (close(None, false), r#"{"type":7}"#),
         (close(Some(""), false), r#"{"type":7,"error":""}"#),
