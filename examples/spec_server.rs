@@ -68,10 +68,11 @@ fn app() -> (Router, Vec<HubHandle>) {
         .filter(spec::SpecFilter);
     handles.push(filtered.handle());
     app = app.merge(filtered.router("/spec-filtered"));
-    for (path, hub) in [("/chat", examples::chat_hub::hub()), ("/bench", examples::bench_hub::hub())] {
-        handles.push(hub.handle());
-        app = app.merge(hub.router(path));
-    }
+    let (chat, bench) = (examples::chat_hub::hub(), examples::bench_hub::hub());
+    handles.extend([chat.handle(), bench.handle()]);
+    app = app
+        .merge(chat.router("/chat"))
+        .merge(bench.router("/bench"));
     app = app.merge(from_outside(handles[0].clone()));
     let paths = [
         "/spec",
@@ -89,7 +90,10 @@ fn app() -> (Router, Vec<HubHandle>) {
 fn from_outside(spec: HubHandle) -> Router {
     Router::new()
         .route("/context/{target}", post(send))
-        .route("/context/group/{group}/{connection}", post(join).delete(leave))
+        .route(
+            "/context/group/{group}/{connection}",
+            post(join).delete(leave),
+        )
         .route("/context/ask/{connection}", get(ask))
         .with_state(spec)
 }
@@ -120,7 +124,10 @@ async fn send(
     }
 }
 
-async fn join(State(spec): State<HubHandle>, Path((group, connection)): Path<(String, String)>) -> StatusCode {
+async fn join(
+    State(spec): State<HubHandle>,
+    Path((group, connection)): Path<(String, String)>,
+) -> StatusCode {
     match spec.groups().add(&connection, &group) {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::CONFLICT,
@@ -132,6 +139,9 @@ async fn leave(State(spec): State<HubHandle>, Path((group, connection)): Path<(S
 }
 
 async fn ask(State(spec): State<HubHandle>, Path(connection): Path<String>) -> String {
-    let answer = spec.client(connection).invoke::<i32>("Result", (), Duration::from_secs(5)).await;
+    let answer = spec
+        .client(connection)
+        .invoke::<i32>("Result", (), Duration::from_secs(5))
+        .await;
     answer.map_or_else(|error| error.to_string(), |answer| answer.to_string())
 }

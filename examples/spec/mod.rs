@@ -9,9 +9,6 @@ use hub::{
     protocol::Names,
 };
 use serde::{Deserialize, Serialize};
-use serde_repr_like::Colour;
-
-mod serde_repr_like;
 
 /// As a .NET server names things: camelCase in JSON, PascalCase in MessagePack. Pages of any
 /// origin may connect, as there.
@@ -28,6 +25,21 @@ pub struct Person {
     age: i32,
     tags: Option<Vec<String>>,
     friend: Option<Box<Person>>,
+}
+
+hub::dotnet_enum! {
+    /// A colour.
+    pub enum Colour { Red = 0, Green = 1, Blue = 2 }
+}
+
+impl Colour {
+    fn next(self) -> Self {
+        match self {
+            Self::Red => Self::Green,
+            Self::Green => Self::Blue,
+            Self::Blue => Self::Red,
+        }
+    }
 }
 
 pub fn hub(options: HubOptions) -> Hub {
@@ -89,8 +101,8 @@ async fn join_8(
 }
 
 async fn tomorrow(_: Context, day: Timestamp) -> hub::Result<Timestamp> {
-    let next = day.checked_add(Duration::from_secs(24 * 60 * 60));
-    next.ok_or_else(|| HubError::new("there is no day after that one"))
+    let next = day.unix_seconds() + 24 * 60 * 60;
+    Ok(Timestamp::from_unix(next, day.nanoseconds())?)
 }
 
 async fn count(_: Context, words: Vec<String>) -> hub::Result<BTreeMap<String, i32>> {
@@ -193,20 +205,31 @@ fn targets(hub: Hub) -> Hub {
     .method("ToOthers", async |cx: Context, text: String| {
         cx.others().send("Received", (text,))
     })
-    .method("ToAllExcept", async |cx: Context, ids: Ids, text: String| {
-        cx.all_except(ids).send("Received", (text,))
-    })
-    .method("ToClient", async |cx: Context, id: Option<String>, text: String| {
-        let id = id.ok_or_else(|| missing("connectionId"))?;
-        cx.client(id).send("Received", (text,))
-    })
-    .method("ToClients", async |cx: Context, ids: Vec<Option<String>>, text: String| {
-        cx.clients_of(ids.into_iter().flatten()).send("Received", (text,))
-    })
-    .method("ToGroup", async |cx: Context, group: Option<String>, text: String| {
-        let group = group.ok_or_else(|| missing("groupName"))?;
-        cx.group(&group).send("Received", (text,))
-    })
+    .method(
+        "ToAllExcept",
+        async |cx: Context, ids: Ids, text: String| cx.all_except(ids).send("Received", (text,)),
+    )
+    .method(
+        "ToClient",
+        async |cx: Context, id: Option<String>, text: String| {
+            let id = id.ok_or_else(|| missing("connectionId"))?;
+            cx.client(id).send("Received", (text,))
+        },
+    )
+    .method(
+        "ToClients",
+        async |cx: Context, ids: Vec<Option<String>>, text: String| {
+            cx.clients_of(ids.into_iter().flatten())
+                .send("Received", (text,))
+        },
+    )
+    .method(
+        "ToGroup",
+        async |cx: Context, group: Option<String>, text: String| {
+            let group = group.ok_or_else(|| missing("groupName"))?;
+            cx.group(&group).send("Received", (text,))
+        },
+    )
     .method("ToGroups", to_groups)
     .method(
         "ToGroupExcept",
@@ -214,16 +237,25 @@ fn targets(hub: Hub) -> Hub {
             cx.group_except(&group, ids).send("Received", (text,))
         },
     )
-    .method("ToOthersInGroup", async |cx: Context, group: String, text: String| {
-        cx.others_in_group(&group).send("Received", (text,))
-    })
-    .method("ToUser", async |cx: Context, user: Option<String>, text: String| {
-        let user = user.ok_or_else(|| missing("userId"))?;
-        cx.user(&user).send("Received", (text,))
-    })
-    .method("ToUsers", async |cx: Context, users: Vec<String>, text: String| {
-        cx.users(users).send("Received", (text,))
-    })
+    .method(
+        "ToOthersInGroup",
+        async |cx: Context, group: String, text: String| {
+            cx.others_in_group(&group).send("Received", (text,))
+        },
+    )
+    .method(
+        "ToUser",
+        async |cx: Context, user: Option<String>, text: String| {
+            let user = user.ok_or_else(|| missing("userId"))?;
+            cx.user(&user).send("Received", (text,))
+        },
+    )
+    .method(
+        "ToUsers",
+        async |cx: Context, users: Vec<String>, text: String| {
+            cx.users(users).send("Received", (text,))
+        },
+    )
     .method("SendArguments", send_arguments)
     .method("Burst", async |cx: Context, count: i32| {
         (0..count).try_for_each(|i| cx.caller().send("Received", (i.to_string(),)))
@@ -235,7 +267,9 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 async fn ask_client(cx: Context, id: String, question: String, ms: u64) -> hub::Result<String> {
     let deadline = Duration::from_millis(ms);
-    Ok(or_error(cx.client(id).invoke("Ask", (question,), deadline).await))
+    Ok(or_error(
+        cx.client(id).invoke("Ask", (question,), deadline).await,
+    ))
 }
 
 fn or_error(answer: hub::Result<String>) -> String {
@@ -259,7 +293,12 @@ fn missing(parameter: &'static str) -> HubError {
 }
 
 async fn to_groups(cx: Context, groups: Vec<Option<String>>, text: String) -> hub::Result<()> {
-    let named: Vec<String> = groups.iter().flatten().filter(|name| !name.is_empty()).cloned().collect();
+    let named: Vec<String> = groups
+        .iter()
+        .flatten()
+        .filter(|name| !name.is_empty())
+        .cloned()
+        .collect();
     if named.len() < groups.len() {
         let text = "Cannot send to an empty group name.".to_owned();
         return Err(InvalidOperationException(text).into());
@@ -274,7 +313,8 @@ async fn send_arguments(cx: Context) -> hub::Result<()> {
         tags: Some(vec!["a".to_owned()]),
         friend: None,
     };
-    cx.caller().send("Arguments", ("text", 1, 2.5, true, (), ann))
+    cx.caller()
+        .send("Arguments", ("text", 1, 2.5, true, (), ann))
 }
 
 /// Tells the caller what it saw, changes one result and refuses one method.

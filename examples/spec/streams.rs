@@ -81,33 +81,42 @@ fn up(hub: Hub) -> Hub {
         }
         Ok(sum)
     })
-    .method("Concat", async |_: Context, mut parts: UploadStream<Option<String>>| {
-        let mut all = String::new();
-        while let Some(part) = parts.next().await {
-            all.push_str(&part?.unwrap_or_default());
-        }
-        Ok(all)
-    })
+    .method(
+        "Concat",
+        async |_: Context, mut parts: UploadStream<Option<String>>| {
+            let mut all = String::new();
+            while let Some(part) = parts.next().await {
+                all.push_str(&part?.unwrap_or_default());
+            }
+            Ok(all)
+        },
+    )
     .method("Zip", zip)
     .stream("Doubled", |_: Context, numbers: UploadStream<i32>| {
         numbers.map(|number| Ok(number? * 2))
     })
-    .method("TakeTwo", async |_: Context, mut numbers: UploadStream<i32>| {
-        let mut sum = 0;
-        for _ in 0..2 {
-            let ended = || HubError::from(ChannelClosedException);
-            sum += numbers.next().await.ok_or_else(ended)??;
-        }
-        Ok(sum)
-    })
-    .method("CountUp", async |_: Context, mut people: UploadStream<Person>| {
-        let mut count = 0;
-        while let Some(person) = people.next().await {
-            person?;
-            count += 1;
-        }
-        Ok(count)
-    })
+    .method(
+        "TakeTwo",
+        async |_: Context, mut numbers: UploadStream<i32>| {
+            let mut sum = 0;
+            for _ in 0..2 {
+                let ended = || HubError::from(ChannelClosedException);
+                sum += numbers.next().await.ok_or_else(ended)??;
+            }
+            Ok(sum)
+        },
+    )
+    .method(
+        "CountUp",
+        async |_: Context, mut people: UploadStream<Person>| {
+            let mut count = 0;
+            while let Some(person) = people.next().await {
+                person?;
+                count += 1;
+            }
+            Ok(count)
+        },
+    )
 }
 
 async fn zip(

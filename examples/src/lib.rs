@@ -1,9 +1,14 @@
 //! What every example server has: where to listen, TLS, health and metrics, logging, and a
 //! graceful stop on Ctrl-C and SIGTERM.
 
-use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc};
+pub mod bench_hub;
+pub mod chat_hub;
+
+use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
+use futures_util::future::join_all;
+use hub::HubHandle;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use raw_ws::{Serve, ServeConfig, serve};
 use rustls::{
@@ -11,6 +16,9 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio::net::TcpListener;
+
+/// How long the clients of hubs may take to be gone.
+const GOODBYES_WITHIN: Duration = Duration::from_secs(5);
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -38,6 +46,19 @@ pub struct ServerOptions {
 /// # Errors
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
+    run_hubs(listen, options, app, Vec::new()).await
+}
+
+/// The same for an app with hubs: before the server stops, their clients are told to come back.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_hubs(
+    listen: SocketAddr,
+    options: &ServerOptions,
+    app: Router,
+    hubs: Vec<HubHandle>,
+) -> Result<(), Error> {
     let app = app.merge(health_and_metrics()?);
     let listener = TcpListener::bind(listen)
         .await
@@ -46,9 +67,13 @@ pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Re
     let config = ServeConfig::new()
         .max_connections(options.max_connections)
         .max_connections_per_address(options.max_connections_per_address);
-    let mut server: Serve = serve(listener, app)
-        .config(config)
-        .with_graceful_shutdown(stop_signal());
+    let mut server: Serve =
+        serve(listener, app)
+            .config(config)
+            .with_graceful_shutdown(async move {
+                stop_signal().await;
+                join_all(hubs.iter().map(|hub| hub.shutdown(GOODBYES_WITHIN))).await;
+            });
     let mut scheme = "http";
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         server = server.tls(Arc::new(tls(cert, key)?));

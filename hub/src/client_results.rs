@@ -8,11 +8,7 @@ use std::{
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 
-use crate::{
-    connection_id::ConnectionId,
-    message::Completion,
-    protocol::ProtocolError,
-};
+use crate::{connection_id::ConnectionId, message::Completion, protocol::ProtocolError};
 
 /// Those of one hub.
 #[derive(Default)]
@@ -70,7 +66,9 @@ impl ClientResults {
             None => Ok(()),
             Some(call) if call.connection != *connection => Err(ProtocolError::new(
                 "InvalidOperationException",
-                format!("Connection ID '{connection}' is not valid for invocation ID '{invocation_id}'."),
+                format!(
+                    "Connection ID '{connection}' is not valid for invocation ID '{invocation_id}'."
+                ),
             )),
             Some(_) => {
                 if let Some(call) = pending.calls.remove(invocation_id) {

@@ -63,7 +63,9 @@ impl Clients {
 
 impl std::fmt::Debug for Clients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Clients").field("to", &self.to).finish_non_exhaustive()
+        f.debug_struct("Clients")
+            .field("to", &self.to)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,8 +113,12 @@ impl Client {
             call.may_ask()?;
         }
         let registry = &self.clients.registry;
-        let gone = |what: &str| HubError::hidden("IOException", format!("Connection '{}' {what}.", self.id));
-        let live: Arc<Live> = registry.find(&self.id).ok_or_else(|| gone("does not exist"))?;
+        let gone = |what: &str| {
+            HubError::hidden("IOException", format!("Connection '{}' {what}.", self.id))
+        };
+        let live: Arc<Live> = registry
+            .find(&self.id)
+            .ok_or_else(|| gone("does not exist"))?;
         let mut waiting = registry.results.begin(&live.id);
         let invocation_id = Some(waiting.invocation_id.clone());
         let message = prepare(live.encoding, invocation_id, target, &arguments)?;
@@ -131,12 +137,19 @@ impl Client {
             // CR-08
             Completion::Result(value) => live.encoding.decode(&value).map_err(|error| {
                 let name = dotnet_name::<R>();
-                HubError::new(format!("Error trying to deserialize result to {name}. {error}"))
+                HubError::new(format!(
+                    "Error trying to deserialize result to {name}. {error}"
+                ))
             }),
             // CR-09: a result was wanted; nothing fits nothing.
-            Completion::Void => live.encoding.decode(live.encoding.protocol.nothing()).map_err(|_| {
-                HubError::new("Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.")
-            }),
+            Completion::Void => live
+                .encoding
+                .decode(live.encoding.protocol.nothing())
+                .map_err(|_| {
+                    HubError::new(
+                        "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
+                    )
+                }),
             Completion::Error(text) => Err(HubError::new(text.to_string())), // CR-04
         }
     }

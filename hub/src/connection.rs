@@ -73,8 +73,8 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     // 5. What runs on disconnect, always.
     let close_code = match connection.let_out(&live, &end, was_let_in).await {
         Ok(()) if end == End::Shutdown => CloseCode::GOING_AWAY,
-        Ok(()) => CloseCode::NORMAL,                 // WS-11
-        Err(_) => CloseCode::INTERNAL_ERROR,         // CL-13
+        Ok(()) => CloseCode::NORMAL,         // WS-11
+        Err(_) => CloseCode::INTERNAL_ERROR, // CL-13
     };
 
     // 6. The closing handshake, under its deadline.
@@ -112,7 +112,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         Self {
             sender: transport.sender(),
             uploads: UploadBudget::new(options.application_max_buffer_size),
-            session: Session::new(options, request.transport().needs_pings(), request.transport().is_text_only(), now()),
+            session: Session::new(
+                options,
+                request.transport().needs_pings(),
+                request.transport().is_text_only(),
+                now(),
+            ),
             hub,
             transport,
             live: None,
@@ -140,7 +145,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    fn become_live(&mut self, id: ConnectionId, user: Option<Arc<str>>, request: Request) -> Arc<Live> {
+    fn become_live(
+        &mut self,
+        id: ConnectionId,
+        user: Option<Arc<str>>,
+        request: Request,
+    ) -> Arc<Live> {
         let encoding = self.session.encoding();
         let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
         let live = Arc::new(live);
@@ -185,7 +195,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     /// The same, or the end of a future that runs beside it.
-    async fn take_input_or<R>(&mut self, beside: &mut Running<R>) -> Result<Option<crate::error::Result<R>>, End> {
+    async fn take_input_or<R>(
+        &mut self,
+        beside: &mut Running<R>,
+    ) -> Result<Option<crate::error::Result<R>>, End> {
         let input = poll_fn(|cx| match beside.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Err(done)),
             Poll::Pending => self.poll_input(cx).map(Ok),
@@ -208,9 +221,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         loop {
             let is_clogged = self.is_clogged();
-            if !is_clogged
-                && let Poll::Ready((place, step)) = self.running.poll_next(cx)
-            {
+            if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
             let may_read = !is_clogged && !self.session.is_full() && !self.uploads_are_full(cx);
@@ -294,7 +305,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let stuck = self.uploads_stuck_since.map(|since| since + self.hub.registry.options.transport_send_timeout);
+        let stuck = self
+            .uploads_stuck_since
+            .map(|since| since + self.hub.registry.options.transport_send_timeout);
         let deadline = match (self.session.poll_timeout(), stuck) {
             (Some(session), Some(stuck)) => session.min(stuck),
             (Some(deadline), None) | (None, Some(deadline)) => deadline,
@@ -317,7 +330,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     /// Runs what runs on disconnect.
-    async fn let_out(&mut self, live: &Arc<Live>, end: &End, was_let_in: bool) -> crate::error::Result<()> {
+    async fn let_out(
+        &mut self,
+        live: &Arc<Live>,
+        end: &End,
+        was_let_in: bool,
+    ) -> crate::error::Result<()> {
         if !was_let_in {
             return Ok(());
         }
@@ -330,7 +348,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             let _ = self.transport.poll(cx, false);
             on_disconnected.as_mut().poll(cx)
         });
-        result.await.inspect_err(|error| events::method_failed("on_disconnected", error))
+        result
+            .await
+            .inspect_err(|error| events::method_failed("on_disconnected", error))
     }
 
     async fn close(&mut self, code: CloseCode) {

@@ -180,7 +180,9 @@ impl<S> Context<S> {
     }
 }
 
-pub(crate) fn collect<I: Into<ConnectionId>>(ids: impl IntoIterator<Item = I>) -> Vec<ConnectionId> {
+pub(crate) fn collect<I: Into<ConnectionId>>(
+    ids: impl IntoIterator<Item = I>,
+) -> Vec<ConnectionId> {
     ids.into_iter().map(Into::into).collect()
 }
 

@@ -33,7 +33,8 @@ pub(crate) struct Entry<S> {
     bind: Bind<S>,
 }
 
-type Bind<S> = Box<dyn Fn(Context<S>, Arguments) -> result::Result<Running<Reply>, BindError> + Send + Sync>;
+type Bind<S> =
+    Box<dyn Fn(Context<S>, Arguments) -> result::Result<Running<Reply>, BindError> + Send + Sync>;
 type Fallback<S> =
     Arc<dyn Fn(Context<S>, ByteString, RawArguments) -> Running<Reply> + Send + Sync>;
 
@@ -163,9 +164,7 @@ where
     T: Serialize,
 {
     fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
-        Ok(Box::pin(
-            self.map(move |item| Ok(encoding.encode(&item?)?)),
-        ))
+        Ok(Box::pin(self.map(move |item| Ok(encoding.encode(&item?)?))))
     }
 }
 
@@ -197,8 +196,10 @@ impl RawArguments {
     pub fn next<T: DeserializeOwned>(&mut self) -> Result<T> {
         match self.0.take() {
             Some(value) => Ok(value?),
-            None => Err(HubError::hidden("InvalidDataException", "there is no further argument")),
+            None => Err(HubError::hidden(
+                "InvalidDataException",
+                "there is no further argument",
+            )),
         }
     }
 }
-

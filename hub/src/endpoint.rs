@@ -88,7 +88,13 @@ pub fn ignore_path_case(app: Router, paths: &[&str]) -> Router {
             *request.uri_mut() = with_path(request.uri(), known);
         }
         let app = app.clone();
-        async move { Ok::<Response, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<Response, Infallible>(
+                app.oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+            )
+        }
     }))
 }
 
@@ -131,8 +137,15 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     } else {
         ConnectionToken::random()
     };
-    if endpoint.tokens.add(id.clone(), token.clone(), now()).is_none() {
-        return text(negotiate::OVERLOADED, "Too many connections wait to be used.");
+    if endpoint
+        .tokens
+        .add(id.clone(), token.clone(), now())
+        .is_none()
+    {
+        return text(
+            negotiate::OVERLOADED,
+            "Too many connections wait to be used.",
+        );
     }
     let shown = (version > 0).then(|| token.reveal());
     let transports = [r#"{"transport":"WebSockets","transferFormats":["Text","Binary"]}"#]; // N-04

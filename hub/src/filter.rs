@@ -45,7 +45,11 @@ pub trait Filter<S>: Send + Sync + 'static {
     }
 
     /// Around disconnecting.
-    fn disconnected(&self, cx: Context<S>, next: Next<()>) -> impl Future<Output = Result<()>> + Send
+    fn disconnected(
+        &self,
+        cx: Context<S>,
+        next: Next<()>,
+    ) -> impl Future<Output = Result<()>> + Send
     where
         S: Send + Sync + 'static,
     {

@@ -64,4 +64,7 @@ pub use options::HubOptions;
 pub use reply::Reply;
 pub use request::{Request, Transport};
 pub use uploads::UploadStream;
-pub use wire_types::{Binary, Timestamp, TimestampError};
+pub use wire_types::{Binary, Enumeration, Timestamp, TimestampError};
+
+#[doc(hidden)]
+pub use serde;

@@ -66,12 +66,9 @@ impl Live {
 
     /// Asks the task for something; the first to ask wins.
     pub(crate) fn command(&self, command: Command) {
-        let asked = self.command.compare_exchange(
-            0,
-            command as u8,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let asked =
+            self.command
+                .compare_exchange(0, command as u8, Ordering::AcqRel, Ordering::Acquire);
         if asked.is_ok() {
             self.task.wake();
         }
@@ -99,7 +96,10 @@ impl Live {
 
     /// Waits for that.
     pub(crate) async fn gone(&self) {
-        self.gone.get_or_init(CancellationToken::new).cancelled().await;
+        self.gone
+            .get_or_init(CancellationToken::new)
+            .cancelled()
+            .await;
     }
 
     /// Wakes the task, to look again.

@@ -41,7 +41,9 @@ pub(crate) fn read(query: &str, options: &HubOptions) -> Negotiation {
 
 /// N-10: as .NET reads an `int`, with spaces around and a sign.
 fn parse_int(text: &str) -> Option<i32> {
-    text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']).parse().ok()
+    text.trim_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c'])
+        .parse()
+        .ok()
 }
 
 /// The answer to a client that gets a connection (N-03).
@@ -50,7 +52,11 @@ pub(crate) fn accepted(version: i32, id: &str, token: Option<&str>, transports: 
     if let Some(token) = token {
         let _ = write!(body, r#","connectionToken":"{token}""#);
     }
-    let _ = write!(body, r#","availableTransports":[{}]}}"#, transports.join(","));
+    let _ = write!(
+        body,
+        r#","availableTransports":[{}]}}"#,
+        transports.join(",")
+    );
     body
 }
 

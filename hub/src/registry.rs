@@ -269,7 +269,9 @@ impl Registry {
             let message = message.for_protocol(protocol)?;
             match except.as_slice() {
                 [] => topics.publish(topic, message),
-                except => topics.publish_if(topic, message, |sender| !except.contains(&sender.id())),
+                except => {
+                    topics.publish_if(topic, message, |sender| !except.contains(&sender.id()))
+                }
             };
         }
         Ok(())

@@ -51,7 +51,10 @@ impl Transport {
 
 impl Request {
     pub(crate) fn new(parts: &Parts, transport: Transport) -> Self {
-        let path_and_query = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let path_and_query = parts
+            .uri
+            .path_and_query()
+            .map_or("", |target| target.as_str());
         let headers = parts.headers.iter();
         Self {
             path_and_query: path_and_query.into(),

@@ -81,13 +81,20 @@ impl RunningCall {
             match &mut self.work {
                 Work::Method(method) => {
                     let polled = catch_unwind(AssertUnwindSafe(|| method.as_mut().poll(cx)));
-                    let reply = match polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic)))) {
-                        Poll::Ready(reply) => reply,
-                        Poll::Pending => return Poll::Pending,
-                    };
+                    let reply =
+                        match polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic)))) {
+                            Poll::Ready(reply) => reply,
+                            Poll::Pending => return Poll::Pending,
+                        };
                     match reply {
-                        Ok(Reply { kind: ReplyKind::Value(value), .. }) => return Poll::Ready(Step::Value(value)),
-                        Ok(Reply { kind: ReplyKind::Stream(items), .. }) => self.work = Work::Stream(items),
+                        Ok(Reply {
+                            kind: ReplyKind::Value(value),
+                            ..
+                        }) => return Poll::Ready(Step::Value(value)),
+                        Ok(Reply {
+                            kind: ReplyKind::Stream(items),
+                            ..
+                        }) => self.work = Work::Stream(items),
                         Err(error) => return Poll::Ready(Step::Failed(error)),
                     }
                 }
@@ -98,7 +105,8 @@ impl RunningCall {
                         return Poll::Pending;
                     }
                     let polled = catch_unwind(AssertUnwindSafe(|| items.as_mut().poll_next(cx)));
-                    let item = polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
+                    let item =
+                        polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
                     return item.map(|item| match item {
                         Some(Ok(item)) => {
                             self.items_in_turn += 1;
@@ -118,7 +126,10 @@ fn panicked(panic: &(dyn Any + Send)) -> HubError {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned());
-    HubError::hidden("Panic", text.unwrap_or_else(|| "the method panicked".to_owned()))
+    HubError::hidden(
+        "Panic",
+        text.unwrap_or_else(|| "the method panicked".to_owned()),
+    )
 }
 
 /// Calls that wait for something, polled when that something wakes them.
@@ -195,7 +206,9 @@ impl RunningCalls {
 
     /// The place of a call by its key.
     pub(crate) fn find(&self, key: u64) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.running.call.key == key)
+        self.slots
+            .iter()
+            .position(|slot| slot.running.call.key == key)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut RunningCall> {
@@ -204,10 +217,13 @@ impl RunningCalls {
 
     /// Plain calls that still run, to be run to their end elsewhere.
     pub(crate) fn into_methods(self) -> Vec<Running<Reply>> {
-        let methods = self.slots.into_iter().filter_map(|slot| match slot.running.work {
-            Work::Method(method) => Some(method),
-            Work::Stream(_) => None,
-        });
+        let methods = self
+            .slots
+            .into_iter()
+            .filter_map(|slot| match slot.running.work {
+                Work::Method(method) => Some(method),
+                Work::Stream(_) => None,
+            });
         methods.collect()
     }
 }

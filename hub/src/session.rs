@@ -116,7 +116,12 @@ pub(crate) enum End {
 }
 
 impl Session {
-    pub(crate) fn new(options: Arc<HubOptions>, pings: bool, text_only: bool, now: Instant) -> Self {
+    pub(crate) fn new(
+        options: Arc<HubOptions>,
+        pings: bool,
+        text_only: bool,
+        now: Instant,
+    ) -> Self {
         Self {
             clock: Clock::new(&options, pings, now),
             calls: Calls::new(&options),
@@ -264,7 +269,10 @@ impl Session {
     pub(crate) fn item(&mut self, call: &ActiveCall, item: Bytes) {
         if let Some(invocation_id) = &call.invocation_id {
             let invocation_id = invocation_id.clone();
-            self.send(&HubMessage::StreamItem { invocation_id, item });
+            self.send(&HubMessage::StreamItem {
+                invocation_id,
+                item,
+            });
         }
     }
 
@@ -307,11 +315,18 @@ impl Session {
     }
 
     fn shake_hands(&mut self, now: Instant) -> Option<Event> {
-        let record = match self.frames.next(Protocol::Json, self.options.maximum_receive_message_size) {
+        let record = match self
+            .frames
+            .next(Protocol::Json, self.options.maximum_receive_message_size)
+        {
             Ok(Some(record)) => record,
             Ok(None) => return None,
             // H-08: too long is told like too late.
-            Err(_) => return Some(Event::Ended(self.refuse_handshake("Handshake was canceled.".into()))),
+            Err(_) => {
+                return Some(Event::Ended(
+                    self.refuse_handshake("Handshake was canceled.".into()),
+                ));
+            }
         };
         match self.agree(&record) {
             Ok(protocol) => {
@@ -342,7 +357,10 @@ impl Session {
         if request.version > MAX_VERSION {
             // H-06
             let version = request.version;
-            return Err(format!("The server does not support version {version} of the '{name}' protocol.").into());
+            return Err(format!(
+                "The server does not support version {version} of the '{name}' protocol."
+            )
+            .into());
         }
         if self.text_only && protocol.transfer_format() == TransferFormat::Binary {
             return Err(format!(
@@ -363,7 +381,10 @@ impl Session {
     fn decode(&mut self) -> Option<Result<HubMessage, ProtocolError>> {
         let protocol = self.encoding.protocol;
         loop {
-            let record = match self.frames.next(protocol, self.options.maximum_receive_message_size) {
+            let record = match self
+                .frames
+                .next(protocol, self.options.maximum_receive_message_size)
+            {
                 Ok(record) => record?,
                 Err(error) => return Some(Err(error)),
             };
@@ -420,25 +441,31 @@ impl Session {
     fn handle_message(&mut self, message: HubMessage, now: Instant) -> Option<Event> {
         match message {
             HubMessage::Invocation(invocation) => Some(Event::Call(invocation, CallKind::Plain)),
-            HubMessage::StreamInvocation(invocation) => Some(Event::Call(invocation, CallKind::Stream)),
+            HubMessage::StreamInvocation(invocation) => {
+                Some(Event::Call(invocation, CallKind::Stream))
+            }
             // UP-05: what belongs to nothing is ignored.
-            HubMessage::StreamItem { invocation_id, item } => {
+            HubMessage::StreamItem {
+                invocation_id,
+                item,
+            } => {
                 let stream = self.calls.upload(&invocation_id)?;
                 Some(Event::UploadItem(stream, item))
             }
             // UP-10: an upload first, then a result.
-            HubMessage::Completion { invocation_id, completion } => {
-                match self.calls.end_upload(&invocation_id) {
-                    Some(stream) => {
-                        let error = match completion {
-                            Completion::Error(error) => Some(error),
-                            Completion::Result(_) | Completion::Void => None,
-                        };
-                        Some(Event::UploadEnd(stream, error))
-                    }
-                    None => Some(Event::ClientResult(invocation_id, completion)),
+            HubMessage::Completion {
+                invocation_id,
+                completion,
+            } => match self.calls.end_upload(&invocation_id) {
+                Some(stream) => {
+                    let error = match completion {
+                        Completion::Error(error) => Some(error),
+                        Completion::Result(_) | Completion::Void => None,
+                    };
+                    Some(Event::UploadEnd(stream, error))
                 }
-            }
+                None => Some(Event::ClientResult(invocation_id, completion)),
+            },
             HubMessage::CancelInvocation { invocation_id } => {
                 self.calls.key(&invocation_id).map(Event::Cancel) // ST-07
             }
@@ -446,7 +473,9 @@ impl Session {
                 self.clock.pinged(now); // K-05; K-08: no answer
                 None
             }
-            HubMessage::Close { error, .. } => Some(Event::Ended(self.end(End::ClientClosed(error)))),
+            HubMessage::Close { error, .. } => {
+                Some(Event::Ended(self.end(End::ClientClosed(error))))
+            }
             HubMessage::Ack { .. } | HubMessage::Sequence { .. } => None, // SR-17
         }
     }
@@ -462,7 +491,11 @@ impl Session {
                 let text = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
                 (Some(self.with_details(generic, &text)), true)
             }
-            End::Failed { details, is_shown, may_reconnect } => {
+            End::Failed {
+                details,
+                is_shown,
+                may_reconnect,
+            } => {
                 let error = if *is_shown {
                     format!("{generic} {details}").into()
                 } else {
@@ -471,7 +504,10 @@ impl Session {
                 (Some(error), *may_reconnect)
             }
         };
-        HubMessage::Close { error, allow_reconnect }
+        HubMessage::Close {
+            error,
+            allow_reconnect,
+        }
     }
 
     fn with_details(&self, generic: &str, details: &dyn std::fmt::Display) -> ByteString {

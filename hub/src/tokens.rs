@@ -119,14 +119,19 @@ mod tests {
     fn tokens() -> (Tokens, ConnectionToken, Instant) {
         let tokens = Tokens::new(Duration::from_secs(15), 2);
         let (token, now) = (ConnectionToken::random(), Instant::now());
-        tokens.add(ConnectionId::random(), token.clone(), now).unwrap();
+        tokens
+            .add(ConnectionId::random(), token.clone(), now)
+            .unwrap();
         (tokens, token, now)
     }
 
     #[test]
     fn c_05_an_unused_token_dies() {
         let (tokens, token, now) = tokens();
-        assert_eq!(tokens.look(&token, now + Duration::from_millis(14_999)), Ok(()));
+        assert_eq!(
+            tokens.look(&token, now + Duration::from_millis(14_999)),
+            Ok(())
+        );
         let at_last = now + Duration::from_secs(15);
         assert_eq!(tokens.look(&token, at_last), Err(NotFound::Unknown));
         assert!(tokens.table().by_token.is_empty());

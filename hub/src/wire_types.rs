@@ -4,12 +4,14 @@
 //! that [`names`](crate::names) knows: it lets rmp-serde write them itself.
 
 mod binary;
+mod enumeration;
 mod timestamp;
 
 pub use binary::Binary;
+pub use enumeration::Enumeration;
 pub use timestamp::{Timestamp, TimestampError};
 
 /// Whether a newtype of that name is one of ours.
 pub(crate) fn is_native(name: &str) -> bool {
-    name == binary::NAME || name == timestamp::NAME
+    [binary::NAME, enumeration::NAME, timestamp::NAME].contains(&name)
 }

@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::{
     close::CloseFrame,
@@ -140,7 +140,7 @@ impl Mailbox {
     }
 
     fn end(&self) {
-        self.outbound.end(false, &mut BytesMut::new());
+        self.outbound.end_empty();
     }
 }
 

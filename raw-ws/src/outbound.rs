@@ -392,6 +392,16 @@ impl Outbound {
             let segments = if queue_is_wanted { usize::MAX } else { begun };
             state.queue.append_to(unsent, segments);
         }
+        self.give_up(state);
+    }
+
+    /// The same where nothing is left to be sent.
+    pub(crate) fn end_empty(&self) {
+        self.give_up(self.lock());
+    }
+
+    fn give_up(&self, mut state: MutexGuard<'_, State>) {
+        state.is_open = false;
         state.queue = Queue::default();
         state.direct = None;
         state.task = None;

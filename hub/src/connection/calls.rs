@@ -40,22 +40,34 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         kind: CallKind,
         cx: &mut Context<'_>,
     ) -> Option<End> {
-        let Invocation { invocation_id, target, arguments, stream_ids } = invocation;
+        let Invocation {
+            invocation_id,
+            target,
+            arguments,
+            stream_ids,
+        } = invocation;
         let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
             Ok(bound) => bound,
             Err(text) => {
                 events::call_refused(&text);
-                self.session.refuse(invocation_id, Completion::Error(text.into()));
+                self.session
+                    .refuse(invocation_id, Completion::Error(text.into()));
                 return None;
             }
         };
-        let Bound { method, name, handle, uploads } = bound;
+        let Bound {
+            method,
+            name,
+            handle,
+            uploads,
+        } = bound;
         let mut call = match self.session.begin(invocation_id.clone(), kind, stream_ids) {
             Ok(call) => call,
             Err(refused) => {
                 let text = refusal(&name, refused);
                 events::call_refused(&text);
-                self.session.refuse(invocation_id, Completion::Error(text.into()));
+                self.session
+                    .refuse(invocation_id, Completion::Error(text.into()));
                 return None;
             }
         };
@@ -106,10 +118,18 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             )),
             // IN-11
             _ if streams != entry.streams => {
-                let text = format!("Client sent {streams} stream(s), Hub method expects {}.", entry.streams);
+                let text = format!(
+                    "Client sent {streams} stream(s), Hub method expects {}.",
+                    entry.streams
+                );
                 Err(failed(name, &HubError::new(text), detailed))
             }
-            _ => Ok(Bound { method, name: name.clone(), handle, uploads }),
+            _ => Ok(Bound {
+                method,
+                name: name.clone(),
+                handle,
+                uploads,
+            }),
         }
     }
 
@@ -120,7 +140,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         kind: CallKind,
         handle: Arc<CallHandle>,
     ) -> Result<Bound, String> {
-        let fallback = self.hub.dispatch.find_fallback().filter(|_| kind == CallKind::Plain);
+        let fallback = self
+            .hub
+            .dispatch
+            .find_fallback()
+            .filter(|_| kind == CallKind::Plain);
         let (Some(fallback), Some(live)) = (fallback, &self.live) else {
             // IN-04: shown even without detailed errors.
             return Err(format!(
@@ -135,7 +159,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
         let cx = self.cx(live, handle.clone());
         let method = fallback(cx, target.clone(), RawArguments(elements));
-        Ok(Bound { method, name, handle, uploads: Vec::new() })
+        Ok(Bound {
+            method,
+            name,
+            handle,
+            uploads: Vec::new(),
+        })
     }
 
     /// Runs a call as far as it goes without waiting; most are done then.
@@ -191,7 +220,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     /// A call has ended: the client is told, exactly once.
     fn finish(&mut self, running: RunningCall, step: Step) -> Option<End> {
         // CL-04: what ended the connection is not answered.
-        if self.live.as_ref().is_some_and(|live| live.asked().is_some()) {
+        if self
+            .live
+            .as_ref()
+            .is_some_and(|live| live.asked().is_some())
+        {
             return None;
         }
         let detailed = self.hub.registry.options.enable_detailed_errors;
@@ -228,7 +261,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Event::ClientResult(invocation_id, completion) => {
                 let live = self.live.as_ref()?;
-                let answered = self.hub.registry.results.answer(&live.id, &invocation_id, completion);
+                let answered =
+                    self.hub
+                        .registry
+                        .results
+                        .answer(&live.id, &invocation_id, completion);
                 return answered.err().map(|fault| self.end(End::Protocol(fault))); // CR-10
             }
             Event::Opened | Event::Call(..) | Event::Ended(_) => {}
@@ -238,7 +275,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// ST-06: a stream is dropped, whatever it is doing; a plain method is told (ST-07).
     fn cancel(&mut self, key: u64) {
-        if let Some(waiting) = self.waiting.as_ref().filter(|waiting| waiting.call.key == key) {
+        if let Some(waiting) = self
+            .waiting
+            .as_ref()
+            .filter(|waiting| waiting.call.key == key)
+        {
             waiting.handle.cancel();
         }
         let Some(place) = self.running.find(key) else {
@@ -316,7 +357,9 @@ impl End {
     pub(super) fn error(&self) -> Option<HubError> {
         match self {
             Self::ClientClosed(error) => error.as_ref().map(|text| HubError::new(text.to_string())),
-            Self::Protocol(fault) => Some(HubError::hidden("InvalidDataException", fault.to_string())),
+            Self::Protocol(fault) => {
+                Some(HubError::hidden("InvalidDataException", fault.to_string()))
+            }
             Self::Timeout => Some(HubError::hidden(
                 "OperationCanceledException",
                 "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",

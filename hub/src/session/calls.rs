@@ -88,8 +88,13 @@ impl Calls {
         self.next_key += 1;
         for (position, id) in stream_ids.iter().enumerate() {
             let position = u16::try_from(position).unwrap_or(u16::MAX);
-            self.uploads
-                .insert(owned(id), StreamKey { call: key, position });
+            self.uploads.insert(
+                owned(id),
+                StreamKey {
+                    call: key,
+                    position,
+                },
+            );
         }
         if let (CallKind::Stream, Some(id)) = (kind, &invocation_id) {
             self.streams.insert(owned(id), key);
@@ -137,7 +142,11 @@ impl Calls {
         }
         for id in &call.stream_ids {
             // UP-07: what still comes for them is ignored.
-            if self.uploads.get(id).is_some_and(|stream| stream.call == call.key) {
+            if self
+                .uploads
+                .get(id)
+                .is_some_and(|stream| stream.call == call.key)
+            {
                 self.uploads.remove(id);
             }
         }

@@ -1,0 +1,39 @@
+//! A hub server: a chat with rooms, and the methods the benchmarks call.
+//!
+//! Run it:     `cargo run --release --example hub_server`
+//! Talk to it: `cargo run --release --example hub_chat_client -- --user Ann --room lobby`, or any
+//!             SignalR client, at `http://127.0.0.1:5000/chat`
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use clap::Parser;
+use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run_hubs};
+use hub::ignore_path_case;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A SignalR server with two hubs: /chat and /bench
+#[derive(Parser)]
+#[command(version)]
+struct Options {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    server: ServerOptions,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let options = Options::parse();
+    log();
+    let (chat, bench) = (chat_hub::hub(), bench_hub::hub());
+    let handles = vec![chat.handle(), bench.handle()];
+    let app = Router::new()
+        .merge(chat.router("/chat"))
+        .merge(bench.router("/bench"));
+    let app = ignore_path_case(app, &["/chat", "/bench"]);
+    run_hubs(options.listen, &options.server, app, handles).await
+}
