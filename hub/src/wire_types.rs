@@ -6,6 +6,9 @@
 mod binary;
 mod timestamp;
 
+#[cfg(test)]
+mod tests;
+
 pub use binary::Binary;
 pub use timestamp::{Timestamp, TimestampError};
 
