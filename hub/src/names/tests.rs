@@ -71,11 +71,14 @@ fn fields_are_renamed_as_dot_net_would() {
         ("end_", "end", "End"),
         ("größe_x", "größeX", "GrößeX"),
         ("_", "", ""),
+        (
+            "a_name_of_more_than_sixty_four_bytes_that_does_not_fit_into_the_buffer",
+            "aNameOfMoreThanSixtyFourBytesThatDoesNotFitIntoTheBuffer",
+            "ANameOfMoreThanSixtyFourBytesThatDoesNotFitIntoTheBuffer",
+        ),
     ] {
         for (case, expected) in [(Case::Camel, camel), (Case::Pascal, pascal)] {
-            let mut renamed = String::new();
-            case.push(declared, &mut renamed);
-            assert_eq!(renamed, expected, "{declared}");
+            case.with_renamed(declared, |renamed| assert_eq!(renamed, expected));
             assert_eq!(case.interned(declared), expected);
         }
     }
