@@ -175,23 +175,23 @@ async fn connect<S: Send + Sync + 'static>(
                 "LongPolling"
             };
             // C-08, C-09
-            endpoint.find(token.as_ref()).err().unwrap_or_else(|| {
+            endpoint.not_found(token.as_ref()).unwrap_or_else(|| {
                 let reason = format!("{transport} transport not supported by this end point type");
                 text(StatusCode::NOT_FOUND, reason)
             })
         }
-        Method::POST => match endpoint.find(token.as_ref()) {
-            Err(refusal) => refusal,
+        Method::POST => match endpoint.not_found(token.as_ref()) {
+            Some(refusal) => refusal,
             // P-06
-            Ok(()) => text(
+            None => text(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "POST requests are not allowed for WebSocket connections.",
             ),
         },
-        Method::DELETE => match endpoint.find(token.as_ref()) {
-            Err(refusal) => refusal,
+        Method::DELETE => match endpoint.not_found(token.as_ref()) {
+            Some(refusal) => refusal,
             // LP-13
-            Ok(()) => text(
+            None => text(
                 StatusCode::BAD_REQUEST,
                 "Cannot terminate this connection using the DELETE endpoint.",
             ),
@@ -233,14 +233,14 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     /// C-10, C-11.
-    fn find(&self, token: Option<&ConnectionToken>) -> Result<(), Response> {
+    fn not_found(&self, token: Option<&ConnectionToken>) -> Option<Response> {
         let Some(token) = token else {
-            return Err(text(StatusCode::BAD_REQUEST, "Connection ID required"));
+            return Some(text(StatusCode::BAD_REQUEST, "Connection ID required"));
         };
         match self.tokens.look(token, now()) {
-            Ok(()) | Err(NotFound::Active) => Ok(()),
+            Ok(()) | Err(NotFound::Active) => None,
             Err(NotFound::Unknown) => {
-                Err(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
+                Some(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
             }
         }
     }
