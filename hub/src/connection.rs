@@ -27,8 +27,9 @@ use crate::{
     hub::Shared,
     live::{Command, Live},
     protocol::TransferFormat,
+    registry::Registry,
     request::Request,
-    running::{RunningCall, RunningCalls, Step},
+    running::{RunningCall, RunningCalls, Step, catch_panics},
     session::{End, Event, Session},
     transport::{Received, Transport},
     uploads::UploadBudget,
@@ -55,20 +56,19 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
 
     // 2. Be reachable, by sends and groups.
     let live = connection.become_live(id, user, request);
+    let reachable = Reachable::new(&connection.hub.registry, &live);
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
-    let mut was_let_in = false;
-    let end = match connection.let_in().await {
-        Ok(()) => {
-            was_let_in = true;
-            connection.converse().await
-        }
-        Err(end) => end,
+    let (end, was_let_in) = match connection.let_in().await {
+        Welcome::Yes => (connection.converse().await, true),
+        Welcome::TooLate(end) => (end, true),
+        Welcome::No(end) => (end, false),
     };
 
     // 4. Be reachable no more; the last word has been queued.
-    connection.leave(&live);
+    drop(reachable);
+    connection.drop_calls();
 
     // 5. What runs on disconnect, always.
     let close_code = match connection.let_out(&live, &end, was_let_in).await {
@@ -96,6 +96,35 @@ struct Connection<S, T> {
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether a connection was let in.
+enum Welcome {
+    Yes,
+    /// Yes, but it was over by then.
+    TooLate(End),
+    No(End),
+}
+
+/// A connection's entry in the registry, taken out however its life ends.
+struct Reachable {
+    registry: Arc<Registry>,
+    live: Arc<Live>,
+}
+
+impl Reachable {
+    fn new(registry: &Arc<Registry>, live: &Arc<Live>) -> Self {
+        registry.add(live);
+        let (registry, live) = (registry.clone(), live.clone());
+        Self { registry, live }
+    }
+}
+
+impl Drop for Reachable {
+    fn drop(&mut self) {
+        self.registry.remove(&self.live);
+        self.live.aborted().cancel();
+    }
 }
 
 /// What happens to a connection.
@@ -154,25 +183,31 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let encoding = self.session.encoding();
         let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
         let live = Arc::new(live);
-        self.hub.registry.add(&live);
         self.live = Some(live.clone());
         live
     }
 
     /// Runs what runs on connect. Calls that come meanwhile wait (HB-03).
-    async fn let_in(&mut self) -> Result<(), End> {
-        if let Some(on_connected) = self.on_connected() {
-            let mut on_connected = on_connected;
-            loop {
-                // CL-01
-                if let Some(connected) = self.take_input_or(&mut on_connected).await? {
-                    connected.map_err(|error| self.end(End::failed(&error, false)))?;
-                    break;
+    async fn let_in(&mut self) -> Welcome {
+        let mut over = None;
+        if let Some(mut on_connected) = self.on_connected() {
+            let connected = loop {
+                if over.is_some() {
+                    break on_connected.await; // it has begun, and runs to its end
                 }
+                match self.take_input_or(&mut on_connected).await {
+                    Ok(Some(connected)) => break connected,
+                    Ok(None) => {}
+                    Err(end) => over = Some(end),
+                }
+            };
+            if let Err(error) = connected {
+                events::method_failed("on_connected", &error);
+                return Welcome::No(self.end(End::failed(&error, false))); // CL-01
             }
         }
         self.session.resume(now());
-        Ok(())
+        over.map_or(Welcome::Yes, Welcome::TooLate)
     }
 
     /// The life: take one input, do everything that follows from it.
@@ -323,12 +358,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         timer.as_mut().poll(cx)
     }
 
-    fn leave(&mut self, live: &Arc<Live>) {
-        self.hub.registry.remove(live);
-        live.aborted().cancel();
-        self.drop_calls();
-    }
-
     /// Runs what runs on disconnect.
     async fn let_out(
         &mut self,
@@ -339,10 +368,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if !was_let_in {
             return Ok(());
         }
-        let Some(on_disconnected) = self.on_disconnected(live, end.error()) else {
+        let Some(mut on_disconnected) = self.on_disconnected(live, end.error()) else {
             return Ok(());
         };
-        let mut on_disconnected = on_disconnected;
         // The transport goes on writing meanwhile.
         let result = poll_fn(|cx| {
             let _ = self.transport.poll(cx, false);
@@ -377,7 +405,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Some(on_connected) => on_connected(cx.clone()),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_connected(&cx, run))
+        Some(catch_panics(filters.around_connected(&cx, run)))
     }
 
     fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
@@ -390,7 +418,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Some(on_disconnected) => on_disconnected(cx.clone(), error),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_disconnected(&cx, run))
+        Some(catch_panics(filters.around_disconnected(&cx, run)))
     }
 }
 
