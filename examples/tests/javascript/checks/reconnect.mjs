@@ -91,7 +91,7 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
     const stream = client.stream("Numbers", 3);
     t.equal([await stream.ended, stream.items.all], [null, [0, 1, 2]]);
     t.equal(client.events, ["reconnecting", "reconnected"]);
-  }, { needs: "server" });
+  }, { needs: "server", alone: true });
 }
 
 check("the server does not come back", async (t) => {
@@ -100,4 +100,4 @@ check("the server does not come back", async (t) => {
   await server.stop("SIGKILL");
   await client.closed;
   t.equal([client.events, client.connection.state], [["reconnecting", "closed"], "Disconnected"]);
-}, { needs: "server" });
+}, { needs: "server", alone: true });
