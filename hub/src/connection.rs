@@ -35,6 +35,9 @@ use crate::{
     uploads::UploadBudget,
 };
 
+/// Messages of one client taken before others get their turn.
+const EVENTS_AT_A_TIME: usize = 64;
+
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run<S: Send + Sync + 'static>(
     hub: Arc<Shared<S>>,
@@ -93,6 +96,8 @@ struct Connection<S, T> {
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
     uploads: Arc<UploadBudget>,
+    /// The session has more to be done than was done so far.
+    has_more: bool,
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -132,6 +137,8 @@ enum Input {
     Received(Received),
     Step(usize, Step),
     Command(Command),
+    /// It is time to go on with what was there already.
+    More,
     Deadline,
 }
 
@@ -152,6 +159,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             live: None,
             running: RunningCalls::default(),
             waiting: None,
+            has_more: false,
             uploads_stuck_since: None,
             timer: None,
         }
@@ -219,6 +227,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if let Some(end) = self.take_input().await {
                 return end;
             }
+            // Other connections want their turn too.
+            tokio::task::consume_budget().await;
         }
     }
 
@@ -256,6 +266,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         loop {
             let is_clogged = self.is_clogged();
+            if !is_clogged && self.has_more {
+                return Poll::Ready(Input::More);
+            }
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
@@ -278,6 +291,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Input::Received(Received::Gone) => self.session.handle_eof(),
             Input::Step(place, step) => self.handle_step(place, step),
+            Input::More => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
@@ -289,13 +303,19 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    /// Does what the session asks for, and starts what waited for its turn.
+    /// Does what the session asks for, and starts what waited for its turn: so much at a time, and
+    /// no more while the client does not read its answers.
     fn do_what_follows(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        loop {
+        self.has_more = true;
+        for _ in 0..EVENTS_AT_A_TIME {
+            if self.is_clogged() {
+                break;
+            }
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
             let Some(event) = self.session.poll_event(now()) else {
+                self.has_more = false;
                 break;
             };
             let end = match event {
