@@ -19,13 +19,12 @@ use tokio::time::Sleep;
 
 use crate::{
     call::CallHandle,
-    connection_id::ConnectionId,
     context,
     error::HubError,
     events,
     filter::Running,
     hub::Shared,
-    live::{Command, Live},
+    live::{Command, Live, Who},
     protocol::TransferFormat,
     registry::Registry,
     request::Request,
@@ -43,8 +42,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     hub: Arc<Shared<S>>,
     transport: impl Transport,
     request: Request,
-    id: ConnectionId,
-    user: Option<Arc<str>>,
+    who: Who,
 ) {
     let began = Instant::now();
     let name = request.transport().name();
@@ -58,7 +56,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     }
 
     // 2. Be reachable, by sends and groups.
-    let live = connection.become_live(id, user, request);
+    let live = connection.become_live(who, request);
     let reachable = Reachable::new(&connection.hub.registry, &live);
     events::connected(&live.id, name);
 
@@ -182,14 +180,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    fn become_live(
-        &mut self,
-        id: ConnectionId,
-        user: Option<Arc<str>>,
-        request: Request,
-    ) -> Arc<Live> {
+    fn become_live(&mut self, who: Who, request: Request) -> Arc<Live> {
         let encoding = self.session.encoding();
-        let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
+        let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
         let live = Arc::new(live);
         self.live = Some(live.clone());
         live

@@ -11,8 +11,8 @@ use axum::{
     routing::any,
 };
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    Extensions, HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
@@ -28,6 +28,7 @@ use crate::{
     request::{Request, Transport},
     tokens::{NotFound, Tokens},
     transport::websocket,
+    user::{Challenge, User},
 };
 
 impl<S: Send + Sync + 'static> Hub<S> {
@@ -118,6 +119,9 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     State(endpoint): State<Arc<Endpoint<S>>>,
     request: HttpRequest,
 ) -> Response {
+    if let Some(refusal) = endpoint.unauthorized(request.extensions()) {
+        return refusal;
+    }
     if request.method() != Method::POST {
         return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
@@ -157,6 +161,9 @@ async fn connect<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (mut parts, _body) = request.into_parts();
+    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+        return refusal;
+    }
     let query = parts.uri.query().unwrap_or_default();
     let token = query_value(query, "id")
         .filter(|id| !id.is_empty())
@@ -201,6 +208,20 @@ async fn connect<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
+    /// AU-01: before everything else, and without a body (N-17).
+    fn unauthorized(&self, extensions: &Extensions) -> Option<Response> {
+        if !self.hub.requires_user || extensions.get::<User>().is_some() {
+            return None;
+        }
+        let challenge = extensions.get::<Challenge>().cloned().unwrap_or_default();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, challenge.header_value());
+        Some(response)
+    }
+
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let registry = &self.hub.registry;
@@ -223,12 +244,12 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             tokens: self.tokens.clone(),
             token,
         });
-        let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
+        let who = self.hub.who(id, parts);
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         upgrade.on_upgrade(move |ws: WebSocket| async move {
             let _in_use = in_use;
-            connection::run(hub, ws, request, id, user.map(Into::into)).await;
+            connection::run(hub, ws, request, who).await;
         })
     }
 
