@@ -96,6 +96,8 @@ struct Connection<S, T> {
     uploads: Arc<UploadBudget>,
     /// The session has more to be done than was done so far.
     has_more: bool,
+    /// When its user is known no longer (AU-04).
+    expires_at: Option<Instant>,
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -158,6 +160,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             running: RunningCalls::default(),
             waiting: None,
             has_more: false,
+            expires_at: None,
             uploads_stuck_since: None,
             timer: None,
         }
@@ -183,6 +186,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     fn become_live(&mut self, who: Who, request: Request) -> Arc<Live> {
         let encoding = self.session.encoding();
         let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
+        if self.hub.registry.options.close_on_authentication_expiration {
+            let lifetime = live.who().and_then(|user| user.lifetime());
+            self.expires_at = lifetime.map(|lifetime| now() + lifetime);
+        }
         let live = Arc::new(live);
         self.live = Some(live.clone());
         live
@@ -288,6 +295,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
+                if self.expires_at.is_some_and(|at| now() >= at) {
+                    return Some(self.end(End::Expired));
+                }
                 self.end_stuck_upload();
                 let end = self.session.handle_timeout(now());
                 self.write_outgoing();
@@ -356,10 +366,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let stuck = self
             .uploads_stuck_since
             .map(|since| since + self.hub.registry.options.transport_send_timeout);
-        let deadline = match (self.session.poll_timeout(), stuck) {
-            (Some(session), Some(stuck)) => session.min(stuck),
-            (Some(deadline), None) | (None, Some(deadline)) => deadline,
-            (None, None) => return Poll::Pending,
+        let deadlines = [self.session.poll_timeout(), stuck, self.expires_at];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
+            return Poll::Pending;
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         let timer = self

@@ -372,7 +372,9 @@ impl End {
                 "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
             )),
             Self::Failed { details, .. } => Some(HubError::hidden("Exception", details.clone())),
-            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Shutdown => None,
+            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Expired | Self::Shutdown => {
+                None
+            }
         }
     }
 }
