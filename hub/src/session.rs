@@ -398,6 +398,9 @@ impl Session {
     /// While an earlier message waits: what does not need its turn happens, the rest is kept.
     /// ASP.NET Core stops reading here, and can wait for ever.)
     fn read_ahead(&mut self, now: Instant) {
+        if self.backlog.back().is_some_and(Result::is_err) {
+            return;
+        }
         while !self.is_full() {
             let before = self.frames.len();
             match self.decode() {
