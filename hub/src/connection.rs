@@ -8,12 +8,15 @@ mod calls;
 
 use std::{
     future::{Future, poll_fn},
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
+use futures_util::FutureExt as _;
 use raw_ws::{CloseCode, MessageKind, Sender};
 use tokio::time::Sleep;
 
@@ -27,8 +30,9 @@ use crate::{
     hub::Shared,
     live::{Command, Live},
     protocol::TransferFormat,
+    registry::Registry,
     request::Request,
-    running::{RunningCall, RunningCalls, Step},
+    running::{RunningCall, RunningCalls, Step, panicked},
     session::{End, Event, Session},
     transport::{Received, Transport},
     uploads::UploadBudget,
@@ -55,6 +59,10 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
 
     // 2. Be reachable, by sends and groups.
     let live = connection.become_live(id, user, request);
+    let _reachable = Reachable {
+        registry: connection.hub.registry.clone(),
+        live: live.clone(),
+    };
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
@@ -83,6 +91,22 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     events::disconnected(&live.id, name, status(&end), began.elapsed());
 }
 
+/// A connection that others may find. Should its task panic, nobody finds it any more.
+struct Reachable {
+    registry: Arc<Registry>,
+    live: Arc<Live>,
+}
+
+impl Drop for Reachable {
+    fn drop(&mut self) {
+        if !self.live.is_gone() {
+            self.registry.remove(&self.live);
+            self.live.aborted().cancel();
+            self.live.set_gone();
+        }
+    }
+}
+
 struct Connection<S, T> {
     hub: Arc<Shared<S>>,
     transport: T,
@@ -92,6 +116,8 @@ struct Connection<S, T> {
     running: RunningCalls,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
+    /// Messages were left for later, as the client leaves too much unread.
+    is_behind: bool,
     uploads: Arc<UploadBudget>,
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
@@ -103,6 +129,8 @@ enum Input {
     Received(Received),
     Step(usize, Step),
     Command(Command),
+    /// The client reads again.
+    Room,
     Deadline,
 }
 
@@ -123,6 +151,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             live: None,
             running: RunningCalls::default(),
             waiting: None,
+            is_behind: false,
             uploads_stuck_since: None,
             timer: None,
         }
@@ -155,6 +184,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
         let live = Arc::new(live);
         self.hub.registry.add(&live);
+        if self.hub.registry.is_stopping() {
+            live.command(Command::Shutdown); // nobody else tells it
+        }
         self.live = Some(live.clone());
         live
     }
@@ -221,6 +253,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         loop {
             let is_clogged = self.is_clogged();
+            if !is_clogged && mem::take(&mut self.is_behind) {
+                return Poll::Ready(Input::Room);
+            }
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
@@ -243,6 +278,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Input::Received(Received::Gone) => self.session.handle_eof(),
             Input::Step(place, step) => self.handle_step(place, step),
+            Input::Room => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
@@ -257,6 +293,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     /// Does what the session asks for, and starts what waited for its turn.
     fn do_what_follows(&mut self, cx: &mut Context<'_>) -> Option<End> {
         loop {
+            // However many calls one read has brought.
+            if self.is_clogged() {
+                self.is_behind = true;
+                break;
+            }
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
@@ -280,7 +321,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Queues what the session has to say, in order with what others send.
     fn write_outgoing(&mut self) {
-        if !self.session.has_outgoing() {
+        if self.session.outgoing_bytes() == 0 {
             return;
         }
         let (format, outgoing) = self.session.outgoing();
@@ -301,7 +342,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Whether the client leaves too much unread: its calls rest.
     fn is_clogged(&self) -> bool {
-        self.sender.queued_bytes() >= self.hub.registry.options.transport_max_buffer_size
+        let unread = self.sender.queued_bytes() + self.session.outgoing_bytes();
+        unread >= self.hub.registry.options.transport_max_buffer_size
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -374,10 +416,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         let cx = self.cx(live, CallHandle::connecting(live.clone()));
         let run: Running<()> = match &self.hub.on_connected {
-            Some(on_connected) => on_connected(cx.clone()),
+            Some(on_connected) => caught(|| on_connected(cx.clone())),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_connected(&cx, run))
+        Some(caught(|| filters.around_connected(&cx, run)))
     }
 
     fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
@@ -387,11 +429,23 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         let cx = self.cx(live, CallHandle::disconnecting(live.clone()));
         let run: Running<()> = match &self.hub.on_disconnected {
-            Some(on_disconnected) => on_disconnected(cx.clone(), error),
+            Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_disconnected(&cx, run))
+        Some(caught(|| filters.around_disconnected(&cx, run)))
     }
+}
+
+/// A panic is an error like any other.
+fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
+    let begun = catch_unwind(AssertUnwindSafe(begin));
+    Box::pin(async move {
+        let ended = match begun {
+            Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        ended.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    })
 }
 
 /// O-02.

@@ -94,6 +94,12 @@ impl Live {
         self.gone.get_or_init(CancellationToken::new).cancel();
     }
 
+    /// Whether that has happened.
+    pub(crate) fn is_gone(&self) -> bool {
+        let gone = self.gone.get();
+        gone.is_some_and(CancellationToken::is_cancelled)
+    }
+
     /// Waits for that.
     pub(crate) async fn gone(&self) {
         self.gone

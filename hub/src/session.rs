@@ -217,8 +217,9 @@ impl Session {
         (self.encoding.protocol.transfer_format(), &mut self.outgoing)
     }
 
-    pub(crate) fn has_outgoing(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// How many bytes are to be sent.
+    pub(crate) fn outgoing_bytes(&self) -> usize {
+        self.outgoing.len()
     }
 
     /// Gives back what is not needed while nothing happens (D6).

@@ -35,15 +35,9 @@ const LAYERS: &[&[&str]] = &[
     &["endpoint"],
 ];
 
-/// The pure machine: what turns bytes into messages and messages into events.
-const MACHINE: &[&str] = &[
-    "message",
-    "names",
-    "wire_types",
-    "protocol",
-    "options",
-    "session",
-];
+/// The pure machine: what turns bytes into messages and messages into events. (`wire_types` are
+/// the users' values; one of them reads the clock when it is asked to.)
+const MACHINE: &[&str] = &["message", "names", "protocol", "options", "session"];
 
 /// What it may not name: sockets, tasks, clocks (an `Instant` is an argument), random sources.
 const IMPURE: &[&str] = &[
