@@ -120,6 +120,9 @@ impl Client {
             .find(&self.id)
             .ok_or_else(|| gone("does not exist"))?;
         let mut waiting = registry.results.begin(&live.id);
+        if registry.find(&self.id).is_none() {
+            return Err(gone("disconnected")); // between the two: nobody would tell it
+        }
         let invocation_id = Some(waiting.invocation_id.clone());
         let message = prepare(live.encoding, invocation_id, target, &arguments)?;
         live.sender

@@ -8,12 +8,14 @@ mod calls;
 
 use std::{
     future::{Future, poll_fn},
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
+use futures_util::FutureExt as _;
 use raw_ws::{CloseCode, MessageKind, Sender};
 use tokio::time::Sleep;
 
@@ -28,7 +30,7 @@ use crate::{
     protocol::TransferFormat,
     registry::Registry,
     request::Request,
-    running::{RunningCall, RunningCalls, Step, catch_panics},
+    running::{RunningCall, RunningCalls, Step, panicked},
     session::{End, Event, Session},
     transport::{Received, Transport},
     uploads::UploadBudget,
@@ -58,6 +60,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     // 2. Be reachable, by sends and groups.
     let live = connection.become_live(who, request);
     let reachable = Reachable::new(&connection.hub.registry, &live);
+    let _until_gone = UntilGone(live.clone());
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
@@ -80,7 +83,6 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
 
     // 6. The closing handshake, under its deadline.
     connection.close(close_code).await;
-    live.set_gone();
     events::disconnected(&live.id, name, status(&end), began.elapsed());
 }
 
@@ -129,6 +131,15 @@ impl Drop for Reachable {
     fn drop(&mut self) {
         self.registry.remove(&self.live);
         self.live.aborted().cancel();
+    }
+}
+
+/// Tells those who wait for it that a connection is over, its transport closed.
+struct UntilGone(Arc<Live>);
+
+impl Drop for UntilGone {
+    fn drop(&mut self) {
+        self.0.set_gone();
     }
 }
 
@@ -191,6 +202,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             self.expires_at = lifetime.map(|lifetime| now() + lifetime);
         }
         let live = Arc::new(live);
+        if self.hub.registry.is_stopping() {
+            live.command(Command::Shutdown); // nobody else tells it
+        }
         self.live = Some(live.clone());
         live
     }
@@ -338,7 +352,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Queues what the session has to say, in order with what others send.
     fn write_outgoing(&mut self) {
-        if !self.session.has_outgoing() {
+        if self.session.outgoing_bytes() == 0 {
             return;
         }
         let (format, outgoing) = self.session.outgoing();
@@ -359,7 +373,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Whether the client leaves too much unread: its calls rest.
     fn is_clogged(&self) -> bool {
-        self.sender.queued_bytes() >= self.hub.registry.options.transport_max_buffer_size
+        let unread = self.sender.queued_bytes() + self.session.outgoing_bytes();
+        unread >= self.hub.registry.options.transport_max_buffer_size
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -424,10 +439,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         let cx = self.cx(live, CallHandle::connecting(live.clone()));
         let run: Running<()> = match &self.hub.on_connected {
-            Some(on_connected) => on_connected(cx.clone()),
+            Some(on_connected) => caught(|| on_connected(cx.clone())),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(catch_panics(filters.around_connected(&cx, run)))
+        Some(caught(|| filters.around_connected(&cx, run)))
     }
 
     fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
@@ -437,11 +452,23 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         let cx = self.cx(live, CallHandle::disconnecting(live.clone()));
         let run: Running<()> = match &self.hub.on_disconnected {
-            Some(on_disconnected) => on_disconnected(cx.clone(), error),
+            Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(catch_panics(filters.around_disconnected(&cx, run)))
+        Some(caught(|| filters.around_disconnected(&cx, run)))
     }
+}
+
+/// A panic is an error like any other.
+fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
+    let begun = catch_unwind(AssertUnwindSafe(begin));
+    Box::pin(async move {
+        let ended = match begun {
+            Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        ended.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    })
 }
 
 /// O-02.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, task::AtomicWaker};
+use futures_util::task::AtomicWaker;
 
 use crate::{
     call::CallHandle,
@@ -22,8 +22,8 @@ use crate::{
     uploads::Upload,
 };
 
-/// Items taken from one stream before others get their turn.
-const ITEMS_AT_A_TIME: u32 = 32;
+/// Steps that all calls of a connection take together before it reads again.
+const STEPS_AT_A_TIME: u32 = 32;
 
 /// A call that has begun.
 pub(crate) struct RunningCall {
@@ -33,7 +33,6 @@ pub(crate) struct RunningCall {
     /// Those the client sends, by position.
     pub(crate) uploads: Vec<Arc<Upload>>,
     work: Work,
-    items_in_turn: u32,
 }
 
 enum Work {
@@ -65,7 +64,6 @@ impl RunningCall {
             handle,
             uploads,
             work: Work::Method(method),
-            items_in_turn: 0,
         }
     }
 
@@ -99,19 +97,11 @@ impl RunningCall {
                     }
                 }
                 Work::Stream(items) => {
-                    if self.items_in_turn == ITEMS_AT_A_TIME {
-                        self.items_in_turn = 0;
-                        cx.waker().wake_by_ref();
-                        return Poll::Pending;
-                    }
                     let polled = catch_unwind(AssertUnwindSafe(|| items.as_mut().poll_next(cx)));
                     let item =
                         polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
                     return item.map(|item| match item {
-                        Some(Ok(item)) => {
-                            self.items_in_turn += 1;
-                            Step::Item(item)
-                        }
+                        Some(Ok(item)) => Step::Item(item),
                         Some(Err(error)) => Step::StreamFailed(error),
                         None => Step::StreamEnded,
                     });
@@ -121,15 +111,8 @@ impl RunningCall {
     }
 }
 
-/// The same future, whose panics are errors.
-pub(crate) fn catch_panics<T: Send + 'static>(future: Running<T>) -> Running<T> {
-    Box::pin(async move {
-        let result = AssertUnwindSafe(future).catch_unwind().await;
-        result.unwrap_or_else(|panic| Err(panicked(&*panic)))
-    })
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> HubError {
+/// A panic of the hub's code as an error.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> HubError {
     let text = panic
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
@@ -144,6 +127,10 @@ fn panicked(panic: &(dyn Any + Send)) -> HubError {
 #[derive(Default)]
 pub(crate) struct RunningCalls {
     slots: Vec<Slot>,
+    /// Whose turn it is: streams that always have an item must not hold up the others.
+    turn: usize,
+    /// Taken since the task last did something else.
+    steps: u32,
     task: Arc<AtomicWaker>,
 }
 
@@ -180,13 +167,21 @@ impl RunningCalls {
         self.slots.push(Slot { running, signal });
     }
 
-    /// The next step of any call. A call that has ended is given back.
+    /// The next step of any call, each in its turn.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<(usize, Step)> {
         if self.slots.is_empty() {
             return Poll::Pending;
         }
+        if self.steps == STEPS_AT_A_TIME {
+            self.steps = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         self.task.register(cx.waker());
-        for (place, slot) in self.slots.iter_mut().enumerate() {
+        let count = self.slots.len();
+        for offset in 0..count {
+            let place = (self.turn + offset) % count;
+            let slot = &mut self.slots[place];
             if !slot.signal.is_ready.swap(false, Ordering::AcqRel) {
                 continue;
             }
@@ -194,9 +189,12 @@ impl RunningCalls {
             if let Poll::Ready(step) = slot.running.poll(&mut Context::from_waker(&waker)) {
                 // There may be more: it has not asked to be woken.
                 slot.signal.is_ready.store(true, Ordering::Release);
+                self.turn = place + 1;
+                self.steps += 1;
                 return Poll::Ready((place, step));
             }
         }
+        self.steps = 0;
         Poll::Pending
     }
 

@@ -219,8 +219,9 @@ impl Session {
         (self.encoding.protocol.transfer_format(), &mut self.outgoing)
     }
 
-    pub(crate) fn has_outgoing(&self) -> bool {
-        !self.outgoing.is_empty()
+    /// How many bytes are to be sent.
+    pub(crate) fn outgoing_bytes(&self) -> usize {
+        self.outgoing.len()
     }
 
     /// Gives back what is not needed while nothing happens (D6).
@@ -400,6 +401,9 @@ impl Session {
     /// While an earlier message waits: what does not need its turn happens, the rest is kept.
     /// ASP.NET Core stops reading here, and can wait for ever.)
     fn read_ahead(&mut self, now: Instant) {
+        if self.backlog.back().is_some_and(Result::is_err) {
+            return;
+        }
         while !self.is_full() {
             let before = self.frames.len();
             match self.decode() {

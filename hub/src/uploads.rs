@@ -196,10 +196,15 @@ impl UploadBudget {
 
     /// Whether the uploads hold all they may; if so the task is woken when they do not any more.
     pub(crate) fn is_used_up(&self, cx: &mut Context<'_>) -> bool {
-        if self.held.load(Ordering::Acquire) < self.limit {
+        if !self.is_full() {
             return false;
         }
         self.connection.register(cx.waker());
+        self.is_full()
+    }
+
+    /// Whether the uploads hold all they may.
+    pub(crate) fn is_full(&self) -> bool {
         self.held.load(Ordering::Acquire) >= self.limit
     }
 

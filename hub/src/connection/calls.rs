@@ -1,12 +1,14 @@
 //! The calls of a connection: begun, stepped, answered, cancelled.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use futures_util::FutureExt as _;
 
 use super::{Connection, now};
 use crate::{
@@ -15,10 +17,10 @@ use crate::{
     dispatch::{Dispatch, Entry, RawArguments},
     error::HubError,
     events,
-    filter::Running,
+    filter::{Call, Running},
     message::{Completion, Invocation},
     reply::Reply,
-    running::{RunningCall, RunningCalls, Step},
+    running::{RunningCall, RunningCalls, Step, panicked},
     session::{CallKind, End, Event, Refused, StreamKey},
     transport::Transport,
     uploads::Upload,
@@ -96,7 +98,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let method_cx = self.cx(live, handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
-            return self.bind_fallback(target, arguments, kind, handle);
+            return self.bind_fallback(target, arguments, kind, streams, handle);
         };
         let Entry { name, .. } = entry;
 
@@ -106,8 +108,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .collect();
         let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
         let is_allowed = Dispatch::allows(entry, &method_cx);
-        let method = dispatch
-            .bind(entry, method_cx, arguments)
+        // A type of the hub's may panic as it is decoded.
+        let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
+        let method = catch_unwind(bind)
+            .map_err(|panic| failed(name, &panicked(&*panic), detailed))?
             .map_err(|error| unbound(name, &error, detailed))?;
         if !is_allowed {
             // E-03
@@ -124,13 +128,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
             )),
             // IN-11
-            _ if streams != entry.streams => {
-                let text = format!(
-                    "Client sent {streams} stream(s), Hub method expects {}.",
-                    entry.streams
-                );
-                Err(failed(name, &HubError::new(text), detailed))
-            }
+            _ if streams != entry.streams => Err(wrong_streams(name, streams, entry.streams)),
             _ => Ok(Bound {
                 method,
                 name: name.clone(),
@@ -145,6 +143,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         target: &ByteString,
         arguments: Bytes,
         kind: CallKind,
+        streams: usize,
         handle: Arc<CallHandle>,
     ) -> Result<Bound, String> {
         let fallback = self
@@ -160,12 +159,21 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         };
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let name: Arc<str> = Arc::from(&**target);
+        if streams > 0 {
+            return Err(wrong_streams(&name, streams, 0));
+        }
         let elements = live
             .encoding
             .elements(arguments)
             .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
         let cx = self.cx(live, handle.clone());
-        let method = fallback(cx, target.clone(), RawArguments(elements));
+        let method = fallback(cx.clone(), target.clone(), RawArguments(elements));
+        let filters = &self.hub.dispatch.filters;
+        let method = if filters.is_empty() {
+            method
+        } else {
+            filters.around_call(&Call::new(cx, name.clone()), method)
+        };
         Ok(Bound {
             method,
             name,
@@ -327,6 +335,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return;
         }
         self.uploads_stuck_since = None;
+        if !self.uploads.is_full() {
+            return; // nobody looked since
+        }
         let uploads = self.running.iter_mut().flat_map(|running| &running.uploads);
         if let Some(fullest) = uploads.max_by_key(|upload| upload.waiting()) {
             events::upload_stuck();
@@ -346,6 +357,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         let methods = std::mem::take::<RunningCalls>(&mut self.running).into_methods();
         if !methods.is_empty() {
+            let alone = |method| AssertUnwindSafe::<Running<Reply>>(method).catch_unwind();
+            let methods = methods.into_iter().map(alone);
             tokio::spawn(futures_util::future::join_all(methods));
         }
     }
@@ -389,6 +402,12 @@ fn failed(name: &str, error: &HubError, detailed: bool) -> String {
 fn unbound(name: &str, error: &BindError, detailed: bool) -> String {
     let generic = format!("Failed to invoke '{name}' due to an error on the server.");
     HubError::hidden("InvalidDataException", error.to_string()).for_client(&generic, detailed)
+}
+
+/// IN-11
+fn wrong_streams(name: &str, sent: usize, expected: usize) -> String {
+    let text = format!("Client sent {sent} stream(s), Hub method expects {expected}.");
+    failed(name, &HubError::new(text), false)
 }
 
 fn refusal(name: &str, refused: Refused) -> String {

@@ -24,7 +24,19 @@ pub(crate) struct ActiveCall {
     pub(crate) kind: CallKind,
     pub(super) invocation_id: Option<ByteString>,
     stream_ids: Vec<ByteString>,
-    has_slot: bool,
+    pub(super) place: Place,
+}
+
+/// Where a call stands with the slots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It takes none (OR-04).
+    Beside,
+    /// It wants one.
+    Waiting,
+    InSlot,
+    /// It has given its slot back (CR-07).
+    Released,
 }
 
 /// Why a call was not begun.
@@ -34,18 +46,22 @@ pub(crate) enum Refused {
     IdInUse(ByteString),
     /// One of its stream ids belongs to another upload.
     StreamIdInUse(ByteString),
-    /// The client has too many streams under way.
+    /// The client has too many streams under way, or other calls that take no slot.
     TooManyStreams,
 }
 
 pub(super) struct Calls {
     next_key: u64,
-    free_slots: usize,
+    pub(super) free_slots: usize,
     max_streams: usize,
-    streams: HashMap<ByteString, u64>,
-    uploads: HashMap<ByteString, StreamKey>,
+    pub(super) streams: HashMap<ByteString, u64>,
+    pub(super) uploads: HashMap<ByteString, StreamKey>,
+    /// Plain calls that began with uploads: they may outlive those.
+    uploading: usize,
+    /// Calls that have given their slot back.
+    released: usize,
     /// Plain calls, to be cancelled. Few, and their ids are not checked for reuse (IN-15).
-    plain: Vec<(ByteString, u64)>,
+    pub(super) plain: Vec<(ByteString, u64)>,
 }
 
 impl Calls {
@@ -56,6 +72,8 @@ impl Calls {
             max_streams: options.maximum_streams_per_client,
             streams: HashMap::new(),
             uploads: HashMap::new(),
+            uploading: 0,
+            released: 0,
             plain: Vec::new(),
         }
     }
@@ -81,11 +99,21 @@ impl Calls {
                 return Err(Refused::StreamIdInUse(id.clone()));
             }
         }
-        if self.uploads.len() + stream_ids.len() > self.max_streams {
+        // What takes no slot has no other limit.
+        let takes_slot = kind == CallKind::Plain && stream_ids.is_empty();
+        let is_one_too_many = match kind {
+            CallKind::Plain if takes_slot => self.released >= self.max_streams,
+            CallKind::Plain => self.uploading >= self.max_streams,
+            CallKind::Stream => false,
+        };
+        if is_one_too_many || self.uploads.len() + stream_ids.len() > self.max_streams {
             return Err(Refused::TooManyStreams);
         }
 
         self.next_key += 1;
+        if kind == CallKind::Plain && !takes_slot {
+            self.uploading += 1;
+        }
         for (position, id) in stream_ids.iter().enumerate() {
             let position = u16::try_from(position).unwrap_or(u16::MAX);
             self.uploads.insert(
@@ -104,20 +132,24 @@ impl Calls {
             kind,
             invocation_id,
             stream_ids,
-            has_slot: false,
+            place: if takes_slot {
+                Place::Waiting
+            } else {
+                Place::Beside
+            },
         })
     }
 
     /// OR-02, OR-04: a plain call without uploads takes a slot, if one is free.
     pub(super) fn take_slot(&mut self, call: &mut ActiveCall) -> bool {
-        if !call.wants_slot() || call.has_slot {
+        if call.place != Place::Waiting {
             return true;
         }
         if self.free_slots == 0 {
             return false;
         }
         self.free_slots -= 1;
-        call.has_slot = true;
+        call.place = Place::InSlot;
         true
     }
 
@@ -125,20 +157,28 @@ impl Calls {
     /// came with.
     pub(super) fn keep(&mut self, call: &mut ActiveCall) {
         call.invocation_id = call.invocation_id.as_ref().map(owned);
+        for id in &mut call.stream_ids {
+            *id = owned(id);
+        }
         if let (CallKind::Plain, Some(id)) = (call.kind, &call.invocation_id) {
             self.plain.push((id.clone(), call.key));
         }
     }
 
     pub(super) fn release_slot(&mut self, call: &mut ActiveCall) {
-        if std::mem::take(&mut call.has_slot) {
+        if call.place == Place::InSlot {
+            call.place = Place::Released;
             self.free_slots += 1;
+            self.released += 1;
         }
     }
 
     pub(super) fn end(&mut self, call: &ActiveCall) {
-        if call.has_slot {
-            self.free_slots += 1;
+        match (call.place, call.kind) {
+            (Place::InSlot, _) => self.free_slots += 1,
+            (Place::Released, _) => self.released -= 1,
+            (Place::Beside, CallKind::Plain) => self.uploading -= 1,
+            (Place::Beside, CallKind::Stream) | (Place::Waiting, _) => {}
         }
         for id in &call.stream_ids {
             // UP-07: what still comes for them is ignored.
@@ -172,12 +212,6 @@ impl Calls {
             running.map(|(_, key)| *key)
         };
         self.streams.get(invocation_id).copied().or_else(plain)
-    }
-}
-
-impl ActiveCall {
-    fn wants_slot(&self) -> bool {
-        self.kind == CallKind::Plain && self.stream_ids.is_empty()
     }
 }
 

@@ -1,26 +1,364 @@
+//! A model client and a server's session as a pair: bytes between them, cut as a test likes, and a
+//! clock that a test moves.
+
+mod any_sequence;
+mod calls;
+mod endings;
+mod handshake;
+mod splits;
+mod timing;
+mod uploads;
+
 use std::time::Duration;
 
 use super::*;
 
-fn session(options: HubOptions) -> (Session, Instant) {
-    let now = Instant::now();
-    (Session::new(Arc::new(options), true, false, now), now)
+/// The two ends of a connection.
+struct Pair {
+    now: Instant,
+    protocol: Protocol,
+    server: Server,
+    client: Client,
 }
 
-#[test]
-fn h_08_a_handshake_that_takes_too_long_is_refused() {
-    let (mut session, now) = session(HubOptions::default());
-    let deadline = now + Duration::from_secs(15);
-    assert_eq!(session.poll_timeout(), Some(deadline));
-    assert_eq!(
-        session.handle_timeout(deadline - Duration::from_millis(1)),
-        None
-    );
-    assert_eq!(session.handle_timeout(deadline), Some(End::Handshake));
-    let (format, outgoing) = session.outgoing();
-    assert_eq!(format, TransferFormat::Text);
-    assert_eq!(
-        outgoing,
-        "{\"error\":\"Handshake was canceled.\"}\u{1e}".as_bytes()
-    );
+/// What drives a session: every call runs until the test finishes it.
+struct Server {
+    session: Session,
+    running: Vec<ActiveCall>,
+    waiting: Option<ActiveCall>,
+    /// What happened, in order.
+    log: Vec<String>,
+    end: Option<End>,
+    /// Bytes that the session would not take yet.
+    unread: VecDeque<Bytes>,
+}
+
+#[derive(Default)]
+struct Client {
+    frames: Frames,
+    /// The answer to the hub handshake, then everything else.
+    handshake: Option<String>,
+    received: Vec<HubMessage>,
+}
+
+fn json(options: HubOptions) -> Pair {
+    Pair::open(options, Protocol::Json)
+}
+
+fn detailed() -> HubOptions {
+    HubOptions::new().enable_detailed_errors(true)
+}
+
+impl Pair {
+    /// Before the hub handshake.
+    fn new(options: HubOptions, protocol: Protocol) -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            protocol,
+            server: Server {
+                session: Session::new(Arc::new(options), true, false, now),
+                running: Vec::new(),
+                waiting: None,
+                log: Vec::new(),
+                end: None,
+                unread: VecDeque::new(),
+            },
+            client: Client::default(),
+        }
+    }
+
+    /// After it, and after what runs on connect.
+    fn open(options: HubOptions, protocol: Protocol) -> Self {
+        let mut pair = Self::new(options, protocol);
+        pair.deliver(&pair.hello());
+        assert_eq!(pair.client.handshake.as_deref(), Some("{}"));
+        pair.server.log.clear();
+        pair
+    }
+
+    fn hello(&self) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        HandshakeRequest {
+            protocol: self.protocol.name().into(),
+            version: 1,
+        }
+        .encode(&mut bytes);
+        bytes.to_vec()
+    }
+
+    fn encode(&self, messages: &[HubMessage]) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        for message in messages {
+            let mut message = message.clone();
+            if let HubMessage::Invocation(call) | HubMessage::StreamInvocation(call) = &mut message
+            {
+                call.arguments = match self.protocol {
+                    Protocol::Json => Bytes::from_static(b"[]"),
+                    Protocol::MessagePack => Bytes::from_static(&[0x90]),
+                };
+            }
+            self.protocol.encode(&message, &mut bytes);
+        }
+        bytes.to_vec()
+    }
+
+    fn say(&mut self, messages: &[HubMessage]) {
+        self.deliver(&self.encode(messages));
+    }
+
+    /// Bytes of the client reach the server, and what it says to them the client.
+    fn deliver(&mut self, bytes: &[u8]) {
+        self.server.unread.push_back(Bytes::copy_from_slice(bytes));
+        self.run();
+    }
+
+    /// Everything that can happen now.
+    fn run(&mut self) {
+        loop {
+            self.server.work(self.now);
+            self.flush();
+            if self.server.session.is_full() {
+                return;
+            }
+            let Some(bytes) = self.server.unread.pop_front() else {
+                return;
+            };
+            self.server.session.handle_input(bytes);
+        }
+    }
+
+    fn flush(&mut self) {
+        self.server.session.rest();
+        let (format, outgoing) = self.server.session.outgoing();
+        if !outgoing.is_empty() && self.client.handshake.is_some() {
+            assert_eq!(format, self.protocol.transfer_format());
+        }
+        let bytes = outgoing.split().freeze();
+        self.client.take(bytes, self.protocol);
+    }
+
+    /// The client's end of the transport is closed.
+    fn hang_up(&mut self) {
+        let end = self.server.session.handle_eof();
+        self.server.ended(end);
+        self.flush();
+    }
+
+    fn wait(&mut self, time: Duration) {
+        self.now += time;
+        let end = self.server.session.handle_timeout(self.now);
+        self.server.ended(end);
+        self.run();
+    }
+
+    /// Moves the clock through every deadline that falls into this time.
+    fn live(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.server.session.poll_timeout().filter(|at| *at <= until) {
+            self.wait(at.saturating_duration_since(self.now));
+        }
+        self.now = until;
+    }
+
+    /// The call that began as `key` is answered.
+    fn finish(&mut self, key: u64, completion: Completion) {
+        let place = self.server.running.iter().position(|call| call.key == key);
+        let call = self.server.running.remove(place.expect("it runs"));
+        self.server.session.complete(call, completion);
+        self.run();
+    }
+
+    fn release_slot(&mut self, key: u64) {
+        let call = self.server.running.iter_mut().find(|call| call.key == key);
+        self.server.session.release_slot(call.expect("it runs"));
+        self.run();
+    }
+
+    fn end(&mut self, end: End) {
+        let end = self.server.session.end(end);
+        self.server.ended(Some(end));
+        self.flush();
+    }
+
+    /// What the client has received since it was last asked, as one word each.
+    fn received(&mut self) -> Vec<String> {
+        self.client.received.drain(..).map(|m| show(&m)).collect()
+    }
+
+    /// What the server has seen since it was last asked.
+    fn log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.server.log)
+    }
+}
+
+impl Server {
+    fn work(&mut self, now: Instant) {
+        loop {
+            self.start_waiting(now);
+            let Some(event) = self.session.poll_event(now) else {
+                return;
+            };
+            match event {
+                Event::Opened => {
+                    self.log.push("opened".into());
+                    self.session.resume(now);
+                }
+                Event::Call(invocation, kind) => self.begin(invocation, kind),
+                Event::Cancel(key) => {
+                    self.log.push(format!("cancel {key}"));
+                    let place = self.running.iter().position(|call| call.key == key);
+                    // As the driver does: a stream stops at once.
+                    if let Some(place) = place
+                        && self.running[place].kind == CallKind::Stream
+                    {
+                        let call = self.running.remove(place);
+                        self.session.complete(call, Completion::Void);
+                    }
+                }
+                Event::UploadItem(StreamKey { call, position }, item) => {
+                    let item = String::from_utf8_lossy(&item).into_owned();
+                    self.log.push(format!("item {item} for {call}.{position}"));
+                }
+                Event::UploadEnd(StreamKey { call, position }, error) => {
+                    self.log.push(format!("end of {call}.{position} {error:?}"));
+                }
+                Event::ClientResult(id, _) => self.log.push(format!("result {id}")),
+                Event::Ended(end) => self.ended(Some(end)),
+            }
+        }
+    }
+
+    fn begin(&mut self, invocation: Invocation, kind: CallKind) {
+        let Invocation {
+            invocation_id,
+            target,
+            stream_ids,
+            ..
+        } = invocation;
+        match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+            Err(refused) => {
+                self.log.push(format!("refuse {target} {refused:?}"));
+                let completion = Completion::Error("refused".into());
+                self.session.refuse(invocation_id, completion);
+            }
+            Ok(mut call) => {
+                if self.session.may_run(&mut call) {
+                    self.log.push(format!("run {target} as {}", call.key));
+                    self.session.keep(&mut call);
+                    self.running.push(call);
+                } else {
+                    self.log.push(format!("hold {target} as {}", call.key));
+                    self.session.hold();
+                    self.waiting = Some(call);
+                }
+            }
+        }
+    }
+
+    fn start_waiting(&mut self, now: Instant) {
+        if let Some(mut call) = self.waiting.take() {
+            if !self.session.may_run(&mut call) {
+                self.waiting = Some(call);
+                return;
+            }
+            self.log.push(format!("start {}", call.key));
+            self.session.resume(now);
+            self.session.keep(&mut call);
+            self.running.push(call);
+        }
+    }
+
+    fn ended(&mut self, end: Option<End>) {
+        if let Some(end) = end {
+            assert_eq!(self.end, None, "a connection ends once");
+            self.end = Some(end);
+        }
+    }
+}
+
+impl Client {
+    fn take(&mut self, bytes: Bytes, protocol: Protocol) {
+        self.frames.push(bytes);
+        if self.handshake.is_none()
+            && let Some(record) = self.frames.next(Protocol::Json, None).unwrap()
+        {
+            self.handshake = Some(String::from_utf8(record.to_vec()).unwrap());
+        }
+        while let Some(record) = self.frames.next(protocol, None).unwrap() {
+            let message = protocol.decode(&record).unwrap();
+            self.received
+                .push(message.expect("a message that is known"));
+        }
+    }
+}
+
+fn show(message: &HubMessage) -> String {
+    match message {
+        HubMessage::Completion {
+            invocation_id,
+            completion,
+        } => match completion {
+            Completion::Result(_) => format!("result {invocation_id}"),
+            Completion::Void => format!("done {invocation_id}"),
+            Completion::Error(error) => format!("error {invocation_id} {error}"),
+        },
+        HubMessage::StreamItem { invocation_id, .. } => format!("item {invocation_id}"),
+        HubMessage::Ping => "ping".into(),
+        HubMessage::Close {
+            error,
+            allow_reconnect,
+        } => format!("close {error:?} {allow_reconnect}"),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A plain call. Its arguments are written as it is sent: none, in the protocol.
+fn call(id: &str, target: &str) -> HubMessage {
+    HubMessage::Invocation(invocation(id, target, &[]))
+}
+
+fn stream(id: &str, target: &str) -> HubMessage {
+    HubMessage::StreamInvocation(invocation(id, target, &[]))
+}
+
+/// A plain call that sends streams.
+fn upload(id: &str, target: &str, stream_ids: &[&str]) -> HubMessage {
+    HubMessage::Invocation(invocation(id, target, stream_ids))
+}
+
+/// An empty `id` is none.
+fn invocation(id: &str, target: &str, stream_ids: &[&str]) -> Invocation {
+    Invocation {
+        invocation_id: (!id.is_empty()).then(|| id.into()),
+        target: target.into(),
+        arguments: Bytes::new(),
+        stream_ids: stream_ids.iter().map(|id| ByteString::from(*id)).collect(),
+    }
+}
+
+/// A digit means the same in both protocols' tests: some number.
+fn item(stream: &str, value: &'static [u8]) -> HubMessage {
+    HubMessage::StreamItem {
+        invocation_id: stream.into(),
+        item: Bytes::from_static(value),
+    }
+}
+
+fn completion(id: &str, completion: Completion) -> HubMessage {
+    HubMessage::Completion {
+        invocation_id: id.into(),
+        completion,
+    }
+}
+
+fn cancel(id: &str) -> HubMessage {
+    HubMessage::CancelInvocation {
+        invocation_id: id.into(),
+    }
+}
+
+/// `null`, in the protocol.
+fn null(protocol: Protocol) -> Completion {
+    Completion::Result(Bytes::from_static(protocol.nothing()))
 }
