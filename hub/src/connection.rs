@@ -30,7 +30,7 @@ use crate::{
     request::Request,
     running::{RunningCall, RunningCalls, Step},
     session::{End, Event, Session},
-    transport::{Received, Transport},
+    transport::{Intake, Received, Transport},
     uploads::UploadBudget,
 };
 
@@ -224,8 +224,16 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
-            let may_read = !is_clogged && !self.session.is_full() && !self.uploads_are_full(cx);
-            if let Poll::Ready(received) = self.transport.poll(cx, may_read) {
+            let intake = if self.session.is_full() {
+                Intake::Full
+            } else if is_clogged {
+                Intake::Resting
+            } else if self.uploads_are_full(cx) {
+                Intake::Full
+            } else {
+                Intake::Open
+            };
+            if let Poll::Ready(received) = self.transport.poll(cx, intake) {
                 return Poll::Ready(Input::Received(received));
             }
             if !is_clogged || self.is_clogged() {
@@ -345,7 +353,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let mut on_disconnected = on_disconnected;
         // The transport goes on writing meanwhile.
         let result = poll_fn(|cx| {
-            let _ = self.transport.poll(cx, false);
+            let _ = self.transport.poll(cx, Intake::Over);
             on_disconnected.as_mut().poll(cx)
         });
         result

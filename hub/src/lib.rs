@@ -7,6 +7,7 @@ mod error;
 mod message;
 mod names;
 mod query;
+mod request;
 mod wire_types;
 
 pub mod protocol;
@@ -14,7 +15,6 @@ pub mod protocol;
 mod options;
 
 mod events;
-mod request;
 mod session;
 
 mod client_results;
@@ -39,8 +39,9 @@ mod dispatch;
 
 mod hub;
 mod running;
-mod tokens;
 mod transport;
+
+mod tokens;
 
 mod connection;
 mod negotiate;
