@@ -224,14 +224,15 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
-            let intake = if self.session.is_full() {
+            let room = self.session.room();
+            let intake = if room == 0 {
                 Intake::Full
             } else if is_clogged {
                 Intake::Resting
             } else if self.uploads_are_full(cx) {
                 Intake::Full
             } else {
-                Intake::Open
+                Intake::Open { room }
             };
             if let Poll::Ready(received) = self.transport.poll(cx, intake) {
                 return Poll::Ready(Input::Received(received));

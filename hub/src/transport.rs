@@ -30,8 +30,8 @@ pub(crate) trait Transport: Send {
 /// Whether a session takes what its client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Intake {
-    /// It does.
-    Open,
+    /// It does; over so many bytes it would be full.
+    Open { room: usize },
     /// Not now: the client has to read first.
     Resting,
     /// It has all it may keep (C-16).
@@ -68,7 +68,7 @@ impl<T: Transport> Transport for Preceded<T> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
-        if intake == Intake::Open
+        if let Intake::Open { .. } = intake
             && let Some(first) = self.first.take()
         {
             return Poll::Ready(Received::Bytes(first));

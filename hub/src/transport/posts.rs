@@ -1,8 +1,8 @@
 //! What a client sends with POSTs, where the transport goes one way alone (spec section 4).
 //!
-//! One buffer per connection. A POST is answered when everything of it is with the session, or at
-//! least in the buffer while that has room: so a client that sends faster than its calls are
-//! worked off waits for its answers (C-16), and no body is ever held whole.
+//! One buffer per connection. A POST is answered when everything of it is in the buffer, while that
+//! and the session have room: so a client that sends faster than its calls are worked off waits for
+//! its answers (C-16), and no body is ever held whole.
 
 use std::{
     future::poll_fn,
@@ -72,7 +72,10 @@ enum Reader {
     NotYet,
     /// It has taken bytes, and not yet said whether it wants more.
     Busy,
-    Open,
+    /// It takes what comes; over so many bytes it is full.
+    Open {
+        room: usize,
+    },
     Resting,
     Full,
     /// The session is over: nobody looks at what comes.
@@ -143,13 +146,13 @@ impl Posts {
             Some(task) => task.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        if intake == Intake::Open && !state.bytes.is_empty() {
+        if matches!(intake, Intake::Open { .. }) && !state.bytes.is_empty() {
             let bytes = std::mem::take(&mut state.bytes).freeze();
             state.set_reader(Reader::Busy);
             return Poll::Ready(bytes);
         }
         state.set_reader(match intake {
-            Intake::Open => Reader::Open,
+            Intake::Open { room } => Reader::Open { room },
             Intake::Resting => Reader::Resting,
             Intake::Full => Reader::Full,
             Intake::Over => Reader::Over,
@@ -202,7 +205,7 @@ impl Posts {
             Reader::Over => return Poll::Ready(Ok(())),
             Reader::Full => 0,
             Reader::NotYet => self.unused.take(free.min(piece.len())),
-            Reader::Busy | Reader::Open | Reader::Resting => free.min(piece.len()),
+            Reader::Busy | Reader::Open { .. } | Reader::Resting => free.min(piece.len()),
         };
         if room > 0 {
             state.bytes.extend_from_slice(&piece[..room]);
@@ -225,7 +228,7 @@ impl Posts {
             Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
             Reader::Over => true,
             Reader::NotYet | Reader::Resting => state.bytes.len() < self.limit,
-            Reader::Open => state.bytes.is_empty(),
+            Reader::Open { room } => state.bytes.len() < room,
             Reader::Busy | Reader::Full => false,
         };
         if is_taken {

@@ -36,7 +36,7 @@ impl Transport for WebSocket {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
-        if intake != Intake::Open {
+        if !matches!(intake, Intake::Open { .. }) {
             return match self.poll_flush(cx) {
                 Poll::Ready(Err(error)) => {
                     events::transport_failed(&error);
