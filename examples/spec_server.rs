@@ -16,7 +16,7 @@ use axum::{
 };
 use clap::Parser;
 use examples::{Error, ServerOptions, log, run_hubs};
-use hub::{HubHandle, HubOptions, ignore_path_case};
+use hub::{HubHandle, HubOptions, Transport, ignore_path_case};
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -39,12 +39,18 @@ async fn main() -> Result<(), Error> {
 /// All endpoints of the contract.
 fn app() -> (Router, Vec<HubHandle>) {
     let usual = spec::options();
-    let hubs: [(&str, HubOptions); 4] = [
+    let hubs: [(&str, HubOptions); 5] = [
         ("/spec", usual.clone()),
         ("/spec-detailed", usual.clone().enable_detailed_errors(true)),
         (
             "/spec-parallel",
             usual.clone().maximum_parallel_invocations_per_client(4),
+        ),
+        (
+            "/spec-nowebsockets",
+            usual
+                .clone()
+                .transports([Transport::ServerSentEvents, Transport::LongPolling]),
         ),
         (
             "/spec-small",
@@ -78,6 +84,7 @@ fn app() -> (Router, Vec<HubHandle>) {
         "/spec",
         "/spec-detailed",
         "/spec-parallel",
+        "/spec-nowebsockets",
         "/spec-small",
         "/spec-filtered",
         "/chat",

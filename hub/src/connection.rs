@@ -32,7 +32,7 @@ use crate::{
     request::Request,
     running::{RunningCall, RunningCalls, Step, panicked},
     session::{End, Event, Session},
-    transport::{Received, Transport},
+    transport::{Intake, Received, Transport},
     uploads::UploadBudget,
 };
 
@@ -286,8 +286,17 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
-            let may_read = !is_clogged && !self.session.is_full() && !self.uploads_are_full(cx);
-            if let Poll::Ready(received) = self.transport.poll(cx, may_read) {
+            let room = self.session.room();
+            let intake = if room == 0 {
+                Intake::Full
+            } else if is_clogged {
+                Intake::Resting
+            } else if self.uploads_are_full(cx) {
+                Intake::Full
+            } else {
+                Intake::Open { room }
+            };
+            if let Poll::Ready(received) = self.transport.poll(cx, intake) {
                 return Poll::Ready(Input::Received(received));
             }
             if !is_clogged || self.is_clogged() {
@@ -410,7 +419,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         };
         // The transport goes on writing meanwhile.
         let result = poll_fn(|cx| {
-            let _ = self.transport.poll(cx, false);
+            let _ = self.transport.poll(cx, Intake::Over);
             on_disconnected.as_mut().poll(cx)
         });
         result

@@ -7,6 +7,7 @@ mod error;
 mod message;
 mod names;
 mod query;
+mod request;
 mod user;
 mod wire_types;
 
@@ -15,7 +16,6 @@ pub mod protocol;
 mod options;
 
 mod events;
-mod request;
 mod session;
 
 mod client_results;
@@ -40,8 +40,9 @@ mod dispatch;
 
 mod hub;
 mod running;
-mod tokens;
 mod transport;
+
+mod tokens;
 
 mod connection;
 mod negotiate;

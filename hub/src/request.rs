@@ -8,7 +8,8 @@ use http::request::Parts;
 
 use crate::query::query_value;
 
-/// The HTTP request that started a connection: the upgrade for WebSockets.
+/// The HTTP request that started a connection: the upgrade for WebSockets, the one for the event
+/// stream, or the first poll.
 pub struct Request {
     path_and_query: Box<str>,
     /// Copied out of the head, which would otherwise be kept whole, buffers included.
@@ -28,27 +29,38 @@ struct Header {
 pub enum Transport {
     /// A WebSocket connection.
     WebSockets,
+    /// An event stream to the client, and POSTs to the server. Text alone.
+    ServerSentEvents,
+    /// Requests that wait for something to be sent, and POSTs to the server.
+    LongPolling,
 }
 
 impl Transport {
+    /// All of them, in the order in which clients try them (N-04).
+    pub const ALL: [Self; 3] = [Self::WebSockets, Self::ServerSentEvents, Self::LongPolling];
+
     /// The name in negotiate answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::WebSockets => "WebSockets",
+            Self::ServerSentEvents => "ServerSentEvents",
+            Self::LongPolling => "LongPolling",
         }
     }
 
     /// K-01, LP-15: whether the hub pings.
     pub(crate) fn needs_pings(self) -> bool {
         match self {
-            Self::WebSockets => true,
+            Self::WebSockets | Self::ServerSentEvents => true,
+            Self::LongPolling => false,
         }
     }
 
     /// H-09: whether it carries text alone.
     pub(crate) fn is_text_only(self) -> bool {
         match self {
-            Self::WebSockets => false,
+            Self::ServerSentEvents => true,
+            Self::WebSockets | Self::LongPolling => false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
-use super::{Received, Transport};
+use super::{Intake, Received, Transport};
 use crate::{events, options::HubOptions};
 
 /// What one WebSocket message may hold if hub messages have no limit.
@@ -35,8 +35,8 @@ impl Transport for WebSocket {
         self.sender()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Received> {
-        if !may_read {
+    fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
+        if !matches!(intake, Intake::Open { .. }) {
             return match self.poll_flush(cx) {
                 Poll::Ready(Err(error)) => {
                     events::transport_failed(&error);
