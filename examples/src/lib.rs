@@ -66,7 +66,9 @@ pub async fn run_hubs(
     let address = listener.local_addr()?;
     let config = ServeConfig::new()
         .max_connections(options.max_connections)
-        .max_connections_per_address(options.max_connections_per_address);
+        .max_connections_per_address(options.max_connections_per_address)
+        // Whoever may hold so many may open them at once.
+        .max_unfinished_heads(1024, options.max_connections_per_address);
     let mut server: Serve =
         serve(listener, app)
             .config(config)

@@ -13,7 +13,7 @@ use crate::{
     error::{HubError, Result},
     filter::{Call, Filters, Running},
     method::{ArgumentList, Method},
-    protocol::Elements,
+    protocol::{Elements, Encoding},
     reply::{Items, Reply},
     session::CallKind,
 };
@@ -83,7 +83,10 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
             let encoding = cx.live.encoding;
             Ok(Box::pin(async move {
                 let items = method.invoke(cx, args).into_items(encoding)?;
-                Ok(Reply::stream(encoding, items))
+                Ok(match items {
+                    Some(items) => Reply::stream(encoding, items),
+                    None => Reply::no_stream(encoding),
+                })
             }))
         };
         self.insert(name, CallKind::Stream, Args::STREAMS, Box::new(bind));
@@ -140,14 +143,15 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
     }
 }
 
-/// What a streaming method may return: a stream of results, or a `Result` with one.
+/// What a streaming method may return: a stream of results, a `Result` with one, or an `Option` of
+/// one where there may be none to give (ST-04).
 pub trait IntoItems<R> {
-    /// The encoded items.
+    /// The encoded items, if there is a stream.
     ///
     /// # Errors
-    /// When there is no stream.
+    /// When the method failed before there was one.
     #[doc(hidden)]
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items>;
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>>;
 }
 
 /// Marks the plain form of [`IntoItems`].
@@ -158,13 +162,18 @@ pub enum Plain {}
 #[derive(Debug)]
 pub enum Fallible {}
 
+/// Marks the form of [`IntoItems`] in an `Option`.
+#[derive(Debug)]
+pub enum Optional {}
+
 impl<O, T> IntoItems<(Plain, T)> for O
 where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
-        Ok(Box::pin(self.map(move |item| Ok(encoding.encode(&item?)?))))
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        let items = self.map(move |item| Ok(encoding.encode(&item?)?));
+        Ok(Some(Box::pin(items)))
     }
 }
 
@@ -173,8 +182,18 @@ where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
         self?.into_items(encoding)
+    }
+}
+
+impl<O, T> IntoItems<(Optional, T)> for Option<O>
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        self.map_or(Ok(None), |stream| stream.into_items(encoding))
     }
 }
 

@@ -210,19 +210,25 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let upgrade = upgrade
             .config(self.config.clone())
             .origins(registry.options.origins.clone());
-        let id = match &token {
-            None => ConnectionId::random(),
-            Some(token) => match self.tokens.connect(token, now()) {
-                Ok(id) => id,
+        let (id, token) = match token {
+            // WS-01: as negotiated in version 0, where both are the same.
+            None => {
+                let id = ConnectionId::random();
+                let token = ConnectionToken::presented(&id);
+                self.tokens.add_active(id.clone(), token.clone());
+                (id, token)
+            }
+            Some(token) => match self.tokens.connect(&token, now()) {
+                Ok(id) => (id, token),
                 Err(NotFound::Active) => return text(StatusCode::CONFLICT, ""), // C-12
                 Err(NotFound::Unknown) => return bare_not_found(),
             },
         };
         // Given back however the connection ends, a refused upgrade included.
-        let in_use = token.map(|token| InUse {
+        let in_use = InUse {
             tokens: self.tokens.clone(),
             token,
-        });
+        };
         let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();

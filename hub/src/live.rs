@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
@@ -26,10 +26,18 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
-    /// The groups it was in at its end.
-    pub(crate) groups_left: OnceLock<Vec<String>>,
+    groups: Mutex<Joined>,
     command: AtomicU8,
     task: AtomicWaker,
+}
+
+/// The groups of a connection, in the order in which it joined them. They are kept here because the
+/// topics forget a connection as soon as its socket is gone, and it leaves its groups after that.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) names: Vec<Arc<str>>,
+    /// It is over: what it was in stays here, and it joins nothing more (API-09).
+    pub(crate) is_over: bool,
 }
 
 /// What others ask a connection's task to do.
@@ -58,7 +66,7 @@ impl Live {
             items: OnceLock::new(),
             aborted: OnceLock::new(),
             gone: OnceLock::new(),
-            groups_left: OnceLock::new(),
+            groups: Mutex::default(),
             command: AtomicU8::new(0),
             task: AtomicWaker::new(),
         }
@@ -110,6 +118,11 @@ impl Live {
     /// Fires when the connection is over (HB-05).
     pub(crate) fn aborted(&self) -> &CancellationToken {
         self.aborted.get_or_init(CancellationToken::new)
+    }
+
+    /// The groups it is in; at its end, those it was in.
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).

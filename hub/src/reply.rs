@@ -22,6 +22,8 @@ pub struct Reply {
 pub(crate) enum ReplyKind {
     Value(Bytes),
     Stream(Items),
+    /// A streaming method that had none to give (ST-04).
+    NoStream,
 }
 
 impl Reply {
@@ -32,6 +34,11 @@ impl Reply {
 
     pub(crate) fn stream(encoding: Encoding, items: Items) -> Self {
         let kind = ReplyKind::Stream(items);
+        Self { kind, encoding }
+    }
+
+    pub(crate) fn no_stream(encoding: Encoding) -> Self {
+        let kind = ReplyKind::NoStream;
         Self { kind, encoding }
     }
 
@@ -47,7 +54,9 @@ impl Reply {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         match &self.kind {
             ReplyKind::Value(value) => Ok(self.encoding.decode(value)?),
-            ReplyKind::Stream(_) => Err(HubError::hidden("Reply", "a stream has no value")),
+            ReplyKind::Stream(_) | ReplyKind::NoStream => {
+                Err(HubError::hidden("Reply", "a stream has no value"))
+            }
         }
     }
 }

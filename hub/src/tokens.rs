@@ -61,6 +61,14 @@ impl Tokens {
         Some(())
     }
 
+    /// A new connection that is used already: it came without negotiation (WS-01).
+    pub(crate) fn add_active(&self, id: ConnectionId, token: ConnectionToken) {
+        let is_active = true;
+        self.table()
+            .by_token
+            .insert(token, Negotiated { id, is_active });
+    }
+
     /// Whether somebody has the token, and uses it.
     pub(crate) fn look(&self, token: &ConnectionToken, now: Instant) -> Result<(), NotFound> {
         let mut table = self.table();

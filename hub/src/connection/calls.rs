@@ -12,11 +12,12 @@ use super::{Connection, now};
 use crate::{
     arguments::{Arguments, BindError},
     call::CallHandle,
-    dispatch::{Entry, RawArguments},
+    dispatch::RawArguments,
     error::HubError,
     events,
     filter::Running,
     message::{Completion, Invocation},
+    protocol::Protocol,
     reply::Reply,
     running::{RunningCall, RunningCalls, Step},
     session::{CallKind, End, Event, Refused, StreamKey},
@@ -98,8 +99,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(entry) = dispatch.find(target) else {
             return self.bind_fallback(target, arguments, kind, handle);
         };
-        let Entry { name, .. } = entry;
-
+        // IN-13: as declared, but for streams in MessagePack.
+        let is_quoted = kind == CallKind::Stream && live.encoding.protocol == Protocol::MessagePack;
+        let name = if is_quoted {
+            Arc::from(&**target)
+        } else {
+            entry.name.clone()
+        };
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
@@ -107,7 +113,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
         let method = dispatch
             .bind(entry, method_cx, arguments)
-            .map_err(|error| unbound(name, &error, detailed))?;
+            .map_err(|error| unbound(&name, &error, detailed))?;
         match (entry.kind, kind) {
             // IN-10
             (CallKind::Stream, CallKind::Plain) => Err(format!(
@@ -122,11 +128,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                     "Client sent {streams} stream(s), Hub method expects {}.",
                     entry.streams
                 );
-                Err(failed(name, &HubError::new(text), detailed))
+                Err(failed(&name, &HubError::new(text), detailed))
             }
             _ => Ok(Bound {
                 method,
-                name: name.clone(),
+                name,
                 handle,
                 uploads,
             }),
@@ -236,6 +242,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 events::method_failed(&name, &error);
                 Completion::Error(failed(&name, &error, detailed).into()) // IN-06
             }
+            Step::NoStream => Completion::Error(
+                format!("The value returned by the streaming method '{name}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
+            ),
             Step::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";

@@ -112,6 +112,12 @@ impl<S: Serializer> Serializer for Write<S> {
 
     fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
         self.check_finite(v.is_finite())?;
+        // J-11: .NET writes no exponent below 1E+17, serde_json none below 1E+16. Rust's own digits
+        // are the same shortest ones, and those are an integer here.
+        if self.encoding.protocol == Protocol::Json && (1e16..1e17).contains(&v.abs()) {
+            let digits: i64 = v.to_string().parse().map_err(S::Error::custom)?;
+            return self.inner.serialize_i64(digits);
+        }
         self.inner.serialize_f64(v)
     }
 
