@@ -116,10 +116,10 @@ async fn tomorrow(_: Context, day: Timestamp) -> hub::Result<Timestamp> {
     next.map_err(|_| ArgumentOutOfRangeException.into())
 }
 
-async fn count(_: Context, words: Option<Vec<String>>) -> hub::Result<Counts> {
+async fn count(_: Context, words: Option<Vec<Option<String>>>) -> hub::Result<Counts> {
     let mut counts = Counts::default();
     for word in words.ok_or(ArgumentNullException("source"))? {
-        counts.add(word);
+        counts.add(named(word, "key")?);
     }
     Ok(counts)
 }

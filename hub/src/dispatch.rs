@@ -77,15 +77,17 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         O: IntoItems<R>,
         Args: ArgumentList,
     {
+        let declared: Arc<str> = name.into();
         let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
             let encoding = cx.live.encoding;
+            let declared = declared.clone();
             Ok(Box::pin(async move {
                 let items = method.invoke(cx, args).into_items(encoding)?;
                 Ok(match items {
                     Some(items) => Reply::stream(encoding, items),
-                    None => Reply::no_stream(encoding),
+                    None => Reply::no_stream(encoding, declared),
                 })
             }))
         };

@@ -48,7 +48,7 @@ pub(crate) enum Step {
     StreamEnded,
     Failed(HubError),
     /// There is no stream (ST-04).
-    NoStream,
+    NoStream(Arc<str>),
     /// It failed while it streamed (ST-03).
     StreamFailed(HubError),
 }
@@ -91,7 +91,9 @@ impl RunningCall {
                     match reply.map(|reply| reply.kind) {
                         Ok(ReplyKind::Value(value)) => return Poll::Ready(Step::Value(value)),
                         Ok(ReplyKind::Stream(items)) => self.work = Work::Stream(items),
-                        Ok(ReplyKind::NoStream) => return Poll::Ready(Step::NoStream),
+                        Ok(ReplyKind::NoStream(method)) => {
+                            return Poll::Ready(Step::NoStream(method));
+                        }
                         Err(error) => return Poll::Ready(Step::Failed(error)),
                     }
                 }

@@ -242,8 +242,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 events::method_failed(&name, &error);
                 Completion::Error(failed(&name, &error, detailed).into()) // IN-06
             }
-            Step::NoStream => Completion::Error(
-                format!("The value returned by the streaming method '{name}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
+            Step::NoStream(method) => Completion::Error(
+                format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
             ),
             Step::StreamFailed(error) => {
                 events::method_failed(&name, &error);
