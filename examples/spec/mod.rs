@@ -31,7 +31,7 @@ pub(crate) struct Person {
     name: Option<String>,
     age: i32,
     tags: Option<Vec<Option<String>>>,
-    friend: Option<Box<Person>>,
+    friend: Option<Box<Self>>,
 }
 
 hub::dotnet_enum! {

@@ -214,7 +214,7 @@ impl RawArguments {
     ///
     /// # Errors
     /// When there is none, or it is not a `T`.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T> {
         match self.0.take() {
             Some(value) => Ok(value?),
             None => Err(HubError::hidden(

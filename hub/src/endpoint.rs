@@ -239,6 +239,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     /// C-10, C-11.
+    #[expect(clippy::result_large_err, reason = "made once for a request")]
     fn find(&self, token: Option<&ConnectionToken>) -> Result<(), Response> {
         let Some(token) = token else {
             return Err(text(StatusCode::BAD_REQUEST, "Connection ID required"));

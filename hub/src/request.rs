@@ -13,10 +13,12 @@ pub struct Request {
     path_and_query: Box<str>,
     /// Name, length of the value, value: copied out of the head, which would otherwise be kept
     /// whole, buffers included.
-    headers: Box<[(Box<str>, Box<[u8]>)]>,
+    headers: Box<[Header]>,
     peer: Option<SocketAddr>,
     transport: Transport,
 }
+
+type Header = (Box<str>, Box<[u8]>);
 
 /// How a connection's bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
