@@ -66,7 +66,10 @@ impl Drop for SaysGoodbye {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a method is given its context")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a method is given its context"
+)]
 fn ticks(cx: Context, milliseconds: u64) -> impl Stream<Item = hub::Result<u64>> + Send {
     let goodbye = SaysGoodbye((*cx.caller()).clone());
     stream::unfold((0, goodbye), move |(tick, goodbye)| async move {
