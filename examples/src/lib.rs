@@ -72,7 +72,8 @@ pub async fn run_hubs(
     let config = ServeConfig::new()
         .max_connections(options.max_connections)
         .max_connections_per_address(options.max_connections_per_address)
-        .max_unfinished_heads(1024, (options.max_connections_per_address / 4).max(64))
+        // Whoever may hold so many may open them at once.
+        .max_unfinished_heads(1024, options.max_connections_per_address)
         .max_body_size(MAX_POST);
     let mut server: Serve =
         serve(listener, app)

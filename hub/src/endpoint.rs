@@ -231,7 +231,13 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             Err(refusal) => return refusal,
         };
         // Given back however the connection ends, a refused upgrade included.
-        let in_use = token.map(|token| self.in_use(token));
+        // WS-01: without negotiation both are the same, as in version 0.
+        let token = token.unwrap_or_else(|| {
+            let token = ConnectionToken::presented(&unused.id);
+            self.tokens.add_in_use(unused.id.clone(), token.clone());
+            token
+        });
+        let in_use = self.in_use(token);
         let who = self.hub.who(unused.id, parts);
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();

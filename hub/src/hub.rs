@@ -100,7 +100,8 @@ impl<S: Send + Sync + 'static> Hub<S> {
     }
 
     /// Lets clients stream from `method` as `name`. It is a plain `fn` that returns a stream of
-    /// results, or a `Result` with one; a client that cancels has the stream dropped (ST-06).
+    /// results, or a `Result` or an `Option` with one; a client that cancels has the stream dropped
+    /// (ST-06).
     ///
     /// # Panics
     /// When the name is taken.

@@ -13,6 +13,7 @@ mod wire_types;
 
 pub mod protocol;
 
+mod dotnet;
 mod options;
 
 mod events;
@@ -53,7 +54,7 @@ pub use arguments::{Argument, Arguments, BindError};
 pub use clients::{Client, Clients};
 pub use connection_id::ConnectionId;
 pub use context::Context;
-pub use dispatch::{Fallible, IntoItems, Plain, RawArguments};
+pub use dispatch::{Fallible, IntoItems, Optional, Plain, RawArguments};
 pub use endpoint::ignore_path_case;
 pub use error::{HubError, Result};
 pub use filter::{Call, Filter, Next};

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
@@ -28,8 +28,7 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
-    /// The groups it was in at its end.
-    pub(crate) groups_left: OnceLock<Vec<String>>,
+    groups: Mutex<Joined>,
     command: AtomicU8,
     task: AtomicWaker,
 }
@@ -41,6 +40,15 @@ pub(crate) struct Who {
     pub(crate) user: Option<Arc<str>>,
     /// The user itself, where a layer of the app knows it.
     pub(crate) who: Option<User>,
+}
+
+/// The groups of a connection, in the order in which it joined them. They are kept here because the
+/// topics forget a connection as soon as its socket is gone, and it leaves its groups after that.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) names: Vec<Arc<str>>,
+    /// It is over: what it was in stays here, and it joins nothing more (API-09).
+    pub(crate) is_over: bool,
 }
 
 /// What others ask a connection's task to do.
@@ -65,7 +73,7 @@ impl Live {
             items: OnceLock::new(),
             aborted: OnceLock::new(),
             gone: OnceLock::new(),
-            groups_left: OnceLock::new(),
+            groups: Mutex::default(),
             command: AtomicU8::new(0),
             task: AtomicWaker::new(),
         }
@@ -123,6 +131,11 @@ impl Live {
     /// Fires when the connection is over (HB-05).
     pub(crate) fn aborted(&self) -> &CancellationToken {
         self.aborted.get_or_init(CancellationToken::new)
+    }
+
+    /// The groups it is in; at its end, those it was in.
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).

@@ -66,8 +66,8 @@ pub struct HubOptions {
     pub disconnect_timeout: Duration,
     /// Negotiated connections that may wait to be used; 10,000 by default. Over it: 503.
     pub max_unused_connections: usize,
-    /// Streams that one client may have running, each way; 100 by default. Over it the call is
-    /// refused.
+    /// Streams that one client may have running, each way; 1,000 by default. Over it the call is
+    /// refused.
     pub maximum_streams_per_client: usize,
     /// Groups that one connection may be in; 128 by default.
     pub maximum_groups_per_connection: usize,
@@ -102,7 +102,7 @@ impl Default for HubOptions {
             poll_timeout: Duration::from_secs(90),
             disconnect_timeout: Duration::from_secs(15),
             max_unused_connections: 10_000,
-            maximum_streams_per_client: 100,
+            maximum_streams_per_client: 1000,
             maximum_groups_per_connection: 128,
             origins: Origins::default(),
             close_on_authentication_expiration: false,

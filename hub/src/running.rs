@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Value(Bytes),
     StreamEnded,
     Failed(HubError),
+    /// There is no stream (ST-04).
+    NoStream(Arc<str>),
     /// It failed while it streamed (ST-03).
     StreamFailed(HubError),
 }
@@ -84,15 +86,12 @@ impl RunningCall {
                             Poll::Ready(reply) => reply,
                             Poll::Pending => return Poll::Pending,
                         };
-                    match reply {
-                        Ok(Reply {
-                            kind: ReplyKind::Value(value),
-                            ..
-                        }) => return Poll::Ready(Step::Value(value)),
-                        Ok(Reply {
-                            kind: ReplyKind::Stream(items),
-                            ..
-                        }) => self.work = Work::Stream(items),
+                    match reply.map(|reply| reply.kind) {
+                        Ok(ReplyKind::Value(value)) => return Poll::Ready(Step::Value(value)),
+                        Ok(ReplyKind::Stream(items)) => self.work = Work::Stream(items),
+                        Ok(ReplyKind::NoStream(method)) => {
+                            return Poll::Ready(Step::NoStream(method));
+                        }
                         Err(error) => return Poll::Ready(Step::Failed(error)),
                     }
                 }

@@ -101,6 +101,16 @@ impl Tokens {
         Some(())
     }
 
+    /// A new connection that is in use already: it came without negotiation (WS-01).
+    pub(crate) fn add_in_use(&self, id: ConnectionId, token: ConnectionToken) {
+        let negotiated = Negotiated {
+            id,
+            used_as: Some(Used::WebSockets),
+            posts: None,
+        };
+        self.lock().by_token.insert(token, negotiated);
+    }
+
     /// Whether somebody has the token, and as what it is used.
     pub(crate) fn look(
         &self,

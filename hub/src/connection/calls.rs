@@ -14,11 +14,12 @@ use super::{Connection, now};
 use crate::{
     arguments::{Arguments, BindError},
     call::CallHandle,
-    dispatch::{Dispatch, Entry, RawArguments},
+    dispatch::{Dispatch, RawArguments},
     error::HubError,
     events,
     filter::{Call, Running},
     message::{Completion, Invocation},
+    protocol::Protocol,
     reply::Reply,
     running::{RunningCall, RunningCalls, Step, panicked},
     session::{CallKind, End, Event, Refused, StreamKey},
@@ -100,8 +101,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(entry) = dispatch.find(target) else {
             return self.bind_fallback(target, arguments, kind, streams, handle);
         };
-        let Entry { name, .. } = entry;
-
+        // IN-13: as declared, but for streams in MessagePack.
+        let is_quoted = kind == CallKind::Stream && live.encoding.protocol == Protocol::MessagePack;
+        let name = if is_quoted {
+            Arc::from(&**target)
+        } else {
+            entry.name.clone()
+        };
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
@@ -111,8 +117,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         // A type of the hub's may panic as it is decoded.
         let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
         let method = catch_unwind(bind)
-            .map_err(|panic| failed(name, &panicked(&*panic), detailed))?
-            .map_err(|error| unbound(name, &error, detailed))?;
+            .map_err(|panic| failed(&name, &panicked(&*panic), detailed))?
+            .map_err(|error| unbound(&name, &error, detailed))?;
         if !is_allowed {
             // E-03
             return Err(format!(
@@ -128,10 +134,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
             )),
             // IN-11
-            _ if streams != entry.streams => Err(wrong_streams(name, streams, entry.streams)),
+            _ if streams != entry.streams => Err(wrong_streams(&name, streams, entry.streams)),
             _ => Ok(Bound {
                 method,
-                name: name.clone(),
+                name,
                 handle,
                 uploads,
             }),
@@ -251,6 +257,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 events::method_failed(&name, &error);
                 Completion::Error(failed(&name, &error, detailed).into()) // IN-06
             }
+            Step::NoStream(method) => Completion::Error(
+                format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
+            ),
             Step::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";
