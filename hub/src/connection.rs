@@ -96,6 +96,9 @@ struct Connection<S, T> {
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The clock, read once each time the task runs: what came in one read came at one time.
+    now: Instant,
+    has_waited: bool,
 }
 
 /// What happens to a connection.
@@ -109,6 +112,7 @@ enum Input {
 impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     fn new(hub: Arc<Shared<S>>, transport: T, request: &Request) -> Self {
         let options = hub.registry.options.clone();
+        let now = now();
         Self {
             sender: transport.sender(),
             uploads: UploadBudget::new(options.application_max_buffer_size),
@@ -116,7 +120,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 options,
                 request.transport().needs_pings(),
                 request.transport().is_text_only(),
-                now(),
+                now,
             ),
             hub,
             transport,
@@ -125,12 +129,14 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             waiting: None,
             uploads_stuck_since: None,
             timer: None,
+            now,
+            has_waited: false,
         }
     }
 
     async fn shake_hands(&mut self) -> Result<(), End> {
         loop {
-            match self.session.poll_event(now()) {
+            match self.session.poll_event(self.now) {
                 Some(Event::Opened) => {
                     self.write_outgoing();
                     return Ok(());
@@ -171,7 +177,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 }
             }
         }
-        self.session.resume(now());
+        self.now = now(); // it may have taken long
+        self.session.resume(self.now);
         Ok(())
     }
 
@@ -189,7 +196,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Waits for something to happen, and takes it in.
     async fn take_input(&mut self) -> Option<End> {
-        self.session.rest();
         let input = poll_fn(|cx| self.poll_input(cx)).await;
         self.handle_input(input)
     }
@@ -208,7 +214,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Ok(input) => {
                 let end = self.handle_input(input);
                 // Pings are answered, and what comes is kept for later.
-                self.session.poll_event(now());
+                self.session.poll_event(self.now);
                 self.write_outgoing();
                 end.map_or(Ok(None), Err)
             }
@@ -216,7 +222,19 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
-        if let Some(command) = self.live.as_ref().and_then(|live| live.poll_command(cx)) {
+        if std::mem::take(&mut self.has_waited) {
+            self.now = now();
+        }
+        let input = self.poll_next_input(cx);
+        if input.is_pending() {
+            self.has_waited = true;
+            self.session.rest();
+        }
+        input
+    }
+
+    fn poll_next_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(command) = self.live.as_ref().and_then(|live| live.asked()) {
             return Poll::Ready(Input::Command(command));
         }
         loop {
@@ -232,6 +250,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 break;
             }
         }
+        // Only who waits needs to be woken.
+        if let Some(command) = self.live.as_ref().and_then(|live| live.poll_command(cx)) {
+            return Poll::Ready(Input::Command(command));
+        }
         self.poll_timer(cx).map(|()| Input::Deadline)
     }
 
@@ -246,8 +268,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
+                self.now = now();
                 self.end_stuck_upload();
-                let end = self.session.handle_timeout(now());
+                let end = self.session.handle_timeout(self.now);
                 self.write_outgoing();
                 end
             }
@@ -260,7 +283,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
-            let Some(event) = self.session.poll_event(now()) else {
+            let Some(event) = self.session.poll_event(self.now) else {
                 break;
             };
             let end = match event {

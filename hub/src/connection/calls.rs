@@ -61,9 +61,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             handle,
             uploads,
         } = bound;
-        let mut call = match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+        let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
-            Err(refused) => {
+            Err((refused, invocation_id)) => {
                 let text = refusal(&name, refused);
                 events::call_refused(&text);
                 self.session
@@ -201,7 +201,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             self.waiting = Some(waiting);
             return None;
         }
-        self.session.resume(now());
+        self.session.resume(self.now);
         self.start(*waiting, cx)
     }
 

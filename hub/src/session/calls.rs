@@ -66,25 +66,11 @@ impl Calls {
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, Refused> {
+    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
+        if let Err(refused) = self.check(invocation_id.as_ref(), kind, &stream_ids) {
+            return Err((refused, invocation_id));
+        }
         let key = self.next_key;
-        if let (CallKind::Stream, Some(id)) = (kind, &invocation_id) {
-            if self.streams.contains_key(id) {
-                return Err(Refused::IdInUse(id.clone()));
-            }
-            if self.streams.len() >= self.max_streams {
-                return Err(Refused::TooManyStreams);
-            }
-        }
-        for (position, id) in stream_ids.iter().enumerate() {
-            if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
-                return Err(Refused::StreamIdInUse(id.clone()));
-            }
-        }
-        if self.uploads.len() + stream_ids.len() > self.max_streams {
-            return Err(Refused::TooManyStreams);
-        }
-
         self.next_key += 1;
         for (position, id) in stream_ids.iter().enumerate() {
             let position = u16::try_from(position).unwrap_or(u16::MAX);
@@ -106,6 +92,31 @@ impl Calls {
             stream_ids,
             has_slot: false,
         })
+    }
+
+    fn check(
+        &self,
+        invocation_id: Option<&ByteString>,
+        kind: CallKind,
+        stream_ids: &[ByteString],
+    ) -> Result<(), Refused> {
+        if let (CallKind::Stream, Some(id)) = (kind, invocation_id) {
+            if self.streams.contains_key(id) {
+                return Err(Refused::IdInUse(id.clone()));
+            }
+            if self.streams.len() >= self.max_streams {
+                return Err(Refused::TooManyStreams);
+            }
+        }
+        for (position, id) in stream_ids.iter().enumerate() {
+            if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
+                return Err(Refused::StreamIdInUse(id.clone()));
+            }
+        }
+        if self.uploads.len() + stream_ids.len() > self.max_streams {
+            return Err(Refused::TooManyStreams);
+        }
+        Ok(())
     }
 
     /// OR-02, OR-04: a plain call without uploads takes a slot, if one is free.

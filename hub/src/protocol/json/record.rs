@@ -181,8 +181,14 @@ impl<'a> Value<'a> {
 
     /// The value as it stands in the record; a string in it may be broken UTF-8.
     pub(in crate::protocol) fn bytes(&self) -> Bytes {
+        self.slice(0)
+    }
+
+    /// The value without `trimmed` bytes on either side.
+    fn slice(&self, trimmed: usize) -> Bytes {
         let start = self.raw.as_ptr().addr() - self.text.as_ptr().addr();
-        self.record.slice(start..start + self.raw.len())
+        self.record
+            .slice(start + trimmed..start + self.raw.len() - trimmed)
     }
 
     /// The value of the member `name`, which must be a string.
@@ -270,8 +276,7 @@ impl<'a> Value<'a> {
 
     /// The text of a string: a slice of the record unless something in it is escaped.
     fn unquote(&self) -> Result<ByteString, ProtocolError> {
-        let bytes = self.bytes();
-        let inner = ByteString::try_from(bytes.slice(1..bytes.len() - 1)).map_err(|_| {
+        let inner = ByteString::try_from(self.slice(1)).map_err(|_| {
             let text = "Cannot transcode invalid UTF-8 JSON text to UTF-16 string.";
             ProtocolError::new("InvalidOperationException", text)
         })?;
