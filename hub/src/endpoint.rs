@@ -10,6 +10,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
@@ -226,9 +227,10 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
-        upgrade.on_upgrade(move |ws: WebSocket| async move {
-            let _in_use = in_use;
-            connection::run(hub, ws, request, id, user.map(Into::into)).await;
+        let user = user.map(Into::into);
+        // Not awaited in an async block: that would hold all of these twice.
+        upgrade.on_upgrade(move |ws: WebSocket| {
+            connection::run(hub, ws, request, id, user).map(move |()| drop(in_use))
         })
     }
 

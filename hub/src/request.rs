@@ -11,9 +11,9 @@ use crate::query::query_value;
 /// The HTTP request that started a connection: the upgrade for WebSockets.
 pub struct Request {
     path_and_query: Box<str>,
-    /// Name, length of the value, value: copied out of the head, which would otherwise be kept
-    /// whole, buffers included.
-    headers: Box<[(Box<str>, Box<[u8]>)]>,
+    /// `name:value`, each ended by a line feed, which neither may hold: copied out of the head, which
+    /// would otherwise be kept whole, buffers included.
+    headers: Box<[u8]>,
     peer: Option<SocketAddr>,
     transport: Transport,
 }
@@ -55,12 +55,16 @@ impl Request {
             .uri
             .path_and_query()
             .map_or("", |target| target.as_str());
-        let headers = parts.headers.iter();
+        let mut headers = Vec::new();
+        for (name, value) in &parts.headers {
+            headers.extend_from_slice(name.as_str().as_bytes());
+            headers.push(b':');
+            headers.extend_from_slice(value.as_bytes());
+            headers.push(b'\n');
+        }
         Self {
             path_and_query: path_and_query.into(),
-            headers: headers
-                .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
-                .collect(),
+            headers: headers.into(),
             peer: parts
                 .extensions
                 .get::<ConnectInfo<SocketAddr>>()
@@ -76,11 +80,12 @@ impl Request {
 
     /// The first value of a header, if it is text. Names are matched without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let header = self
-            .headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        header.and_then(|(_, value)| std::str::from_utf8(value).ok())
+        let value = self.headers.split(|byte| *byte == b'\n').find_map(|line| {
+            let (known, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(b":")?;
+            known.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+        });
+        std::str::from_utf8(value?).ok()
     }
 
     /// The value of a query parameter, decoded; several are joined with commas.
