@@ -90,6 +90,8 @@ struct Connection<S, T> {
     session: Session,
     live: Option<Arc<Live>>,
     running: RunningCalls,
+    /// The handle of a call that is over, for the next one.
+    spare_handle: Option<Arc<CallHandle>>,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
     uploads: Arc<UploadBudget>,
@@ -126,6 +128,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             transport,
             live: None,
             running: RunningCalls::default(),
+            spare_handle: None,
             waiting: None,
             uploads_stuck_since: None,
             timer: None,
@@ -229,6 +232,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if input.is_pending() {
             self.has_waited = true;
             self.session.rest();
+            self.spare_handle = None;
         }
         input
     }
@@ -380,11 +384,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         self.transport.close(code).await;
     }
 
-    fn cx(&self, live: &Arc<Live>, call: Arc<CallHandle>) -> context::Context<S> {
+    fn cx(&self, call: Arc<CallHandle>) -> context::Context<S> {
         context::Context {
-            state: self.hub.state.clone(),
-            registry: self.hub.registry.clone(),
-            live: live.clone(),
+            hub: self.hub.clone(),
             call,
         }
     }
@@ -395,7 +397,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if self.hub.on_connected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(live, CallHandle::connecting(live.clone()));
+        let cx = self.cx(CallHandle::connecting(live.clone()));
         let run: Running<()> = match &self.hub.on_connected {
             Some(on_connected) => on_connected(cx.clone()),
             None => Box::pin(async { Ok(()) }),
@@ -408,7 +410,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if self.hub.on_disconnected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(live, CallHandle::disconnecting(live.clone()));
+        let cx = self.cx(CallHandle::disconnecting(live.clone()));
         let run: Running<()> = match &self.hub.on_disconnected {
             Some(on_disconnected) => on_disconnected(cx.clone(), error),
             None => Box::pin(async { Ok(()) }),

@@ -83,7 +83,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// IN-12: arguments, then the method's kind, then its streams.
     fn bind(
-        &self,
+        &mut self,
         target: &ByteString,
         arguments: Bytes,
         kind: CallKind,
@@ -92,8 +92,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(live) = &self.live else {
             return Err("the connection is not open".into());
         };
-        let handle = CallHandle::new(live.clone());
-        let method_cx = self.cx(live, handle.clone());
+        let spare = self.spare_handle.take();
+        let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
+        let method_cx = self.cx(handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
             return self.bind_fallback(target, arguments, kind, handle);
@@ -157,7 +158,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .encoding
             .elements(arguments)
             .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
-        let cx = self.cx(live, handle.clone());
+        let cx = self.cx(handle.clone());
         let method = fallback(cx, target.clone(), RawArguments(elements));
         Ok(Bound {
             method,
@@ -228,7 +229,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return None;
         }
         let detailed = self.hub.registry.options.enable_detailed_errors;
-        let RunningCall { call, name, .. } = running;
+        let (call, name, handle) = running.into_parts();
         let completion = match step {
             Step::Value(value) => Completion::Result(value), // IN-07, IN-08
             Step::StreamEnded | Step::Item(_) => Completion::Void, // ST-01
@@ -243,6 +244,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
         };
         self.session.complete(call, completion);
+        self.spare_handle = CallHandle::reuse(handle);
         None
     }
 
