@@ -62,7 +62,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
-            let encoding = cx.live.encoding;
+            let encoding = cx.live().encoding;
             // Nothing of the method runs before the first poll: it may have to wait for its turn.
             Ok(Box::pin(async move {
                 let value = method.invoke(cx, args).await?;
@@ -84,7 +84,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
-            let encoding = cx.live.encoding;
+            let encoding = cx.live().encoding;
             let declared = declared.clone();
             Ok(Box::pin(async move {
                 let items = method.invoke(cx, args).into_items(encoding)?;

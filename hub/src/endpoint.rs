@@ -13,6 +13,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use futures_util::FutureExt as _;
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
@@ -242,15 +243,15 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         let first = unused.posts.map(|posts| posts.take_all()); // P-05
-        upgrade.on_upgrade(move |ws: WebSocket| async move {
-            let _in_use = in_use;
-            match first {
-                None => connection::run(hub, ws, request, who).await,
-                Some(first) => {
-                    let ws = Preceded::new(first, ws);
-                    connection::run(hub, ws, request, who).await;
-                }
-            }
+        // Not awaited in an async block: that would hold all of these twice.
+        upgrade.on_upgrade(move |ws: WebSocket| match first {
+            None => connection::run(hub, ws, request, who)
+                .map(move |()| drop(in_use))
+                .left_future(),
+            Some(first) => connection::run(hub, Preceded::new(first, ws), request, who)
+                .map(move |()| drop(in_use))
+                .boxed()
+                .right_future(),
         })
     }
 

@@ -130,7 +130,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         self.shared
             .dispatch
             .set_fallback(Arc::new(move |cx, target, arguments| {
-                let encoding = cx.live.encoding;
+                let encoding = cx.live().encoding;
                 let method = method.clone();
                 Box::pin(async move {
                     let value = method(cx, target, arguments).await?;

@@ -12,15 +12,11 @@ use crate::query::query_value;
 /// stream, or the first poll.
 pub struct Request {
     path_and_query: Box<str>,
-    /// Copied out of the head, which would otherwise be kept whole, buffers included.
-    headers: Box<[Header]>,
+    /// `name:value`, each ended by a line feed, which neither may hold: copied out of the head, which
+    /// would otherwise be kept whole, buffers included.
+    headers: Box<[u8]>,
     peer: Option<SocketAddr>,
     transport: Transport,
-}
-
-struct Header {
-    name: Box<str>,
-    value: Box<[u8]>,
 }
 
 /// How a connection's bytes travel.
@@ -71,15 +67,16 @@ impl Request {
             .uri
             .path_and_query()
             .map_or("", |target| target.as_str());
-        let headers = parts.headers.iter();
+        let mut headers = Vec::new();
+        for (name, value) in &parts.headers {
+            headers.extend_from_slice(name.as_str().as_bytes());
+            headers.push(b':');
+            headers.extend_from_slice(value.as_bytes());
+            headers.push(b'\n');
+        }
         Self {
             path_and_query: path_and_query.into(),
-            headers: headers
-                .map(|(name, value)| Header {
-                    name: name.as_str().into(),
-                    value: value.as_bytes().into(),
-                })
-                .collect(),
+            headers: headers.into(),
             peer: parts
                 .extensions
                 .get::<ConnectInfo<SocketAddr>>()
@@ -95,11 +92,12 @@ impl Request {
 
     /// The first value of a header, if it is text. Names are matched without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let header = self
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(&header.value).ok()
+        let value = self.headers.split(|byte| *byte == b'\n').find_map(|line| {
+            let (known, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(b":")?;
+            known.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+        });
+        std::str::from_utf8(value?).ok()
     }
 
     /// The value of a query parameter, decoded; several are joined with commas.

@@ -74,6 +74,11 @@ impl RunningCall {
         self.call
     }
 
+    /// The call is over: what it was made of, its method dropped.
+    pub(crate) fn into_parts(self) -> (ActiveCall, Arc<str>, Arc<CallHandle>) {
+        (self.call, self.name, self.handle)
+    }
+
     /// Goes on with the call. A panic is an error like any other: it must not take the connection
     /// with it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {

@@ -236,13 +236,14 @@ impl Session {
 
     // What follows are commands.
 
-    /// Begins a call: its ids are known before the next message is looked at (OR-06).
+    /// Begins a call: its ids are known before the next message is looked at (OR-06). One that is
+    /// refused gets its own id back.
     pub(crate) fn begin(
         &mut self,
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, Refused> {
+    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
         self.calls.begin(invocation_id, kind, stream_ids)
     }
 

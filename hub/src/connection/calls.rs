@@ -64,9 +64,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             handle,
             uploads,
         } = bound;
-        let mut call = match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+        let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
-            Err(refused) => {
+            Err((refused, invocation_id)) => {
                 let text = refusal(&name, refused);
                 events::call_refused(&text);
                 self.session
@@ -86,7 +86,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// IN-12: arguments, then whether the caller may, then the method's kind, then its streams.
     fn bind(
-        &self,
+        &mut self,
         target: &ByteString,
         arguments: Bytes,
         kind: CallKind,
@@ -95,8 +95,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(live) = &self.live else {
             return Err("the connection is not open".into());
         };
-        let handle = CallHandle::new(live.clone());
-        let method_cx = self.cx(live, handle.clone());
+        let spare = self.spare_handle.take();
+        let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
+        let method_cx = self.cx(handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
             return self.bind_fallback(target, arguments, kind, streams, handle);
@@ -172,7 +173,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .encoding
             .elements(arguments)
             .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
-        let cx = self.cx(live, handle.clone());
+        let cx = self.cx(handle.clone());
         let method = fallback(cx.clone(), target.clone(), RawArguments(elements));
         let filters = &self.hub.dispatch.filters;
         let method = if filters.is_empty() {
@@ -222,7 +223,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             self.waiting = Some(waiting);
             return None;
         }
-        self.session.resume(now());
+        self.session.resume(self.now);
         self.start(*waiting, cx)
     }
 
@@ -249,7 +250,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return None;
         }
         let detailed = self.hub.registry.options.enable_detailed_errors;
-        let RunningCall { call, name, .. } = running;
+        let (call, name, handle) = running.into_parts();
         let completion = match step {
             Step::Value(value) => Completion::Result(value), // IN-07, IN-08
             Step::StreamEnded | Step::Item(_) => Completion::Void, // ST-01
@@ -267,6 +268,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
         };
         self.session.complete(call, completion);
+        self.spare_handle = CallHandle::reuse(handle);
         None
     }
 
