@@ -15,6 +15,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt,
+    task::unconstrained,
     time::{Sleep, timeout},
 };
 
@@ -79,6 +80,9 @@ struct Inner<S: Stream> {
     /// What is held of unfinished messages.
     holding: Holding,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer wakes the task as `outbound` knows it: it has been polled with that waker,
+    /// and has neither fired nor been moved since.
+    timer_is_armed: bool,
 }
 
 /// What a connection is made of, besides its stream.
@@ -140,6 +144,7 @@ impl<S: Stream> WebSocket<S> {
                 read_at: now,
                 holding: Holding::default(),
                 timer: None,
+                timer_is_armed: false,
             }),
         }
     }
@@ -400,7 +405,10 @@ impl<S: Stream> Inner<S> {
         let Some(io) = &mut self.io else {
             return Err(ApiMisuse::SendAfterClose.into());
         };
-        Ok(self.outbound.poll_write(io, &mut self.proto, cx)?)
+        let (is_known, stuck_since) = self.outbound.poll_write(io, &mut self.proto, cx)?;
+        // Also where this poll does not come to the timer: the next one finds the waker known.
+        self.timer_is_armed &= is_known;
+        Ok(stuck_since)
     }
 
     /// Reads what has come into a buffer that is only held while there is something in it.
@@ -453,8 +461,16 @@ impl<S: Stream> Inner<S> {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
+            self.timer_is_armed = false;
         }
-        ready!(timer.as_mut().poll(cx));
+        if self.timer_is_armed && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        // Of a task whose budget is used up the timer would not take the waker.
+        self.timer_is_armed = pin!(unconstrained(timer.as_mut())).poll(cx).is_pending();
+        if self.timer_is_armed {
+            return Poll::Pending;
+        }
         timer.as_mut().reset(deadline);
         Poll::Ready(self.check_deadlines(now(), stuck_since))
     }
@@ -523,6 +539,7 @@ impl<S: Stream> Inner<S> {
         self.input = BytesMut::new();
         self.holding = Holding::default();
         self.timer = None;
+        self.timer_is_armed = false;
     }
 
     fn is_full(&self) -> bool {
