@@ -336,8 +336,11 @@ impl Outbound {
         }
         let mut wrote = false;
         loop {
-            let mut slices = [IoSlice::new(&[]); SLICES];
             let queue_is_next = !state.held && !state.queue.is_empty();
+            if !queue_is_next && own.unwritten() == 0 {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
             let count = if queue_is_next {
                 state.queue.pieces(&mut slices)
             } else {
