@@ -282,10 +282,16 @@ impl Outbound {
     // What follows is for the connection's own task.
 
     /// The request of another party, if one came.
+    #[inline]
     pub(crate) fn take_request(&self) -> Option<Request> {
         if !self.has_request.load(Ordering::Acquire) {
             return None;
         }
+        self.take_request_that_came()
+    }
+
+    #[cold]
+    fn take_request_that_came(&self) -> Option<Request> {
         self.has_request.store(false, Ordering::Release);
         self.lock().request.take().map(|request| *request)
     }
