@@ -328,12 +328,16 @@ impl<S: Stream> Inner<S> {
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
             // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
-            if let Err(error) = self.check_deadlines(self.read_at, stuck_since) {
-                return Poll::Ready(Err(self.over(error)));
+            let deadline = self.next_deadline(stuck_since);
+            if deadline.is_some_and(|deadline| self.read_at >= deadline) {
+                match self.check_deadlines(self.read_at, stuck_since) {
+                    Ok(()) => continue,
+                    Err(error) => return Poll::Ready(Err(self.over(error))),
+                }
             }
             let has_caught_up =
                 is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS;
-            if has_caught_up || self.proto.state() == State::Closed {
+            if has_caught_up {
                 continue;
             }
             if !is_behind && let Poll::Ready(read) = self.poll_fill(cx) {
@@ -351,7 +355,7 @@ impl<S: Stream> Inner<S> {
             if let Err(error) = self.count_holding() {
                 return Poll::Ready(Err(self.over(error)));
             }
-            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -377,7 +381,8 @@ impl<S: Stream> Inner<S> {
                 Ok(stuck_since) => stuck_since,
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
-            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
+            let deadline = self.next_deadline(stuck_since);
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -439,16 +444,21 @@ impl<S: Stream> Inner<S> {
         read
     }
 
-    /// Waits for the next deadline, and acts on it.
-    fn poll_deadlines(
-        &mut self,
-        cx: &mut Context<'_>,
-        stuck_since: Option<Instant>,
-    ) -> Poll<Result<()>> {
-        let deadline = match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
+    /// When [`check_deadlines`](Self::check_deadlines) has something to act on.
+    fn next_deadline(&self, stuck_since: Option<Instant>) -> Option<Instant> {
+        match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        };
+        }
+    }
+
+    /// Waits for the next deadline, and acts on it.
+    fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        stuck_since: Option<Instant>,
+    ) -> Poll<Result<()>> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
         };
