@@ -1,7 +1,8 @@
 //! What the contract takes from .NET: the texts of its errors, and types that write as its own do.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
+use hub::HubError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
@@ -27,13 +28,24 @@ exceptions! {
     ArgumentNullException(&'static str) => |error, f| {
         write!(f, "Value cannot be null. (Parameter '{}')", error.0)
     };
-    ArgumentOutOfRangeException => |_error, f| f.write_str(
-        "The added or subtracted value results in an un-representable DateTime. (Parameter 'value')",
-    );
+    ArgumentOutOfRangeException(&'static str) => |error, f| f.write_str(error.0);
     NullReferenceException => |_error, f| {
         f.write_str("Object reference not set to an instance of an object.")
     };
     ChannelClosedException => |_error, f| f.write_str("The channel has been closed.");
+}
+
+impl InvalidOperationException {
+    pub(crate) fn new(text: Option<String>) -> Self {
+        let default = "Operation is not valid due to the current state of the object.";
+        Self(text.unwrap_or_else(|| default.to_owned()))
+    }
+}
+
+/// An exception without a message has its class for one.
+pub(crate) fn hub_exception(message: Option<String>) -> HubError {
+    let default = "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.";
+    HubError::new(message.unwrap_or_else(|| default.to_owned()))
 }
 
 /// A UUID that is read from one form only, 8-4-4-4-12; `Uuid` itself reads several.
@@ -86,4 +98,15 @@ pub(crate) fn double(value: f64) -> String {
     let exponent: i32 = exponent.parse().unwrap_or_default();
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{digits}E{sign}{:02}", exponent.abs())
+}
+
+/// How long `Task.Delay` waits: -1 is for ever.
+pub(crate) fn delay(milliseconds: i32) -> hub::Result<Duration> {
+    let text = "The value needs to be either -1 (signifying an infinite timeout), 0 or a positive integer. (Parameter 'millisecondsDelay')";
+    match milliseconds {
+        -1 => Ok(Duration::MAX),
+        _ => u64::try_from(milliseconds)
+            .map(Duration::from_millis)
+            .map_err(|_| ArgumentOutOfRangeException(text).into()),
+    }
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::dotnet::{
     ArgumentNullException, ArgumentOutOfRangeException, Counts, Guid, InvalidOperationException,
-    NullReferenceException, double,
+    NullReferenceException, delay, double, hub_exception,
 };
 
 /// As a .NET server names things: camelCase in JSON, PascalCase in MessagePack. Pages of any
@@ -113,7 +113,8 @@ async fn join_8(
 
 async fn tomorrow(_: Context, day: Timestamp) -> hub::Result<Timestamp> {
     let next = day.checked_add(Duration::from_secs(24 * 60 * 60));
-    next.map_err(|_| ArgumentOutOfRangeException.into())
+    let text = "The added or subtracted value results in an un-representable DateTime. (Parameter 'value')";
+    next.map_err(|_| ArgumentOutOfRangeException(text).into())
 }
 
 async fn count(_: Context, words: Option<Vec<Option<String>>>) -> hub::Result<Counts> {
@@ -125,20 +126,20 @@ async fn count(_: Context, words: Option<Vec<Option<String>>>) -> hub::Result<Co
 }
 
 fn errors_and_time(hub: Hub) -> Hub {
-    hub.method("ThrowHub", async |_: Context, message: String| {
-        Err::<(), _>(HubError::new(message))
+    hub.method("ThrowHub", async |_: Context, message: Option<String>| {
+        Err::<(), _>(hub_exception(message))
     })
-    .method("ThrowOther", async |_: Context, message: String| {
-        Err::<(), _>(InvalidOperationException(message).into())
+    .method("ThrowOther", async |_: Context, message: Option<String>| {
+        Err::<(), _>(InvalidOperationException::new(message).into())
     })
-    .method("ThrowLater", async |_: Context, message: String| {
+    .method("ThrowLater", async |_: Context, message: Option<String>| {
         tokio::task::yield_now().await;
-        Err::<(), _>(HubError::new(message))
+        Err::<(), _>(hub_exception(message))
     })
     .method(
         "Hold",
-        async |_: Context, ms: u64, value: Option<String>| {
-            tokio::time::sleep(Duration::from_millis(ms)).await;
+        async |_: Context, ms: i32, value: Option<String>| {
+            tokio::time::sleep(delay(ms)?).await;
             Ok(value)
         },
     )
@@ -153,35 +154,38 @@ fn errors_and_time(hub: Hub) -> Hub {
     .method("UserIdentifier", async |cx: Context| {
         Ok(cx.user_identifier().map(str::to_owned))
     })
-    .method("Header", async |cx: Context, name: String| {
+    .method("Header", async |cx: Context, name: Option<String>| {
+        let name = name.ok_or(NullReferenceException)?;
         Ok(cx.request().header(&name).map(str::to_owned))
     })
-    .method("Query", async |cx: Context, name: String| {
-        Ok(cx.request().query(&name))
+    .method("Query", async |cx: Context, name: Option<String>| {
+        Ok(name.and_then(|name| cx.request().query(&name)))
     })
     .method("Transport", async |cx: Context| {
         Ok(cx.request().transport().name())
     })
     .method(
         "Item",
-        async |cx: Context, key: String, value: Option<String>| {
+        async |cx: Context, key: Option<String>, value: Option<String>| {
+            let key = named(key, "key")?;
             Ok(cx.items(|items| items.insert(key, value.into())))
         },
     )
 }
 
-async fn hold_cancellable(cx: Context, ms: u64) -> hub::Result<&'static str> {
+async fn hold_cancellable(cx: Context, ms: i32) -> hub::Result<&'static str> {
     tokio::select! {
-        () = tokio::time::sleep(Duration::from_millis(ms)) => Ok("held"),
+        () = tokio::time::sleep(delay(ms)?) => Ok("held"),
         () = cx.cancelled() => {
             cx.caller().send("HoldCancelled", ())?;
-            Err(InvalidOperationException("cancelled".to_owned()).into())
+            Err(InvalidOperationException::new(Some("cancelled".to_owned())).into())
         }
     }
 }
 
 fn targets(hub: Hub) -> Hub {
-    type Ids = Vec<ConnectionId>;
+    type Names = Option<Vec<Option<String>>>;
+    type Ids = Option<Vec<Option<ConnectionId>>>;
     hub.method(
         "AskCaller",
         async |cx: Context, question: Option<String>| {
@@ -213,7 +217,7 @@ fn targets(hub: Hub) -> Hub {
     .method(
         "ToAllExcept",
         async |cx: Context, ids: Ids, text: Option<String>| {
-            cx.all_except(ids).send("Received", (text,))
+            cx.all_except(some(ids)?).send("Received", (text,))
         },
     )
     .method(
@@ -225,10 +229,8 @@ fn targets(hub: Hub) -> Hub {
     )
     .method(
         "ToClients",
-        async |cx: Context, ids: Option<Vec<Option<String>>>, text: Option<String>| {
-            let ids = ids.ok_or(ArgumentNullException("source"))?;
-            cx.clients_of(ids.into_iter().flatten())
-                .send("Received", (text,))
+        async |cx: Context, ids: Ids, text: Option<String>| {
+            cx.clients_of(some(ids)?).send("Received", (text,))
         },
     )
     .method(
@@ -241,13 +243,16 @@ fn targets(hub: Hub) -> Hub {
     .method("ToGroups", to_groups)
     .method(
         "ToGroupExcept",
-        async |cx: Context, group: String, ids: Ids, text: Option<String>| {
-            cx.group_except(&group, ids).send("Received", (text,))
+        async |cx: Context, group: Option<String>, ids: Ids, text: Option<String>| {
+            let (group, ids) = (named(group, "groupName")?, ids.unwrap_or_default());
+            cx.group_except(&group, ids.into_iter().flatten())
+                .send("Received", (text,))
         },
     )
     .method(
         "ToOthersInGroup",
-        async |cx: Context, group: String, text: Option<String>| {
+        async |cx: Context, group: Option<String>, text: Option<String>| {
+            let group = named(group, "groupName")?;
             cx.others_in_group(&group).send("Received", (text,))
         },
     )
@@ -260,8 +265,8 @@ fn targets(hub: Hub) -> Hub {
     )
     .method(
         "ToUsers",
-        async |cx: Context, users: Vec<String>, text: Option<String>| {
-            cx.users(users).send("Received", (text,))
+        async |cx: Context, users: Names, text: Option<String>| {
+            cx.users(some(users)?).send("Received", (text,))
         },
     )
     .method("SendArguments", send_arguments)
@@ -290,6 +295,12 @@ fn or_error(answer: hub::Result<Option<String>>) -> Option<String> {
     answer.unwrap_or_else(|error| Some(format!("{}: {error}", error.class())))
 }
 
+/// A list that is null is an error, a name in it nobody.
+fn some<T>(names: Option<Vec<Option<T>>>) -> hub::Result<impl Iterator<Item = T>> {
+    let names = names.ok_or(ArgumentNullException("source"))?;
+    Ok(names.into_iter().flatten())
+}
+
 /// API-08: no name may be null.
 fn named(name: Option<String>, parameter: &'static str) -> hub::Result<String> {
     name.ok_or_else(|| ArgumentNullException(parameter).into())
@@ -309,7 +320,7 @@ async fn to_groups(
         .collect();
     if named.len() < groups.len() {
         let text = "Cannot send to an empty group name.".to_owned();
-        return Err(InvalidOperationException(text).into());
+        return Err(InvalidOperationException::new(Some(text)).into());
     }
     cx.groups_of(named).send("Received", (text,))
 }

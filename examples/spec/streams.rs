@@ -3,11 +3,13 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, future, stream};
-use hub::{Context, Hub, HubError, UploadStream};
+use hub::{Context, Hub, UploadStream};
 
 use super::{
     Person,
-    dotnet::{ChannelClosedException, InvalidOperationException},
+    dotnet::{
+        ChannelClosedException, InvalidOperationException, NullReferenceException, hub_exception,
+    },
 };
 
 pub(crate) fn add(hub: Hub) -> Hub {
@@ -22,29 +24,33 @@ fn down(hub: Hub) -> Hub {
     hub.stream("Numbers", |_: Context, count: i32| numbers(count))
         .stream(
             "NumbersThenHubError",
-            |_: Context, count: i32, message: String| {
-                numbers(count).chain(stream::once(future::ready(Err(HubError::new(message)))))
+            |_: Context, count: i32, message: Option<String>| {
+                numbers(count).chain(stream::once(future::ready(Err(hub_exception(message)))))
             },
         )
         .stream(
             "NumbersThenError",
-            |_: Context, count: i32, message: String| {
-                let error = InvalidOperationException(message).into();
+            |_: Context, count: i32, message: Option<String>| {
+                let error = InvalidOperationException::new(message).into();
                 numbers(count).chain(stream::once(future::ready(Err(error))))
             },
         )
         .stream("Ticks", ticks)
-        .stream("Letters", |_: Context, text: String| {
+        .stream("Letters", |_: Context, text: Option<String>| {
+            let text = text.ok_or(NullReferenceException)?;
             // .NET's letters are UTF-16: half of a pair is no character, on the wire U+FFFD.
             let letters: Vec<u16> = text.encode_utf16().collect();
-            stream::iter(letters).map(|letter| Ok(String::from_utf16_lossy(&[letter])))
+            Ok(stream::iter(letters).map(|letter| Ok(String::from_utf16_lossy(&[letter]))))
         })
         .stream("NullStream", |_: Context| {
             None::<stream::Empty<hub::Result<i32>>>
         })
-        .stream("ThrowsBeforeStream", |_: Context, message: String| {
-            Err::<stream::Empty<hub::Result<i32>>, _>(HubError::new(message))
-        })
+        .stream(
+            "ThrowsBeforeStream",
+            |_: Context, message: Option<String>| {
+                Err::<stream::Empty<hub::Result<i32>>, _>(hub_exception(message))
+            },
+        )
         .stream("People", |_: Context, count: i32| {
             stream::iter(0..count).map(|i| {
                 Ok(Person {
@@ -124,10 +130,11 @@ fn up(hub: Hub) -> Hub {
 
 async fn zip(
     _: Context,
-    separator: String,
+    separator: Option<String>,
     mut left: UploadStream<Option<String>>,
     mut right: UploadStream<i32>,
 ) -> hub::Result<String> {
+    let separator = separator.unwrap_or_default();
     let mut all = Vec::new();
     while let Some(left) = left.next().await {
         let Some(right) = right.next().await else {

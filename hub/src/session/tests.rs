@@ -237,7 +237,7 @@ impl Server {
             ..
         } = invocation;
         match self.session.begin(invocation_id.clone(), kind, stream_ids) {
-            Err(refused) => {
+            Err((refused, _)) => {
                 self.log.push(format!("refuse {target} {refused:?}"));
                 let completion = Completion::Error("refused".into());
                 self.session.refuse(invocation_id, completion);
