@@ -19,28 +19,30 @@ use tokio::time::Sleep;
 
 use crate::{
     call::CallHandle,
-    connection_id::ConnectionId,
     context,
     error::HubError,
     events,
     filter::Running,
     hub::Shared,
-    live::{Command, Live},
+    live::{Command, Live, Who},
     protocol::TransferFormat,
+    registry::Registry,
     request::Request,
-    running::{RunningCall, RunningCalls, Step},
+    running::{RunningCall, RunningCalls, Step, catch_panics},
     session::{End, Event, Session},
     transport::{Intake, Received, Transport},
     uploads::UploadBudget,
 };
+
+/// Messages of one client taken before others get their turn.
+const EVENTS_AT_A_TIME: usize = 64;
 
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run<S: Send + Sync + 'static>(
     hub: Arc<Shared<S>>,
     transport: impl Transport,
     request: Request,
-    id: ConnectionId,
-    user: Option<Arc<str>>,
+    who: Who,
 ) {
     let began = Instant::now();
     let name = request.transport().name();
@@ -54,21 +56,20 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     }
 
     // 2. Be reachable, by sends and groups.
-    let live = connection.become_live(id, user, request);
+    let live = connection.become_live(who, request);
+    let reachable = Reachable::new(&connection.hub.registry, &live);
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
-    let mut was_let_in = false;
-    let end = match connection.let_in().await {
-        Ok(()) => {
-            was_let_in = true;
-            connection.converse().await
-        }
-        Err(end) => end,
+    let (end, was_let_in) = match connection.let_in().await {
+        Welcome::Yes => (connection.converse().await, true),
+        Welcome::TooLate(end) => (end, true),
+        Welcome::No(end) => (end, false),
     };
 
     // 4. Be reachable no more; the last word has been queued.
-    connection.leave(&live);
+    drop(reachable);
+    connection.drop_calls();
 
     // 5. What runs on disconnect, always.
     let close_code = match connection.let_out(&live, &end, was_let_in).await {
@@ -93,9 +94,42 @@ struct Connection<S, T> {
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
     uploads: Arc<UploadBudget>,
+    /// The session has more to be done than was done so far.
+    has_more: bool,
+    /// When its user is known no longer (AU-04).
+    expires_at: Option<Instant>,
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether a connection was let in.
+enum Welcome {
+    Yes,
+    /// Yes, but it was over by then.
+    TooLate(End),
+    No(End),
+}
+
+/// A connection's entry in the registry, taken out however its life ends.
+struct Reachable {
+    registry: Arc<Registry>,
+    live: Arc<Live>,
+}
+
+impl Reachable {
+    fn new(registry: &Arc<Registry>, live: &Arc<Live>) -> Self {
+        registry.add(live);
+        let (registry, live) = (registry.clone(), live.clone());
+        Self { registry, live }
+    }
+}
+
+impl Drop for Reachable {
+    fn drop(&mut self) {
+        self.registry.remove(&self.live);
+        self.live.aborted().cancel();
+    }
 }
 
 /// What happens to a connection.
@@ -103,6 +137,8 @@ enum Input {
     Received(Received),
     Step(usize, Step),
     Command(Command),
+    /// It is time to go on with what was there already.
+    More,
     Deadline,
 }
 
@@ -123,6 +159,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             live: None,
             running: RunningCalls::default(),
             waiting: None,
+            has_more: false,
+            expires_at: None,
             uploads_stuck_since: None,
             timer: None,
         }
@@ -145,34 +183,39 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    fn become_live(
-        &mut self,
-        id: ConnectionId,
-        user: Option<Arc<str>>,
-        request: Request,
-    ) -> Arc<Live> {
+    fn become_live(&mut self, who: Who, request: Request) -> Arc<Live> {
         let encoding = self.session.encoding();
-        let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
+        let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
+        if self.hub.registry.options.close_on_authentication_expiration {
+            let lifetime = live.who().and_then(|user| user.lifetime());
+            self.expires_at = lifetime.map(|lifetime| now() + lifetime);
+        }
         let live = Arc::new(live);
-        self.hub.registry.add(&live);
         self.live = Some(live.clone());
         live
     }
 
     /// Runs what runs on connect. Calls that come meanwhile wait (HB-03).
-    async fn let_in(&mut self) -> Result<(), End> {
-        if let Some(on_connected) = self.on_connected() {
-            let mut on_connected = on_connected;
-            loop {
-                // CL-01
-                if let Some(connected) = self.take_input_or(&mut on_connected).await? {
-                    connected.map_err(|error| self.end(End::failed(&error, false)))?;
-                    break;
+    async fn let_in(&mut self) -> Welcome {
+        let mut over = None;
+        if let Some(mut on_connected) = self.on_connected() {
+            let connected = loop {
+                if over.is_some() {
+                    break on_connected.await; // it has begun, and runs to its end
                 }
+                match self.take_input_or(&mut on_connected).await {
+                    Ok(Some(connected)) => break connected,
+                    Ok(None) => {}
+                    Err(end) => over = Some(end),
+                }
+            };
+            if let Err(error) = connected {
+                events::method_failed("on_connected", &error);
+                return Welcome::No(self.end(End::failed(&error, false))); // CL-01
             }
         }
         self.session.resume(now());
-        Ok(())
+        over.map_or(Welcome::Yes, Welcome::TooLate)
     }
 
     /// The life: take one input, do everything that follows from it.
@@ -184,6 +227,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if let Some(end) = self.take_input().await {
                 return end;
             }
+            // Other connections want their turn too.
+            tokio::task::consume_budget().await;
         }
     }
 
@@ -221,6 +266,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         loop {
             let is_clogged = self.is_clogged();
+            if !is_clogged && self.has_more {
+                return Poll::Ready(Input::More);
+            }
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
@@ -252,9 +300,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Input::Received(Received::Gone) => self.session.handle_eof(),
             Input::Step(place, step) => self.handle_step(place, step),
+            Input::More => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
+                if self.expires_at.is_some_and(|at| now() >= at) {
+                    return Some(self.end(End::Expired));
+                }
                 self.end_stuck_upload();
                 let end = self.session.handle_timeout(now());
                 self.write_outgoing();
@@ -263,13 +315,19 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    /// Does what the session asks for, and starts what waited for its turn.
+    /// Does what the session asks for, and starts what waited for its turn: so much at a time, and
+    /// no more while the client does not read its answers.
     fn do_what_follows(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        loop {
+        self.has_more = true;
+        for _ in 0..EVENTS_AT_A_TIME {
+            if self.is_clogged() {
+                break;
+            }
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
             let Some(event) = self.session.poll_event(now()) else {
+                self.has_more = false;
                 break;
             };
             let end = match event {
@@ -317,10 +375,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let stuck = self
             .uploads_stuck_since
             .map(|since| since + self.hub.registry.options.transport_send_timeout);
-        let deadline = match (self.session.poll_timeout(), stuck) {
-            (Some(session), Some(stuck)) => session.min(stuck),
-            (Some(deadline), None) | (None, Some(deadline)) => deadline,
-            (None, None) => return Poll::Pending,
+        let deadlines = [self.session.poll_timeout(), stuck, self.expires_at];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
+            return Poll::Pending;
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         let timer = self
@@ -330,12 +387,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(cx)
-    }
-
-    fn leave(&mut self, live: &Arc<Live>) {
-        self.hub.registry.remove(live);
-        live.aborted().cancel();
-        self.drop_calls();
     }
 
     /// Runs what runs on disconnect.
@@ -348,10 +399,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if !was_let_in {
             return Ok(());
         }
-        let Some(on_disconnected) = self.on_disconnected(live, end.error()) else {
+        let Some(mut on_disconnected) = self.on_disconnected(live, end.error()) else {
             return Ok(());
         };
-        let mut on_disconnected = on_disconnected;
         // The transport goes on writing meanwhile.
         let result = poll_fn(|cx| {
             let _ = self.transport.poll(cx, Intake::Over);
@@ -386,7 +436,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Some(on_connected) => on_connected(cx.clone()),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_connected(&cx, run))
+        Some(catch_panics(filters.around_connected(&cx, run)))
     }
 
     fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
@@ -399,7 +449,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Some(on_disconnected) => on_disconnected(cx.clone(), error),
             None => Box::pin(async { Ok(()) }),
         };
-        Some(filters.around_disconnected(&cx, run))
+        Some(catch_panics(filters.around_disconnected(&cx, run)))
     }
 }
 

@@ -13,8 +13,8 @@ use axum::{
     routing::any,
 };
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    Extensions, HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
@@ -30,6 +30,7 @@ use crate::{
     request::{Request, Transport},
     tokens::{Found, NotFound, Tokens, Unused},
     transport::{Preceded, websocket},
+    user::{Challenge, User},
 };
 
 impl<S: Send + Sync + 'static> Hub<S> {
@@ -117,6 +118,9 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     State(endpoint): State<Arc<Endpoint<S>>>,
     request: HttpRequest,
 ) -> Response {
+    if let Some(refusal) = endpoint.unauthorized(request.extensions()) {
+        return refusal;
+    }
     if request.method() != Method::POST {
         return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
@@ -160,6 +164,9 @@ async fn connect<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
+    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+        return refusal;
+    }
     let query = parts.uri.query().unwrap_or_default();
     let token = query_value(query, "id")
         .filter(|id| !id.is_empty())
@@ -182,6 +189,20 @@ async fn connect<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
+    /// AU-01: before everything else, and without a body (N-17).
+    fn unauthorized(&self, extensions: &Extensions) -> Option<Response> {
+        if !self.hub.requires_user || extensions.get::<User>().is_some() {
+            return None;
+        }
+        let challenge = extensions.get::<Challenge>().cloned().unwrap_or_default();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, challenge.header_value());
+        Some(response)
+    }
+
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let upgrade = upgrade
@@ -210,16 +231,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         };
         // Given back however the connection ends, a refused upgrade included.
         let in_use = token.map(|token| self.in_use(token));
-        let (user, request) = self.who(parts, Transport::WebSockets);
+        let who = self.hub.who(unused.id, parts);
+        let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         let first = unused.posts.map(|posts| posts.take_all()); // P-05
         upgrade.on_upgrade(move |ws: WebSocket| async move {
             let _in_use = in_use;
             match first {
-                None => connection::run(hub, ws, request, unused.id, user).await,
+                None => connection::run(hub, ws, request, who).await,
                 Some(first) => {
                     let ws = Preceded::new(first, ws);
-                    connection::run(hub, ws, request, unused.id, user).await;
+                    connection::run(hub, ws, request, who).await;
                 }
             }
         })
@@ -266,12 +288,6 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let transport = transport.name();
         let reason = format!("{transport} transport not supported by this end point type");
         Err(text(StatusCode::NOT_FOUND, reason))
-    }
-
-    /// The user and the request that a connection keeps (C-14).
-    fn who(&self, parts: &Parts, transport: Transport) -> (Option<Arc<str>>, Request) {
-        let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
-        (user.map(Into::into), Request::new(parts, transport))
     }
 
     fn in_use(&self, token: ConnectionToken) -> InUse {

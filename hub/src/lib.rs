@@ -8,6 +8,7 @@ mod message;
 mod names;
 mod query;
 mod request;
+mod user;
 mod wire_types;
 
 pub mod protocol;
@@ -65,6 +66,7 @@ pub use options::HubOptions;
 pub use reply::Reply;
 pub use request::{Request, Transport};
 pub use uploads::UploadStream;
+pub use user::{Challenge, User};
 pub use wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 
 #[doc(hidden)]

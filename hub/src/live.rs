@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
@@ -13,12 +13,14 @@ use futures_util::task::AtomicWaker;
 use raw_ws::Sender;
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request};
+use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request, user::User};
 
 /// What a connection shares with everybody who may reach it.
 pub(crate) struct Live {
     pub(crate) id: ConnectionId,
+    /// The identifier of its user: settled once (HB-07).
     pub(crate) user: Option<Arc<str>>,
+    who: RwLock<Option<User>>,
     pub(crate) encoding: Encoding,
     pub(crate) sender: Sender,
     pub(crate) request: Arc<Request>,
@@ -32,6 +34,15 @@ pub(crate) struct Live {
     task: AtomicWaker,
 }
 
+/// Who a connection is.
+pub(crate) struct Who {
+    pub(crate) id: ConnectionId,
+    /// The identifier of its user.
+    pub(crate) user: Option<Arc<str>>,
+    /// The user itself, where a layer of the app knows it.
+    pub(crate) who: Option<User>,
+}
+
 /// What others ask a connection's task to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -42,16 +53,12 @@ pub(crate) enum Command {
 }
 
 impl Live {
-    pub(crate) fn new(
-        id: ConnectionId,
-        user: Option<Arc<str>>,
-        encoding: Encoding,
-        sender: Sender,
-        request: Arc<Request>,
-    ) -> Self {
+    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Arc<Request>) -> Self {
+        let Who { id, user, who } = who;
         Self {
             id,
             user,
+            who: RwLock::new(who),
             encoding,
             sender,
             request,
@@ -105,6 +112,12 @@ impl Live {
     /// Wakes the task, to look again.
     pub(crate) fn wake(&self) {
         self.task.wake();
+    }
+
+    /// The user as its last request had it.
+    pub(crate) fn who(&self) -> Option<User> {
+        let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
+        who.clone()
     }
 
     /// Fires when the connection is over (HB-05).

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
+use futures_util::{FutureExt as _, task::AtomicWaker};
 
 use crate::{
     call::CallHandle,
@@ -119,6 +119,14 @@ impl RunningCall {
             }
         }
     }
+}
+
+/// The same future, whose panics are errors.
+pub(crate) fn catch_panics<T: Send + 'static>(future: Running<T>) -> Running<T> {
+    Box::pin(async move {
+        let result = AssertUnwindSafe(future).catch_unwind().await;
+        result.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    })
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> HubError {

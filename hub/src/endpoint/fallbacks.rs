@@ -13,7 +13,7 @@ use super::{Endpoint, not_found, now, text};
 use crate::{
     connection,
     connection_id::ConnectionToken,
-    request::Transport,
+    request::{Request, Transport},
     tokens::{Found, NotFound, Unused},
     transport::{
         long_polling::{Answer, LongPolling},
@@ -43,11 +43,12 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let options = &self.hub.registry.options;
         let (in_use, in_use_too) = (self.in_use(token.clone()), self.in_use(token));
         let (stream, body) = event_stream(self.config.clone(), posts, options, in_use);
-        let (user, request) = self.who(parts, Transport::ServerSentEvents);
+        let who = self.hub.who(id, parts);
+        let request = Request::new(parts, Transport::ServerSentEvents);
         let hub = self.hub.clone();
         tokio::spawn(async move {
             let _in_use = in_use_too;
-            connection::run(hub, stream, request, id, user).await;
+            connection::run(hub, stream, request, who).await;
         });
         let mut response = Response::new(Body::new(body));
         let headers = response.headers_mut();
@@ -96,12 +97,13 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             return text(StatusCode::INTERNAL_SERVER_ERROR, ""); // never
         };
         let transport = LongPolling::new(self.config.clone(), posts, polls);
-        let (user, request) = self.who(parts, Transport::LongPolling);
+        let who = self.hub.who(id, parts);
+        let request = Request::new(parts, Transport::LongPolling);
         let in_use = self.in_use(token);
         let hub = self.hub.clone();
         tokio::spawn(async move {
             let _in_use = in_use;
-            connection::run(hub, transport, request, id, user).await;
+            connection::run(hub, transport, request, who).await;
         });
         octets(Body::empty())
     }
