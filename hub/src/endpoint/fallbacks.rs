@@ -60,6 +60,9 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         set(headers, CACHE_CONTROL, "no-cache,no-store");
         set(headers, PRAGMA, "no-cache");
         set(headers, CONTENT_ENCODING, "identity");
+        // Row 165: nginx would keep events back.
+        let buffering = http::HeaderName::from_static("x-accel-buffering");
+        set(headers, buffering, "no");
         response
     }
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::support::{App, HANDSHAKE, call, next};
 
 #[tokio::test(start_paused = true)]
-async fn sse_02_sse_03_headers_and_first_bytes() {
+async fn sse_02_sse_03_row_165_headers_and_first_bytes() {
     let app = App::new(HubOptions::new());
     let (_, token) = app.negotiate().await;
     let answer = app.open_stream(&token).await;
@@ -17,6 +17,7 @@ async fn sse_02_sse_03_headers_and_first_bytes() {
         ("cache-control", "no-cache,no-store"),
         ("pragma", "no-cache"),
         ("content-encoding", "identity"),
+        ("x-accel-buffering", "no"),
     ] {
         assert_eq!(answer.headers()[name], value);
     }
