@@ -338,7 +338,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.session.handle_input(bytes);
                 None
             }
-            Input::Received(Received::Gone) => self.session.handle_eof(),
+            Input::Received(Received::Gone) => {
+                let end = self.session.handle_eof();
+                // LP-12: a poll may still wait to be told.
+                self.write_outgoing();
+                end
+            }
             Input::Step(place, step) => self.handle_step(place, step),
             Input::More => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),

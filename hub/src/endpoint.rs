@@ -1,7 +1,7 @@
 //! A hub at a path of an axum app: which request is what, and how it is answered (spec sections 1
 //! to 7).
-#![allow(clippy::result_large_err)] // the request is answered either way
 
+mod answers;
 mod fallbacks;
 
 use std::{convert::Infallible, sync::Arc};
@@ -15,13 +15,15 @@ use axum::{
 };
 use futures_util::FutureExt as _;
 use http::{
-    Extensions, HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
+    Extensions, HeaderMap, Method, StatusCode,
+    header::{ACCEPT, WWW_AUTHENTICATE},
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
 use raw_ws::{Config, Upgrade, WebSocket};
 use tower::{ServiceExt as _, service_fn};
+
+use answers::{Refusal, json, text};
 
 use crate::{
     connection,
@@ -30,7 +32,7 @@ use crate::{
     negotiate::{self, Negotiation},
     query::query_value,
     request::{Request, Transport},
-    tokens::{Found, NotFound, Tokens, Unused},
+    tokens::{Found, Tokens, Unused},
     transport::{Preceded, websocket},
     user::{Challenge, User},
 };
@@ -133,7 +135,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         Negotiation::Refused(error) => return json(negotiate::refused(&error)),
     };
     if endpoint.hub.registry.is_stopping() {
-        return text(negotiate::OVERLOADED, "The server is stopping.");
+        return Refusal::Stopping.answer();
     }
     let id = ConnectionId::random();
     // C-02: in version 0 they are the same.
@@ -210,26 +212,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let upgrade = upgrade
             .config(self.config.clone())
             .origins(self.hub.registry.options.origins.clone());
-        if let Some(token) = &token
-            && self.tokens.look(token, now()).is_err()
-        {
-            return bare(not_found());
-        }
-        let unused = match &token {
+        let found = match &token {
             None => self.may_begin(Transport::WebSockets).map(|()| Unused {
                 id: ConnectionId::random(),
                 posts: None,
                 polls: None,
             }),
-            Some(token) => match self.find(token, Transport::WebSockets) {
-                Ok(Found::Unused(unused)) => Ok(unused),
-                Ok(Found::Polled(_)) => Err(text(StatusCode::CONFLICT, "")), // never
-                Err(refusal) => Err(refusal),
-            },
+            Some(token) => self.find_unused(token, Transport::WebSockets),
         };
-        let unused = match unused {
+        let unused = match found {
             Ok(unused) => unused,
-            Err(refusal) => return refusal,
+            Err(refusal) => return refusal.answer_to_upgrade(),
         };
         // Given back however the connection ends, a refused upgrade included.
         // WS-01: without negotiation both are the same, as in version 0.
@@ -256,45 +249,41 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     /// C-08: whether the token is known, the transport offered, not another one, not in use.
-    fn find(&self, token: &ConnectionToken, transport: Transport) -> Result<Found, Response> {
-        let Ok(used_as) = self.tokens.look(token, now()) else {
-            return Err(not_found());
-        };
-        // One that lives may go on while the server stops.
-        if used_as.is_none() {
-            self.may_begin(transport)?;
-        } else {
-            self.is_offered(transport)?;
+    fn find(&self, token: &ConnectionToken, transport: Transport) -> Result<Found, Refusal> {
+        // A connection that lives may go on while the server stops.
+        match self.tokens.look(token, now())? {
+            None => self.may_begin(transport)?,
+            Some(_) => self.is_offered(transport)?,
         }
-        self.tokens
-            .connect(token, transport, now())
-            .map_err(|refused| match refused {
-                NotFound::Unknown => not_found(),
-                NotFound::Active => text(StatusCode::CONFLICT, ""), // C-12
-                NotFound::OtherTransport => text(
-                    StatusCode::BAD_REQUEST,
-                    "Cannot change transports mid-connection", // C-07
-                ),
-            })
+        Ok(self.tokens.connect(token, transport, now())?)
     }
 
-    fn may_begin(&self, transport: Transport) -> Result<(), Response> {
+    /// The same for a transport with one request per connection.
+    fn find_unused(
+        &self,
+        token: &ConnectionToken,
+        transport: Transport,
+    ) -> Result<Unused, Refusal> {
+        match self.find(token, transport)? {
+            Found::Unused(unused) => Ok(unused),
+            Found::Polled(_) => Err(Refusal::Active),
+        }
+    }
+
+    fn may_begin(&self, transport: Transport) -> Result<(), Refusal> {
         self.is_offered(transport)?;
         if self.hub.registry.is_stopping() {
-            return Err(text(negotiate::OVERLOADED, "The server is stopping."));
+            return Err(Refusal::Stopping);
         }
         Ok(())
     }
 
-    /// C-09.
-    fn is_offered(&self, transport: Transport) -> Result<(), Response> {
+    fn is_offered(&self, transport: Transport) -> Result<(), Refusal> {
         let options = &self.hub.registry.options;
-        if options.transports.contains(&transport) {
-            return Ok(());
+        if !options.transports.contains(&transport) {
+            return Err(Refusal::NotOffered(transport));
         }
-        let transport = transport.name();
-        let reason = format!("{transport} transport not supported by this end point type");
-        Err(text(StatusCode::NOT_FOUND, reason))
+        Ok(())
     }
 
     fn in_use(&self, token: ConnectionToken) -> InUse {
@@ -325,34 +314,6 @@ fn accepts_event_stream(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|media| media.trim().eq_ignore_ascii_case("text/event-stream"))
-}
-
-///
-fn text(status: StatusCode, body: impl Into<Body>) -> Response {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain");
-    response.headers_mut().insert(CONTENT_TYPE, plain);
-    response
-}
-
-/// C-11.
-fn not_found() -> Response {
-    text(StatusCode::NOT_FOUND, "No Connection with that ID")
-}
-
-/// C-11: for a WebSocket the answer has no content type.
-fn bare(mut response: Response) -> Response {
-    response.headers_mut().remove(CONTENT_TYPE);
-    response
-}
-
-/// N-02.
-fn json(body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    response
 }
 
 /// Tokio's clock, which tests can stop.

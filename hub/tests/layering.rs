@@ -15,6 +15,7 @@ use std::{
 const LAYERS: &[&[&str]] = &[
     &[
         "connection_id",
+        "dotnet",
         "error",
         "message",
         "names",

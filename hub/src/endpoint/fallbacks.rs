@@ -9,7 +9,11 @@ use http::{
 };
 use tokio::time::sleep_until;
 
-use super::{Endpoint, not_found, now, text};
+use super::{
+    Endpoint,
+    answers::{Refusal, text},
+    now,
+};
 use crate::{
     connection,
     connection_id::ConnectionToken,
@@ -26,19 +30,19 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     /// SSE-01 to SSE-03.
     pub(super) fn stream_events(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
-            return id_required();
+            return Refusal::NoId.answer();
         };
-        let found = match self.find(&token, Transport::ServerSentEvents) {
-            Ok(found) => found,
-            Err(refusal) => return refusal,
+        let unused = match self.find_unused(&token, Transport::ServerSentEvents) {
+            Ok(unused) => unused,
+            Err(refusal) => return refusal.answer(),
         };
-        let Found::Unused(Unused {
+        let Unused {
             id,
             posts: Some(posts),
             ..
-        }) = found
+        } = unused
         else {
-            return text(StatusCode::CONFLICT, ""); // never
+            return text(StatusCode::INTERNAL_SERVER_ERROR, ""); // never
         };
         let options = &self.hub.registry.options;
         let (in_use, in_use_too) = (self.in_use(token.clone()), self.in_use(token));
@@ -56,15 +60,18 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         set(headers, CACHE_CONTROL, "no-cache,no-store");
         set(headers, PRAGMA, "no-cache");
         set(headers, CONTENT_ENCODING, "identity");
+        // Row 165: nginx would keep events back.
+        let buffering = http::HeaderName::from_static("x-accel-buffering");
+        set(headers, buffering, "no");
         response
     }
 
     /// LP-01 to LP-09.
     pub(super) async fn poll(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let mut response = match token {
-            None => id_required(),
+            None => Refusal::NoId.answer(),
             Some(token) => match self.find(&token, Transport::LongPolling) {
-                Err(refusal) => refusal,
+                Err(refusal) => refusal.answer(),
                 Ok(Found::Unused(unused)) => self.begin_polling(parts, token, unused),
                 Ok(Found::Polled(polls)) => match polls.poll().await {
                     Answer::Messages(messages) => octets(Body::new(messages)),
@@ -111,11 +118,11 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     /// Section 4.
     pub(super) async fn post(&self, body: Body, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
-            return id_required();
+            return Refusal::NoId.answer();
         };
         let (posts, dies) = match self.tokens.posts(&token, now()) {
             Ok(found) => found,
-            Err(NotFound::Unknown) => return not_found(),
+            Err(NotFound::Unknown) => return Refusal::Unknown.answer(),
             // P-06
             Err(NotFound::OtherTransport | NotFound::Active) => {
                 let reason = "POST requests are not allowed for WebSocket connections.";
@@ -144,22 +151,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     /// LP-12 to LP-14.
     pub(super) fn delete(&self, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
-            return id_required();
+            return Refusal::NoId.answer();
         };
         match self.tokens.delete(&token, now()) {
             Ok(()) => text(StatusCode::ACCEPTED, ""),
-            Err(NotFound::Unknown) => not_found(),
+            Err(NotFound::Unknown) => Refusal::Unknown.answer(),
             Err(NotFound::OtherTransport | NotFound::Active) => text(
                 StatusCode::BAD_REQUEST,
                 "Cannot terminate this connection using the DELETE endpoint.",
             ),
         }
     }
-}
-
-/// C-10.
-fn id_required() -> Response {
-    text(StatusCode::BAD_REQUEST, "Connection ID required")
 }
 
 /// LP-03.

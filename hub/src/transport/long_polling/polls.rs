@@ -263,6 +263,7 @@ impl OpenPoll {
         if !state.messages.is_empty() {
             state.is_wanted = false;
             state.writing_since = Some(now());
+            state.wake_task(); // its deadline has changed
             return Some(Found::Messages(
                 std::mem::take(&mut state.messages).freeze(),
             ));

@@ -1,0 +1,79 @@
+//! How requests are answered that are not let in, and the forms that answers have.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+
+use crate::{negotiate, request::Transport, tokens::NotFound};
+
+/// Why a request does not lead to a connection (C-08).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// C-10.
+    NoId,
+    /// C-11.
+    Unknown,
+    /// C-09.
+    NotOffered(Transport),
+    /// C-07.
+    OtherTransport,
+    /// C-12.
+    Active,
+    /// The server stops.
+    Stopping,
+}
+
+impl Refusal {
+    pub(super) fn answer(self) -> Response {
+        match self {
+            Self::NoId => text(StatusCode::BAD_REQUEST, "Connection ID required"),
+            Self::Unknown => text(StatusCode::NOT_FOUND, "No Connection with that ID"),
+            Self::NotOffered(transport) => {
+                let transport = transport.name();
+                let reason = format!("{transport} transport not supported by this end point type");
+                text(StatusCode::NOT_FOUND, reason)
+            }
+            Self::OtherTransport => {
+                let reason = "Cannot change transports mid-connection";
+                text(StatusCode::BAD_REQUEST, reason)
+            }
+            Self::Active => text(StatusCode::CONFLICT, ""),
+            Self::Stopping => text(negotiate::OVERLOADED, "The server is stopping."),
+        }
+    }
+
+    /// C-11: for a WebSocket the answer has no content type.
+    pub(super) fn answer_to_upgrade(self) -> Response {
+        let mut answer = self.answer();
+        if self == Self::Unknown {
+            answer.headers_mut().remove(CONTENT_TYPE);
+        }
+        answer
+    }
+}
+
+impl From<NotFound> for Refusal {
+    fn from(not_found: NotFound) -> Self {
+        match not_found {
+            NotFound::Unknown => Self::Unknown,
+            NotFound::OtherTransport => Self::OtherTransport,
+            NotFound::Active => Self::Active,
+        }
+    }
+}
+
+///
+pub(super) fn text(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// N-02.
+pub(super) fn json(body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}

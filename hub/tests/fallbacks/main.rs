@@ -1,0 +1,10 @@
+//! Server-sent events and long polling, rule by rule (spec sections 2 to 7): what the recorded
+//! conversations do not show. Most of it in simulated time.
+
+mod connections;
+mod events;
+mod hostile;
+mod polls;
+mod posts;
+mod stress;
+mod support;
