@@ -66,13 +66,10 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
-    let mut was_let_in = false;
-    let end = match connection.let_in().await {
-        Ok(()) => {
-            was_let_in = true;
-            connection.converse().await
-        }
-        Err(end) => end,
+    let (was_let_in, end) = connection.let_in().await;
+    let end = match end {
+        None => connection.converse().await,
+        Some(end) => end,
     };
 
     // 4. Be reachable no more; the last word has been queued.
@@ -191,20 +188,35 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         live
     }
 
-    /// Runs what runs on connect. Calls that come meanwhile wait (HB-03).
-    async fn let_in(&mut self) -> Result<(), End> {
-        if let Some(on_connected) = self.on_connected() {
-            let mut on_connected = on_connected;
-            loop {
+    /// Runs what runs on connect, to its end whatever happens; true if it let the client in. Calls
+    /// that come meanwhile wait (HB-03).
+    async fn let_in(&mut self) -> (bool, Option<End>) {
+        let Some(mut on_connected) = self.on_connected() else {
+            self.session.resume(now());
+            return (true, None);
+        };
+        loop {
+            match self.take_input_or(&mut on_connected).await {
+                Ok(None) => {}
+                Ok(Some(Ok(()))) => {
+                    self.session.resume(now());
+                    return (true, None);
+                }
                 // CL-01
-                if let Some(connected) = self.take_input_or(&mut on_connected).await? {
-                    connected.map_err(|error| self.end(End::failed(&error, false)))?;
-                    break;
+                Ok(Some(Err(error))) => {
+                    let end = self.end(End::failed(&error, false));
+                    return (false, Some(end));
+                }
+                // What it has begun it also ends, and what runs on disconnect undoes it.
+                Err(end) => {
+                    if let Some(live) = self.live.clone() {
+                        self.leave(&live);
+                    }
+                    let was_let_in = self.beside_writing(&mut on_connected).await.is_ok();
+                    return (was_let_in, Some(end));
                 }
             }
         }
-        self.session.resume(now());
-        Ok(())
     }
 
     /// The life: take one input, do everything that follows from it.
@@ -385,14 +397,18 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return Ok(());
         };
         let mut on_disconnected = on_disconnected;
-        // The transport goes on writing meanwhile.
-        let result = poll_fn(|cx| {
-            let _ = self.transport.poll(cx, false);
-            on_disconnected.as_mut().poll(cx)
-        });
-        result
+        self.beside_writing(&mut on_disconnected)
             .await
             .inspect_err(|error| events::method_failed("on_disconnected", error))
+    }
+
+    /// Runs something at the end, while the transport goes on writing.
+    async fn beside_writing<R>(&mut self, run: &mut Running<R>) -> crate::error::Result<R> {
+        poll_fn(|cx| {
+            let _ = self.transport.poll(cx, false);
+            run.as_mut().poll(cx)
+        })
+        .await
     }
 
     async fn close(&mut self, code: CloseCode) {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
@@ -26,10 +26,17 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
-    /// The groups it was in at its end.
-    pub(crate) groups_left: OnceLock<Vec<String>>,
+    groups: Mutex<Membership>,
     command: AtomicU8,
     task: AtomicWaker,
+}
+
+/// The groups of a connection.
+#[derive(Default)]
+pub(crate) struct Membership {
+    /// In the order in which it joined them; those it was in at its end, once it is over.
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) is_over: bool,
 }
 
 /// What others ask a connection's task to do.
@@ -58,7 +65,7 @@ impl Live {
             items: OnceLock::new(),
             aborted: OnceLock::new(),
             gone: OnceLock::new(),
-            groups_left: OnceLock::new(),
+            groups: Mutex::default(),
             command: AtomicU8::new(0),
             task: AtomicWaker::new(),
         }
@@ -111,6 +118,11 @@ impl Live {
     /// Wakes the task, to look again.
     pub(crate) fn wake(&self) {
         self.task.wake();
+    }
+
+    /// Its groups. Whoever changes them holds this until everybody else knows.
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Membership> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fires when the connection is over (HB-05).

@@ -107,18 +107,19 @@ impl Registry {
         }
     }
 
-    /// Forgets a connection. Its groups forget it when its sender ends (API-09).
+    /// Forgets a connection, and takes it out of its groups (API-09).
     pub(crate) fn remove(&self, live: &Live) {
         let mut connections = self.connections_mut();
         connections.by_id.remove(&live.id);
         connections.by_sender.remove(&live.sender.id());
         drop(connections);
+        let mut groups = live.groups();
+        groups.is_over = true;
         let topics = self.topics_of(live);
-        let joined = topics.topics_of(&live.sender);
-        for topic in &joined {
-            topics.unsubscribe(topic, &live.sender);
+        for topic in topics.topics_of(&live.sender) {
+            topics.unsubscribe(&topic, &live.sender);
         }
-        live.groups_left.get_or_init(|| group_names(joined));
+        drop(groups);
         self.results.fail_all_of(&live.id);
     }
 
@@ -140,26 +141,32 @@ impl Registry {
         let Some(live) = self.find(id) else {
             return Ok(());
         };
-        let topics = self.topics_of(&live);
-        let joined = topics.topics_of(&live.sender);
-        let groups = joined
-            .iter()
-            .filter(|topic| matches!(topic, Topic::Group(_)));
-        let topic = Topic::Group(group.into());
+        let mut groups = live.groups();
+        if groups.is_over || groups.names.iter().any(|name| **name == *group) {
+            return Ok(());
+        }
         let limit = self.options.maximum_groups_per_connection;
-        if groups.count() >= limit && !joined.contains(&topic) {
+        if groups.names.len() >= limit {
             return Err(HubError::new(format!(
                 "A connection may be in {limit} groups."
             )));
         }
-        topics.subscribe(topic, &live.sender);
+        let group: Arc<str> = group.into();
+        groups.names.push(group.clone());
+        let topics = self.topics_of(&live);
+        topics.subscribe(Topic::Group(group), &live.sender);
         Ok(())
     }
 
     pub(crate) fn leave(&self, id: &str, group: &str) {
-        if let Some(live) = self.find(id) {
-            self.topics_of(&live)
-                .unsubscribe(&Topic::Group(group.into()), &live.sender);
+        let Some(live) = self.find(id) else {
+            return;
+        };
+        let mut groups = live.groups();
+        if !groups.is_over {
+            groups.names.retain(|name| **name != *group);
+            let topics = self.topics_of(&live);
+            topics.unsubscribe(&Topic::Group(group.into()), &live.sender);
         }
     }
 
@@ -181,10 +188,8 @@ impl Registry {
 
     /// The groups of a connection; those it was in at its end, once it is over.
     pub(crate) fn groups_joined(&self, live: &Live) -> Vec<String> {
-        match live.groups_left.get() {
-            Some(left) => left.clone(),
-            None => group_names(self.topics_of(live).topics_of(&live.sender)),
-        }
+        let groups = live.groups();
+        groups.names.iter().map(|name| name.to_string()).collect()
     }
 
     /// Sends to everybody selected. Never waits: who does not read is cut, and nobody else notices.
@@ -314,12 +319,4 @@ impl Registry {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn group_names(topics: Vec<Topic>) -> Vec<String> {
-    let groups = topics.into_iter().filter_map(|topic| match topic {
-        Topic::Group(name) => Some(name.as_ref().to_owned()),
-        Topic::All | Topic::User(_) => None,
-    });
-    groups.collect()
 }
