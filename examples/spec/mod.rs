@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 /// As a .NET server names things: camelCase in JSON, PascalCase in MessagePack. Pages of any
 /// origin may connect, as there.
-pub fn options() -> HubOptions {
+pub(crate) fn options() -> HubOptions {
     HubOptions::new()
         .names(Names::DotNet)
         .origins(raw_ws::Origins::any())
@@ -20,16 +20,16 @@ pub fn options() -> HubOptions {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Person {
+pub(crate) struct Person {
     name: Option<String>,
     age: i32,
     tags: Option<Vec<String>>,
-    friend: Option<Box<Person>>,
+    friend: Option<Box<Self>>,
 }
 
 hub::dotnet_enum! {
     /// A colour.
-    pub enum Colour { Red = 0, Green = 1, Blue = 2 }
+    pub(crate) enum Colour { Red = 0, Green = 1, Blue = 2 }
 }
 
 impl Colour {
@@ -42,7 +42,7 @@ impl Colour {
     }
 }
 
-pub fn hub(options: HubOptions) -> Hub {
+pub(crate) fn hub(options: HubOptions) -> Hub {
     let hub = calls(Hub::with_options((), options));
     let hub = errors_and_time(hub);
     let hub = streams::add(hub);
@@ -318,7 +318,7 @@ async fn send_arguments(cx: Context) -> hub::Result<()> {
 }
 
 /// Tells the caller what it saw, changes one result and refuses one method.
-pub struct SpecFilter;
+pub(crate) struct SpecFilter;
 
 impl Filter<()> for SpecFilter {
     async fn invoke(&self, call: Call<()>, next: Next<Reply>) -> hub::Result<Reply> {

@@ -3,11 +3,11 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::{Stream, StreamExt as _, future, stream};
-use hub::{Clients, Context, Hub, HubError, UploadStream};
+use hub::{Context, Hub, HubError, UploadStream};
 
 use super::{InvalidOperationException, Person};
 
-pub fn add(hub: Hub) -> Hub {
+pub(super) fn add(hub: Hub) -> Hub {
     down(up(hub))
 }
 
@@ -54,16 +54,16 @@ fn down(hub: Hub) -> Hub {
 }
 
 /// Says so when it is dropped: that is how a stream learns that nobody wants it any more.
-struct SaysGoodbye(Clients);
+struct SaysGoodbye(Context);
 
 impl Drop for SaysGoodbye {
     fn drop(&mut self) {
-        let _ = self.0.send("TicksEnded", ("cancelled",));
+        let _ = self.0.caller().send("TicksEnded", ("cancelled",));
     }
 }
 
 fn ticks(cx: Context, milliseconds: u64) -> impl Stream<Item = hub::Result<u64>> + Send {
-    let goodbye = SaysGoodbye((*cx.caller()).clone());
+    let goodbye = SaysGoodbye(cx);
     stream::unfold((0, goodbye), move |(tick, goodbye)| async move {
         if tick > 0 {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;

@@ -46,14 +46,14 @@ impl Drop for Running {
 
 #[test]
 fn echo_prints_what_it_was_given() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     assert_eq!(run(&server, &["echo", "héllo"]), prints("héllo\n"));
     assert_eq!(run(&server, &["echo", ""]), prints("\n"));
 }
 
 #[test]
 fn add_prints_the_sum_or_why_there_is_none() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     assert_eq!(run(&server, &["add", "2", "40"]), prints("42\n"));
     assert_eq!(run(&server, &["add", "-2", "-40"]), prints("-42\n"));
     let (code, out, err) = run(&server, &["add", &i64::MAX.to_string(), "1"]);
@@ -66,7 +66,7 @@ fn add_prints_the_sum_or_why_there_is_none() {
 
 #[test]
 fn clock_prints_as_many_ticks_as_asked_for() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     let (code, out, err) = run(&server, &["clock", "3", "10"]);
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let ticks: Vec<u64> = out
@@ -81,7 +81,7 @@ fn clock_prints_as_many_ticks_as_asked_for() {
 
 #[test]
 fn fail_prints_the_error_and_exits_with_1() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     let (code, out, err) = run(&server, &["fail", "as you wish"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert_eq!(err, "the server refused: as you wish (code 1000)\n");
@@ -101,7 +101,7 @@ fn nobody_listening_is_an_error() {
 
 #[test]
 fn listen_prints_what_is_published() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     let mut listening = Running(
         client(&["listen", "7", "--url", &server.url("/wire")])
             .stdout(Stdio::piped())
@@ -128,7 +128,7 @@ fn listen_prints_what_is_published() {
 
 #[test]
 fn text_sends_each_line_and_prints_what_comes() {
-    let server = Server::start();
+    let server = Server::start("raw_server");
     let mut typing = client(&["text", "--url", &server.url("/echo")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -17,7 +17,7 @@ fn every_operation_and_topics_from_javascript() {
     let major = version.trim().trim_start_matches('v').split('.').next();
     let major: u32 = major.unwrap().parse().unwrap();
 
-    let server = Server::start();
+    let server = Server::start("raw_server");
     let mut node = Command::new("node");
     if major < 22 {
         node.arg("--experimental-websocket");

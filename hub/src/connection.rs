@@ -8,7 +8,6 @@ mod calls;
 
 use std::{
     future::{Future, poll_fn},
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
@@ -22,13 +21,12 @@ use tokio::time::Sleep;
 
 use crate::{
     call::CallHandle,
-    connection_id::ConnectionId,
     context,
     error::HubError,
     events,
     filter::Running,
     hub::Shared,
-    live::{Command, Live},
+    live::{Command, Live, Who},
     protocol::TransferFormat,
     registry::Registry,
     request::Request,
@@ -38,13 +36,15 @@ use crate::{
     uploads::UploadBudget,
 };
 
+/// Messages of one client taken before others get their turn.
+const EVENTS_AT_A_TIME: usize = 64;
+
 /// Runs a connection from its first byte to its last.
 pub(crate) async fn run<S: Send + Sync + 'static>(
     hub: Arc<Shared<S>>,
     transport: impl Transport,
     request: Request,
-    id: ConnectionId,
-    user: Option<Arc<str>>,
+    who: Who,
 ) {
     let began = Instant::now();
     let name = request.transport().name();
@@ -58,22 +58,21 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     }
 
     // 2. Be reachable, by sends and groups.
-    let live = connection.become_live(id, user, request);
-    let _reachable = Reachable {
-        registry: connection.hub.registry.clone(),
-        live: live.clone(),
-    };
+    let live = connection.become_live(who, request);
+    let reachable = Reachable::new(&connection.hub.registry, &live);
+    let _until_gone = UntilGone(live.clone());
     events::connected(&live.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
-    let (was_let_in, end) = connection.let_in().await;
-    let end = match end {
-        None => connection.converse().await,
-        Some(end) => end,
+    let (end, was_let_in) = match connection.let_in().await {
+        Welcome::Yes => (connection.converse().await, true),
+        Welcome::TooLate(end) => (end, true),
+        Welcome::No(end) => (end, false),
     };
 
     // 4. Be reachable no more; the last word has been queued.
-    connection.leave(&live);
+    drop(reachable);
+    connection.drop_calls();
 
     // 5. What runs on disconnect, always.
     let close_code = match connection.let_out(&live, &end, was_let_in).await {
@@ -84,24 +83,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
 
     // 6. The closing handshake, under its deadline.
     connection.close(close_code).await;
-    live.set_gone();
     events::disconnected(&live.id, name, status(&end), began.elapsed());
-}
-
-/// A connection that others may find. Should its task panic, nobody finds it any more.
-struct Reachable {
-    registry: Arc<Registry>,
-    live: Arc<Live>,
-}
-
-impl Drop for Reachable {
-    fn drop(&mut self) {
-        if !self.live.is_gone() {
-            self.registry.remove(&self.live);
-            self.live.aborted().cancel();
-            self.live.set_gone();
-        }
-    }
 }
 
 struct Connection<S, T> {
@@ -113,12 +95,52 @@ struct Connection<S, T> {
     running: RunningCalls,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
-    /// Messages were left for later, as the client leaves too much unread.
-    is_behind: bool,
     uploads: Arc<UploadBudget>,
+    /// The session has more to be done than was done so far.
+    has_more: bool,
+    /// When its user is known no longer (AU-04).
+    expires_at: Option<Instant>,
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Whether a connection was let in.
+enum Welcome {
+    Yes,
+    /// Yes, but it was over by then.
+    TooLate(End),
+    No(End),
+}
+
+/// A connection's entry in the registry, taken out however its life ends.
+struct Reachable {
+    registry: Arc<Registry>,
+    live: Arc<Live>,
+}
+
+impl Reachable {
+    fn new(registry: &Arc<Registry>, live: &Arc<Live>) -> Self {
+        registry.add(live);
+        let (registry, live) = (registry.clone(), live.clone());
+        Self { registry, live }
+    }
+}
+
+impl Drop for Reachable {
+    fn drop(&mut self) {
+        self.registry.remove(&self.live);
+        self.live.aborted().cancel();
+    }
+}
+
+/// Tells those who wait for it that a connection is over, its transport closed.
+struct UntilGone(Arc<Live>);
+
+impl Drop for UntilGone {
+    fn drop(&mut self) {
+        self.0.set_gone();
+    }
 }
 
 /// What happens to a connection.
@@ -126,8 +148,8 @@ enum Input {
     Received(Received),
     Step(usize, Step),
     Command(Command),
-    /// The client reads again.
-    Room,
+    /// It is time to go on with what was there already.
+    More,
     Deadline,
 }
 
@@ -148,7 +170,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             live: None,
             running: RunningCalls::default(),
             waiting: None,
-            is_behind: false,
+            has_more: false,
+            expires_at: None,
             uploads_stuck_since: None,
             timer: None,
         }
@@ -171,16 +194,14 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    fn become_live(
-        &mut self,
-        id: ConnectionId,
-        user: Option<Arc<str>>,
-        request: Request,
-    ) -> Arc<Live> {
+    fn become_live(&mut self, who: Who, request: Request) -> Arc<Live> {
         let encoding = self.session.encoding();
-        let live = Live::new(id, user, encoding, self.sender.clone(), Arc::new(request));
+        let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
+        if self.hub.registry.options.close_on_authentication_expiration {
+            let lifetime = live.who().and_then(|user| user.lifetime());
+            self.expires_at = lifetime.map(|lifetime| now() + lifetime);
+        }
         let live = Arc::new(live);
-        self.hub.registry.add(&live);
         if self.hub.registry.is_stopping() {
             live.command(Command::Shutdown); // nobody else tells it
         }
@@ -188,35 +209,33 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         live
     }
 
-    /// Runs what runs on connect, to its end whatever happens; true if it let the client in. Calls
-    /// that come meanwhile wait (HB-03).
-    async fn let_in(&mut self) -> (bool, Option<End>) {
-        let Some(mut on_connected) = self.on_connected() else {
-            self.session.resume(now());
-            return (true, None);
-        };
-        loop {
-            match self.take_input_or(&mut on_connected).await {
-                Ok(None) => {}
-                Ok(Some(Ok(()))) => {
-                    self.session.resume(now());
-                    return (true, None);
-                }
-                // CL-01
-                Ok(Some(Err(error))) => {
-                    let end = self.end(End::failed(&error, false));
-                    return (false, Some(end));
-                }
-                // What it has begun it also ends, and what runs on disconnect undoes it.
-                Err(end) => {
-                    if let Some(live) = self.live.clone() {
-                        self.leave(&live);
+    /// Runs what runs on connect, to its end whatever happens. Calls that come meanwhile wait
+    /// (HB-03).
+    async fn let_in(&mut self) -> Welcome {
+        let mut over = None;
+        if let Some(mut on_connected) = self.on_connected() {
+            let connected = loop {
+                match self.take_input_or(&mut on_connected).await {
+                    Ok(Some(connected)) => break connected,
+                    Ok(None) => {}
+                    // It has begun, and is told: what runs on disconnect undoes it.
+                    Err(end) => {
+                        over = Some(end);
+                        if let Some(live) = &self.live {
+                            self.hub.registry.remove(live);
+                            live.aborted().cancel();
+                        }
+                        break self.beside_writing(&mut on_connected).await;
                     }
-                    let was_let_in = self.beside_writing(&mut on_connected).await.is_ok();
-                    return (was_let_in, Some(end));
                 }
+            };
+            if let Err(error) = connected {
+                events::method_failed("on_connected", &error);
+                return Welcome::No(self.end(End::failed(&error, false))); // CL-01
             }
         }
+        self.session.resume(now());
+        over.map_or(Welcome::Yes, Welcome::TooLate)
     }
 
     /// The life: take one input, do everything that follows from it.
@@ -228,6 +247,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if let Some(end) = self.take_input().await {
                 return end;
             }
+            // Other connections want their turn too.
+            tokio::task::consume_budget().await;
         }
     }
 
@@ -265,8 +286,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         loop {
             let is_clogged = self.is_clogged();
-            if !is_clogged && mem::take(&mut self.is_behind) {
-                return Poll::Ready(Input::Room);
+            if !is_clogged && self.has_more {
+                return Poll::Ready(Input::More);
             }
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
@@ -290,10 +311,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Input::Received(Received::Gone) => self.session.handle_eof(),
             Input::Step(place, step) => self.handle_step(place, step),
-            Input::Room => None,
+            Input::More => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
+                if self.expires_at.is_some_and(|at| now() >= at) {
+                    return Some(self.end(End::Expired));
+                }
                 self.end_stuck_upload();
                 let end = self.session.handle_timeout(now());
                 self.write_outgoing();
@@ -302,18 +326,19 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
     }
 
-    /// Does what the session asks for, and starts what waited for its turn.
+    /// Does what the session asks for, and starts what waited for its turn: so much at a time, and
+    /// no more while the client does not read its answers.
     fn do_what_follows(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        loop {
-            // However many calls one read has brought.
+        self.has_more = true;
+        for _ in 0..EVENTS_AT_A_TIME {
             if self.is_clogged() {
-                self.is_behind = true;
                 break;
             }
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
             let Some(event) = self.session.poll_event(now()) else {
+                self.has_more = false;
                 break;
             };
             let end = match event {
@@ -362,10 +387,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let stuck = self
             .uploads_stuck_since
             .map(|since| since + self.hub.registry.options.transport_send_timeout);
-        let deadline = match (self.session.poll_timeout(), stuck) {
-            (Some(session), Some(stuck)) => session.min(stuck),
-            (Some(deadline), None) | (None, Some(deadline)) => deadline,
-            (None, None) => return Poll::Pending,
+        let deadlines = [self.session.poll_timeout(), stuck, self.expires_at];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
+            return Poll::Pending;
         };
         let deadline = tokio::time::Instant::from_std(deadline);
         let timer = self
@@ -375,12 +399,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             timer.as_mut().reset(deadline);
         }
         timer.as_mut().poll(cx)
-    }
-
-    fn leave(&mut self, live: &Arc<Live>) {
-        self.hub.registry.remove(live);
-        live.aborted().cancel();
-        self.drop_calls();
     }
 
     /// Runs what runs on disconnect.
@@ -393,10 +411,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if !was_let_in {
             return Ok(());
         }
-        let Some(on_disconnected) = self.on_disconnected(live, end.error()) else {
+        let Some(mut on_disconnected) = self.on_disconnected(live, end.error()) else {
             return Ok(());
         };
-        let mut on_disconnected = on_disconnected;
         self.beside_writing(&mut on_disconnected)
             .await
             .inspect_err(|error| events::method_failed("on_disconnected", error))

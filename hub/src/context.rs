@@ -15,6 +15,7 @@ use crate::{
     registry::{Registry, Selection},
     reply::Reply,
     request::Request,
+    user::User,
 };
 
 /// The first parameter of every hub method: who calls, the hub's state, and whom it can reach.
@@ -42,6 +43,11 @@ impl<S> Context<S> {
     /// The user that the connection belongs to; `None` when nobody was identified (HB-07).
     pub fn user_identifier(&self) -> Option<&str> {
         self.live.user.as_deref()
+    }
+
+    /// The user that a layer of the app put into the connection's request; `None` when none did.
+    pub fn user_of_request(&self) -> Option<User> {
+        self.live.who()
     }
 
     /// The state the hub was made with.

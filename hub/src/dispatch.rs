@@ -31,7 +31,10 @@ pub(crate) struct Entry<S> {
     pub(crate) kind: CallKind,
     pub(crate) streams: usize,
     bind: Bind<S>,
+    policy: Option<Policy<S>>,
 }
+
+type Policy<S> = Box<dyn Fn(&Context<S>) -> bool + Send + Sync>;
 
 type Bind<S> =
     Box<dyn Fn(Context<S>, Arguments) -> result::Result<Running<Reply>, BindError> + Send + Sync>;
@@ -89,6 +92,17 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         self.insert(name, CallKind::Stream, Args::STREAMS, Box::new(bind));
     }
 
+    #[track_caller]
+    pub(crate) fn authorize(&mut self, method: &str, policy: Policy<S>) {
+        let entry = self
+            .methods
+            .get_mut(&*method.to_ascii_lowercase().into_bytes());
+        let Some(entry) = entry else {
+            panic!("there is no hub method `{method}`");
+        };
+        entry.policy = Some(policy);
+    }
+
     pub(crate) fn set_fallback(&mut self, fallback: Fallback<S>) {
         self.fallback = Some(fallback);
     }
@@ -123,6 +137,11 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         Ok(self.filters.around_call(&call, method))
     }
 
+    /// E-03.
+    pub(crate) fn allows(entry: &Entry<S>, cx: &Context<S>) -> bool {
+        entry.policy.as_ref().is_none_or(|policy| policy(cx))
+    }
+
     #[track_caller]
     fn insert(&mut self, name: &str, kind: CallKind, streams: usize, bind: Bind<S>) {
         let entry = Entry {
@@ -130,6 +149,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
             kind,
             streams,
             bind,
+            policy: None,
         };
         let key = name.to_ascii_lowercase().into_bytes().into_boxed_slice();
         let taken = self.methods.insert(key, entry).is_some();
@@ -193,7 +213,7 @@ impl RawArguments {
     ///
     /// # Errors
     /// When there is none, or it is not a `T`.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<T> {
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T> {
         match self.0.take() {
             Some(value) => Ok(value?),
             None => Err(HubError::hidden(

@@ -11,8 +11,8 @@ use axum::{
     routing::any,
 };
 use http::{
-    HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE},
+    Extensions, HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
@@ -28,6 +28,7 @@ use crate::{
     request::{Request, Transport},
     tokens::{NotFound, Tokens},
     transport::websocket,
+    user::{Challenge, User},
 };
 
 impl<S: Send + Sync + 'static> Hub<S> {
@@ -118,6 +119,9 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     State(endpoint): State<Arc<Endpoint<S>>>,
     request: HttpRequest,
 ) -> Response {
+    if let Some(refusal) = endpoint.unauthorized(request.extensions()) {
+        return refusal;
+    }
     if request.method() != Method::POST {
         return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
@@ -157,6 +161,9 @@ async fn connect<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (mut parts, _body) = request.into_parts();
+    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+        return refusal;
+    }
     let query = parts.uri.query().unwrap_or_default();
     let token = query_value(query, "id")
         .filter(|id| !id.is_empty())
@@ -175,23 +182,23 @@ async fn connect<S: Send + Sync + 'static>(
                 "LongPolling"
             };
             // C-08, C-09
-            endpoint.find(token.as_ref()).err().unwrap_or_else(|| {
+            endpoint.not_found(token.as_ref()).unwrap_or_else(|| {
                 let reason = format!("{transport} transport not supported by this end point type");
                 text(StatusCode::NOT_FOUND, reason)
             })
         }
-        Method::POST => match endpoint.find(token.as_ref()) {
-            Err(refusal) => refusal,
+        Method::POST => match endpoint.not_found(token.as_ref()) {
+            Some(refusal) => refusal,
             // P-06
-            Ok(()) => text(
+            None => text(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "POST requests are not allowed for WebSocket connections.",
             ),
         },
-        Method::DELETE => match endpoint.find(token.as_ref()) {
-            Err(refusal) => refusal,
+        Method::DELETE => match endpoint.not_found(token.as_ref()) {
+            Some(refusal) => refusal,
             // LP-13
-            Ok(()) => text(
+            None => text(
                 StatusCode::BAD_REQUEST,
                 "Cannot terminate this connection using the DELETE endpoint.",
             ),
@@ -201,6 +208,20 @@ async fn connect<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
+    /// AU-01: before everything else, and without a body (N-17).
+    fn unauthorized(&self, extensions: &Extensions) -> Option<Response> {
+        if !self.hub.requires_user || extensions.get::<User>().is_some() {
+            return None;
+        }
+        let challenge = extensions.get::<Challenge>().cloned().unwrap_or_default();
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        response
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, challenge.header_value());
+        Some(response)
+    }
+
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let registry = &self.hub.registry;
@@ -223,24 +244,24 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             tokens: self.tokens.clone(),
             token,
         });
-        let user = self.hub.user_identifier.as_ref().and_then(|of| of(parts));
+        let who = self.hub.who(id, parts);
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         upgrade.on_upgrade(move |ws: WebSocket| async move {
             let _in_use = in_use;
-            connection::run(hub, ws, request, id, user.map(Into::into)).await;
+            connection::run(hub, ws, request, who).await;
         })
     }
 
     /// C-10, C-11.
-    fn find(&self, token: Option<&ConnectionToken>) -> Result<(), Response> {
+    fn not_found(&self, token: Option<&ConnectionToken>) -> Option<Response> {
         let Some(token) = token else {
-            return Err(text(StatusCode::BAD_REQUEST, "Connection ID required"));
+            return Some(text(StatusCode::BAD_REQUEST, "Connection ID required"));
         };
         match self.tokens.look(token, now()) {
-            Ok(()) | Err(NotFound::Active) => Ok(()),
+            Ok(()) | Err(NotFound::Active) => None,
             Err(NotFound::Unknown) => {
-                Err(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
+                Some(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
             }
         }
     }

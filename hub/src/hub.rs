@@ -7,15 +7,18 @@ use http::request::Parts;
 use serde::Serialize;
 
 use crate::{
+    connection_id::ConnectionId,
     context::Context,
     dispatch::{Dispatch, IntoItems, RawArguments},
     error::{HubError, Result},
     filter::{Filter, Running},
     handle::HubHandle,
+    live::Who,
     method::{ArgumentList, Method},
     options::HubOptions,
     registry::Registry,
     reply::Reply,
+    user::User,
 };
 
 /// The methods that clients may call at one path, and the state they share.
@@ -49,6 +52,7 @@ pub(crate) struct Shared<S> {
     pub(crate) on_connected: Option<OnConnected<S>>,
     pub(crate) on_disconnected: Option<OnDisconnected<S>>,
     pub(crate) user_identifier: Option<UserIdentifier>,
+    pub(crate) requires_user: bool,
 }
 
 pub(crate) type OnConnected<S> = Box<dyn Fn(Context<S>) -> Running<()> + Send + Sync>;
@@ -72,6 +76,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
                 on_connected: None,
                 on_disconnected: None,
                 user_identifier: None,
+                requires_user: false,
             },
         }
     }
@@ -165,7 +170,41 @@ impl<S: Send + Sync + 'static> Hub<S> {
         self
     }
 
-    /// Says which user a request belongs to (HB-07); nobody by default.
+    /// Lets clients call `method` only where `policy` holds; the others are told that they are
+    /// unauthorized (E-03). Ask it of the connection's user, or of anything else in the context.
+    ///
+    /// ```
+    /// use hub::{Context, Hub};
+    /// let hub = Hub::new(())
+    ///     .method("Restart", async |_: Context| Ok(()))
+    ///     .authorize("Restart", |cx| {
+    ///         cx.user_of_request().is_some_and(|user| user.is_in_role("admin"))
+    ///     });
+    /// ```
+    ///
+    /// # Panics
+    /// When the hub has no such method.
+    #[track_caller]
+    #[must_use]
+    pub fn authorize(
+        mut self,
+        method: &str,
+        policy: impl Fn(&Context<S>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.shared.dispatch.authorize(method, Box::new(policy));
+        self
+    }
+
+    /// Refuses every request of nobody with 401, negotiate included (AU-01): where no layer of the
+    /// app has put a [`User`](crate::User) into the request.
+    #[must_use]
+    pub fn require_user(mut self) -> Self {
+        self.shared.requires_user = true;
+        self
+    }
+
+    /// Says which user a request belongs to (HB-07); by default the one whose
+    /// [`User`](crate::User) is in the request's extensions.
     #[must_use]
     pub fn user_identifier(
         mut self,
@@ -178,6 +217,18 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// A handle to reach the hub's clients from anywhere: background tasks, HTTP handlers.
     pub fn handle(&self) -> HubHandle {
         HubHandle::new(self.shared.registry.clone())
+    }
+}
+
+impl<S> Shared<S> {
+    /// Who a connection is, by the request that starts it (HB-07).
+    pub(crate) fn who(&self, id: ConnectionId, parts: &Parts) -> Who {
+        let who = parts.extensions.get::<User>().cloned();
+        let user = match &self.user_identifier {
+            Some(of) => of(parts).map(Into::into),
+            None => who.as_ref().map(|user| user.identifier().into()),
+        };
+        Who { id, user, who }
     }
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod message;
 mod names;
 mod query;
+mod user;
 mod wire_types;
 
 pub mod protocol;
@@ -64,6 +65,7 @@ pub use options::HubOptions;
 pub use reply::Reply;
 pub use request::{Request, Transport};
 pub use uploads::UploadStream;
+pub use user::{Challenge, User};
 pub use wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 
 #[doc(hidden)]

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
@@ -13,12 +13,14 @@ use futures_util::task::AtomicWaker;
 use raw_ws::Sender;
 use tokio_util::sync::CancellationToken;
 
-use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request};
+use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request, user::User};
 
 /// What a connection shares with everybody who may reach it.
 pub(crate) struct Live {
     pub(crate) id: ConnectionId,
+    /// The identifier of its user: settled once (HB-07).
     pub(crate) user: Option<Arc<str>>,
+    who: RwLock<Option<User>>,
     pub(crate) encoding: Encoding,
     pub(crate) sender: Sender,
     pub(crate) request: Arc<Request>,
@@ -39,6 +41,15 @@ pub(crate) struct Membership {
     pub(crate) is_over: bool,
 }
 
+/// Who a connection is.
+pub(crate) struct Who {
+    pub(crate) id: ConnectionId,
+    /// The identifier of its user.
+    pub(crate) user: Option<Arc<str>>,
+    /// The user itself, where a layer of the app knows it.
+    pub(crate) who: Option<User>,
+}
+
 /// What others ask a connection's task to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -49,16 +60,12 @@ pub(crate) enum Command {
 }
 
 impl Live {
-    pub(crate) fn new(
-        id: ConnectionId,
-        user: Option<Arc<str>>,
-        encoding: Encoding,
-        sender: Sender,
-        request: Arc<Request>,
-    ) -> Self {
+    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Arc<Request>) -> Self {
+        let Who { id, user, who } = who;
         Self {
             id,
             user,
+            who: RwLock::new(who),
             encoding,
             sender,
             request,
@@ -101,12 +108,6 @@ impl Live {
         self.gone.get_or_init(CancellationToken::new).cancel();
     }
 
-    /// Whether that has happened.
-    pub(crate) fn is_gone(&self) -> bool {
-        let gone = self.gone.get();
-        gone.is_some_and(CancellationToken::is_cancelled)
-    }
-
     /// Waits for that.
     pub(crate) async fn gone(&self) {
         self.gone
@@ -123,6 +124,12 @@ impl Live {
     /// Its groups. Whoever changes them holds this until everybody else knows.
     pub(crate) fn groups(&self) -> MutexGuard<'_, Membership> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user as its last request had it.
+    pub(crate) fn who(&self) -> Option<User> {
+        let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
+        who.clone()
     }
 
     /// Fires when the connection is over (HB-05).

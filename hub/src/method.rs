@@ -39,7 +39,7 @@ pub trait ArgumentList: Sized + Send + 'static {
 
 macro_rules! impl_for_arity {
     ($($arg:ident),*) => {
-        #[allow(non_snake_case)]
+        #[allow(non_snake_case)] // the parameters are named as their types
         impl<F, S, Out, $($arg,)*> Method<S, ($($arg,)*)> for F
         where
             F: Fn(Context<S>, $($arg,)*) -> Out + Clone + Send + Sync + 'static,
@@ -50,20 +50,20 @@ macro_rules! impl_for_arity {
             }
         }
 
-        #[allow(unused_mut)]
+        #[allow(unused_mut, unused_variables)] // for no arguments
         impl<$($arg: Argument + Send + 'static,)*> ArgumentList for ($($arg,)*) {
             const VALUES: usize = 0 $(+ !$arg::IS_STREAM as usize)*;
             const STREAMS: usize = 0 $(+ $arg::IS_STREAM as usize)*;
 
             fn bind(mut arguments: Arguments) -> Result<Self, BindError> {
-                let _counted = |fault| match fault {
+                let counted = |fault| match fault {
                     BindError::Count { provided, .. } => BindError::Count {
                         provided,
                         expected: Self::VALUES,
                     },
                     fault => fault,
                 };
-                let bound = ($($arg::take(&mut arguments).map_err(_counted)?,)*);
+                let bound = ($($arg::take(&mut arguments).map_err(counted)?,)*);
                 arguments.finish(Self::VALUES)?;
                 Ok(bound)
             }

@@ -38,27 +38,43 @@ impl Case {
         }
     }
 
-    /// Appends `name` in this case: what follows an underscore is upper-case, the underscore goes.
-    fn push(self, name: &str, out: &mut String) {
+    /// `name` in this case: what follows an underscore is upper-case, the underscore goes. Only
+    /// ASCII is changed, so the bytes stay UTF-8 and become no more.
+    fn bytes(self, name: &str) -> impl Iterator<Item = u8> {
         let mut first = true;
         let mut upper = self == Self::Pascal;
-        for c in name.chars() {
-            if c == '_' {
+        name.bytes().filter_map(move |byte| {
+            if byte == b'_' {
                 upper |= !first;
-                continue;
+                return None;
             }
-            out.push(match (first, upper) {
-                (_, true) => c.to_ascii_uppercase(),
-                (true, false) => c.to_ascii_lowercase(),
-                (false, false) => c,
-            });
+            let renamed = match (first, upper) {
+                (_, true) => byte.to_ascii_uppercase(),
+                (true, false) => byte.to_ascii_lowercase(),
+                (false, false) => byte,
+            };
             first = false;
             upper = false;
-        }
+            Some(renamed)
+        })
     }
 
-    /// `name` in this case, for ever: a struct variant can only be written with such names, and
-    /// they are as many as the program has fields in struct variants.
+    /// Hands on `name` in this case, from the stack if it is not unusually long.
+    fn with_renamed<R>(self, name: &'static str, then: impl FnOnce(&str) -> R) -> R {
+        let mut buffer = [0; 64];
+        if name.len() > buffer.len() {
+            return then(self.interned(name));
+        }
+        let mut len = 0;
+        for (to, byte) in buffer.iter_mut().zip(self.bytes(name)) {
+            *to = byte;
+            len += 1;
+        }
+        then(str::from_utf8(&buffer[..len]).unwrap_or(name))
+    }
+
+    /// `name` in this case, for ever: a struct variant can only be written with such names. They
+    /// are no more than the program has fields.
     fn interned(self, name: &'static str) -> &'static str {
         static KNOWN: RwLock<BTreeMap<(Case, &str), &str>> = RwLock::new(BTreeMap::new());
 
@@ -69,8 +85,7 @@ impl Case {
             return renamed;
         }
         drop(known);
-        let mut renamed = String::new();
-        self.push(name, &mut renamed);
+        let renamed = String::from_utf8(self.bytes(name).collect()).unwrap_or_default();
         let mut known = KNOWN
             .write()
             .unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -65,6 +65,8 @@ pub struct HubOptions {
     pub maximum_groups_per_connection: usize,
     /// Whose pages may connect by WebSocket; those of this host by default.
     pub origins: Origins,
+    /// Whether a connection ends when its [`User`](crate::User) expires; `false` by default (CL-06).
+    pub close_on_authentication_expiration: bool,
     /// Over how much time a graceful stop spreads its goodbyes, so that the clients do not all
     /// come back at once; 1 s by default.
     pub shutdown_spread: Duration,
@@ -93,6 +95,7 @@ impl Default for HubOptions {
             maximum_streams_per_client: 100,
             maximum_groups_per_connection: 128,
             origins: Origins::default(),
+            close_on_authentication_expiration: false,
             shutdown_spread: Duration::from_secs(1),
         }
     }
@@ -137,6 +140,7 @@ impl HubOptions {
         maximum_streams_per_client: usize,
         maximum_groups_per_connection: usize,
         origins: Origins,
+        close_on_authentication_expiration: bool,
         shutdown_spread: Duration,
     }
 

@@ -11,11 +11,15 @@ use crate::query::query_value;
 /// The HTTP request that started a connection: the upgrade for WebSockets.
 pub struct Request {
     path_and_query: Box<str>,
-    /// Name, length of the value, value: copied out of the head, which would otherwise be kept
-    /// whole, buffers included.
-    headers: Box<[(Box<str>, Box<[u8]>)]>,
+    /// Copied out of the head, which would otherwise be kept whole, buffers included.
+    headers: Box<[Header]>,
     peer: Option<SocketAddr>,
     transport: Transport,
+}
+
+struct Header {
+    name: Box<str>,
+    value: Box<[u8]>,
 }
 
 /// How a connection's bytes travel.
@@ -59,7 +63,10 @@ impl Request {
         Self {
             path_and_query: path_and_query.into(),
             headers: headers
-                .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+                .map(|(name, value)| Header {
+                    name: name.as_str().into(),
+                    value: value.as_bytes().into(),
+                })
                 .collect(),
             peer: parts
                 .extensions
@@ -79,8 +86,8 @@ impl Request {
         let header = self
             .headers
             .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        header.and_then(|(_, value)| std::str::from_utf8(value).ok())
+            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(&header.value).ok()
     }
 
     /// The value of a query parameter, decoded; several are joined with commas.

@@ -111,6 +111,8 @@ pub(crate) enum End {
         is_shown: bool,
         may_reconnect: bool,
     },
+    /// Its user is known no longer (CL-06).
+    Expired,
     /// The server stops (CL-15).
     Shutdown,
 }
@@ -495,7 +497,7 @@ impl Session {
         let generic = "Connection closed with an error.";
         let (error, allow_reconnect) = match end {
             End::Handshake | End::ClientClosed(_) | End::Aborted => (None, false),
-            End::ClientLeft | End::Shutdown => (None, true),
+            End::ClientLeft | End::Expired | End::Shutdown => (None, true),
             End::Protocol(fault) => (Some(self.with_details(generic, fault)), true),
             End::Timeout => {
                 let text = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";

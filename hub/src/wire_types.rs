@@ -7,6 +7,9 @@ mod binary;
 mod enumeration;
 mod timestamp;
 
+#[cfg(test)]
+mod tests;
+
 pub use binary::Binary;
 pub use enumeration::Enumeration;
 pub use timestamp::{Timestamp, TimestampError};

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "message",
         "names",
         "query",
+        "user",
         "wire_types",
         "protocol",
     ],

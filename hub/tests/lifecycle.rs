@@ -393,7 +393,7 @@ async fn fallbacks_answer_plain_calls_that_no_method_takes() {
     let hub = Hub::new(Shared::default()).method("Echo", echo).fallback(
         async |_: Cx, target: ByteString, mut arguments: RawArguments| {
             let count = arguments.remaining();
-            let first: i64 = arguments.next()?;
+            let first: i64 = arguments.take()?;
             Ok(format!("{target} {first} of {count}"))
         },
     );

@@ -1,5 +1,9 @@
 //! What happens in which order, and what runs beside what.
 #![allow(missing_docs)]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "a hub method takes its context by value"
+)]
 
 #[path = "support/live/mod.rs"]
 mod live;
@@ -237,7 +241,7 @@ async fn st_06_endless_streams_leave_room_for_their_cancels() {
         if record.starts_with(r#"{"type":3"#) {
             live[id] = false;
             last = id;
-        } else if items % 500 == 0 {
+        } else if items.is_multiple_of(500) {
             let id = (0..8).find(|id| live[*id] && *id != last).unwrap_or(id);
             let cancel = format!(r#"{{"type":5,"invocationId":"{id}"}}"#);
             client.send(&cancel).await;

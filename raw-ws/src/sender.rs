@@ -284,7 +284,10 @@ fn encode_into(out: &mut BytesMut, header: &FrameHeader, payload: &[u8]) {
 
 #[cfg(all(test, feature = "deflate"))]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::proto::{Connection, Role};
 
     fn deflating(level: u8) -> Encoding {
         let deflate = Some(DeflateAlone {
@@ -322,7 +325,8 @@ mod tests {
         }
         assert_eq!(sender.queued_bytes(), expected.len());
         let mut fed = BytesMut::new();
-        sender.outbound.end(true, &mut fed);
+        let mut own = Connection::new(Role::Server, Arc::default(), Instant::now());
+        sender.outbound.end(&mut own, true, &mut fed);
         assert_eq!(fed, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! The example server as a child, found next to the test.
+//! An example server as a child, found next to the test.
 
 use std::{
     io::{BufRead, BufReader},
@@ -7,15 +7,15 @@ use std::{
     time::SystemTime,
 };
 
-/// A running `raw_server`; ends with this.
+/// A running example server; ends with this.
 pub(crate) struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
-        let mut child = Command::new(example("raw_server"))
+    pub(crate) fn start(name: &str) -> Self {
+        let mut child = Command::new(example(name))
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -50,6 +50,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let sources = [
         package.join(name).with_extension("rs"),
         package.join("../raw-ws/src"),
+        package.join("../hub/src"),
     ];
     let changed = sources.iter().map(|source| newest(source)).max();
     assert!(

@@ -14,7 +14,7 @@ use super::{Connection, now};
 use crate::{
     arguments::{Arguments, BindError},
     call::CallHandle,
-    dispatch::{Entry, RawArguments},
+    dispatch::{Dispatch, Entry, RawArguments},
     error::HubError,
     events,
     filter::{Call, Running},
@@ -83,7 +83,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         None
     }
 
-    /// IN-12: arguments, then the method's kind, then its streams.
+    /// IN-12: arguments, then whether the caller may, then the method's kind, then its streams.
     fn bind(
         &self,
         target: &ByteString,
@@ -107,11 +107,18 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .map(|_| Upload::new(self.uploads.clone()))
             .collect();
         let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
+        let is_allowed = Dispatch::allows(entry, &method_cx);
         // A type of the hub's may panic as it is decoded.
         let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
         let method = catch_unwind(bind)
             .map_err(|panic| failed(name, &panicked(&*panic), detailed))?
             .map_err(|error| unbound(name, &error, detailed))?;
+        if !is_allowed {
+            // E-03
+            return Err(format!(
+                "Failed to invoke '{name}' because user is unauthorized"
+            ));
+        }
         match (entry.kind, kind) {
             // IN-10
             (CallKind::Stream, CallKind::Plain) => Err(format!(
@@ -378,7 +385,9 @@ impl End {
                 "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
             )),
             Self::Failed { details, .. } => Some(HubError::hidden("Exception", details.clone())),
-            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Shutdown => None,
+            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Expired | Self::Shutdown => {
+                None
+            }
         }
     }
 }

@@ -196,7 +196,6 @@ impl<S: Serializer> Serializer for Write<S> {
             Some(case) if !is_private_to_serde_json(name) => Ok(Struct::Renamed {
                 map: self.inner.serialize_map(Some(len))?,
                 case,
-                name: String::new(),
                 encoding: self.encoding,
             }),
             _ => self
@@ -304,8 +303,6 @@ enum Struct<S: Serializer> {
     Renamed {
         map: S::SerializeMap,
         case: Case,
-        /// Used again for each field.
-        name: String,
         encoding: Encoding,
     },
 }
@@ -326,13 +323,10 @@ impl<S: Serializer> ser::SerializeStruct for Struct<S> {
             Self::Renamed {
                 map,
                 case,
-                name,
                 encoding,
-            } => {
-                name.clear();
-                case.push(key, name);
+            } => case.with_renamed(key, |name| {
                 ser::SerializeMap::serialize_entry(map, name, &WriteAs::new(value, *encoding))
-            }
+            }),
         }
     }
 

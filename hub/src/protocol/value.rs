@@ -10,6 +10,7 @@
 
 mod arguments;
 mod skip;
+
 #[cfg(test)]
 mod tests;
 

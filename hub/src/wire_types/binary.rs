@@ -4,9 +4,8 @@ use std::fmt;
 use std::ops::Deref;
 
 use base64::Engine as _;
-use base64::alphabet;
 use base64::display::Base64Display;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
@@ -72,12 +71,6 @@ impl<'de> Deserialize<'de> for Binary {
 
 /// As the adaptor knows it.
 pub(super) const NAME: &str = "hub::Binary";
-
-/// With padding, as .NET demands, and as careless of the bits behind the last byte as .NET.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
-);
 
 /// No more than this is set aside before the elements of an array are seen.
 const MAX_RESERVED: usize = 4096;
@@ -145,9 +138,9 @@ impl Visitor<'_> for Text {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Binary, E> {
         let white = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
         let decoded = if text.contains(white) {
-            LENIENT.decode(text.replace(white, ""))
+            STANDARD.decode(text.replace(white, ""))
         } else {
-            LENIENT.decode(text)
+            STANDARD.decode(text)
         };
         match decoded {
             Ok(bytes) => Ok(bytes.into()),

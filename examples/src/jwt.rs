@@ -1,0 +1,126 @@
+//! Authentication by JSON Web Tokens: a layer that puts a `hub::User` into each request.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::header::AUTHORIZATION,
+    middleware::Next,
+    response::Response,
+};
+use hub::{Challenge, User};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, errors::ErrorKind,
+};
+use serde::{Deserialize, Serialize};
+
+/// What tokens are signed and checked with.
+#[derive(Clone)]
+pub struct Keys(Arc<(EncodingKey, DecodingKey)>);
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    #[serde(alias = "nameid")]
+    sub: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    exp: u64,
+}
+
+impl Keys {
+    /// Keys of a secret that only the server knows.
+    pub fn new(secret: &[u8]) -> Self {
+        let keys = (
+            EncodingKey::from_secret(secret),
+            DecodingKey::from_secret(secret),
+        );
+        Self(Arc::new(keys))
+    }
+
+    /// A token for a user, good for so long.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(
+        &self,
+        user: &str,
+        role: Option<&str>,
+        lifetime: Duration,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let claims = Claims {
+            sub: user.to_owned(),
+            role: role.map(str::to_owned),
+            exp: (since_1970 + lifetime).as_secs(),
+        };
+        encode(&Header::new(Algorithm::HS256), &claims, &self.0.0)
+    }
+
+    fn user(&self, token: &str) -> Result<User, Challenge> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = 0;
+        let claims = match decode::<Claims>(token, &self.0.1, &validation) {
+            Ok(token) => token.claims,
+            Err(error) if *error.kind() == ErrorKind::ExpiredSignature => {
+                return Err(expired(token, &self.0.1));
+            }
+            Err(_) => return Err(Challenge::invalid_token()),
+        };
+        let user = User::new(claims.sub).expires_at(at(claims.exp));
+        Ok(match claims.role {
+            Some(role) => user.with_role(role),
+            None => user,
+        })
+    }
+}
+
+fn expired(token: &str, key: &DecodingKey) -> Challenge {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    match decode::<Claims>(token, key, &validation) {
+        Ok(token) => Challenge::expired(at(token.claims.exp)),
+        Err(_) => Challenge::invalid_token(),
+    }
+}
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// The layer: who the request's token names, from the `Authorization` header, or from the query
+/// where browsers cannot send one. To be put around hubs alone, so that no other path takes tokens
+/// from its query.
+///
+/// ```no_run
+/// use axum::{Router, middleware::from_fn_with_state};
+/// use examples::jwt::{self, Keys};
+/// let keys = Keys::new(b"only the server knows this");
+/// let hub: Router = hub::Hub::new(()).require_user().router("/chat");
+/// let app: Router = hub.layer(from_fn_with_state(keys, jwt::authenticate));
+/// ```
+pub async fn authenticate(State(keys): State<Keys>, mut request: Request, next: Next) -> Response {
+    if let Some(token) = bearer(&request).or_else(|| in_query(&request)) {
+        match keys.user(&token) {
+            Ok(user) => drop(request.extensions_mut().insert(user)),
+            Err(challenge) => drop(request.extensions_mut().insert(challenge)),
+        }
+    }
+    next.run(request).await
+}
+
+fn bearer(request: &Request) -> Option<String> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
+}
+
+fn in_query(request: &Request) -> Option<String> {
+    let pairs = request.uri().query()?.split('&');
+    let token = pairs.filter_map(|pair| pair.strip_prefix("access_token=")).next();
+    token.filter(|token| !token.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,118 @@
+// Tests a SignalR server with the official JavaScript client:
+//
+//   npm ci && node run.mjs http://127.0.0.1:5001 --server "PROGRAM --listen"
+//
+// The server is the one that examples/README.md calls spec_server. `--help` has the rest.
+
+import { parseArgs } from "node:util";
+import { Failed, TRANSPORTS, Test, registry } from "./harness.mjs";
+import "./checks/calls.mjs";
+import "./checks/chat.mjs";
+import "./checks/connect.mjs";
+import "./checks/errors.mjs";
+import "./checks/keepalive.mjs";
+import "./checks/reconnect.mjs";
+import "./checks/results.mjs";
+import "./checks/streams.mjs";
+import "./checks/targets.mjs";
+import "./checks/users.mjs";
+
+const HELP = `node run.mjs URL [options]
+  --over LIST        transports: ws,ws-skip (default), sse, lp; also $SIGNALR_OVER
+  --protocols LIST   json,messagepack (default)
+  --server COMMAND   starts a server of its own for checks that restart it; an address follows
+  --auth             with the checks that need tokens (/spec-auth and /token)
+  --only REGEX       only the checks whose line matches
+  --list             names them, runs nothing
+  --jobs N           checks side by side (default 6)
+  --expect-wrongly   every expectation is a wrong one: what passes checks nothing`;
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    over: { type: "string", default: process.env.SIGNALR_OVER || "ws,ws-skip" },
+    protocols: { type: "string", default: "json,messagepack" },
+    server: { type: "string" },
+    auth: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+    list: { type: "boolean", default: false },
+    jobs: { type: "string", default: "6" },
+    "expect-wrongly": { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
+if (flags.help || positionals.length !== 1) {
+  console.log(HELP);
+  process.exit(flags.help ? 0 : 2);
+}
+const over = flags.over.split(",");
+const unknown = over.filter((name) => !(name in TRANSPORTS));
+if (unknown.length > 0) {
+  console.error(`unknown transport: ${unknown}\n${HELP}`);
+  process.exit(2);
+}
+const options = {
+  url: positionals[0].replace(/\/$/, ""),
+  over,
+  server: flags.server,
+  expectWrongly: flags["expect-wrongly"],
+};
+
+const LIMIT = 30_000;
+const only = new RegExp(flags.only);
+const runs = [];
+for (const check of registry) {
+  for (const transport of over) {
+    for (const protocol of flags.protocols.split(",")) {
+      const label = `${check.name} [${transport} ${protocol}]`;
+      if (transport === "sse" && protocol !== "json") continue;
+      if (check.over && !check.over.includes(transport)) continue;
+      if (check.protocols && !check.protocols.includes(protocol)) continue;
+      if (check.needs === "auth" && !flags.auth) continue;
+      if (check.needs === "server" && !flags.server) continue;
+      if (only.test(label)) runs.push({ ...check, label, transport, protocol });
+    }
+  }
+}
+if (flags.list) {
+  for (const { label } of runs) console.log(label);
+  process.exit(0);
+}
+if (!flags.auth) console.log("left out: what needs tokens (--auth)");
+if (!flags.server) console.log("left out: what restarts the server (--server)");
+
+let [passed, failed] = [0, 0];
+async function one({ label, run, transport, protocol }) {
+  const t = new Test(options, transport, protocol);
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Failed(`no end within ${LIMIT / 1000} s`)), LIMIT);
+  });
+  try {
+    await Promise.race([run(t), late]);
+    passed++;
+    console.log(`ok ${label}`);
+  } catch (error) {
+    failed++;
+    console.log(`FAILED ${label}: ${error instanceof Failed ? error.message : error?.stack ?? error}`);
+  }
+  clearTimeout(timer);
+  await Promise.allSettled(t.clients.map((client) => client.connection.stop()));
+  await Promise.allSettled(t.cleanups.map((cleanup) => cleanup()));
+}
+
+// What a check leaves behind is its failure, not the end of the run.
+process.on("unhandledRejection", (error) => {
+  failed++;
+  console.log(`FAILED nobody waited for this: ${error?.stack ?? error}`);
+});
+
+const waiting = runs.filter((check) => check.waits).map(one);
+const queue = runs.filter((check) => !check.waits && !check.alone);
+const worker = async () => {
+  for (let check = queue.shift(); check; check = queue.shift()) await one(check);
+};
+await Promise.all(Array.from({ length: Number(flags.jobs) }, worker));
+await Promise.all(waiting);
+for (const check of runs.filter((check) => check.alone)) await one(check);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 && passed > 0 ? 0 : 1);
