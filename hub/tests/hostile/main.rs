@@ -33,6 +33,7 @@ fn hub(options: HubOptions) -> (Hub<Shared>, Shared) {
     let shared = Shared::default();
     let hub = Hub::with_options(shared.clone(), options)
         .method("Echo", async |_: Cx, value: i64| Ok(value))
+        .method(&"Long".repeat(20), async |_: Cx| Ok(80))
         .method("Text", async |_: Cx, value: String| Ok(value))
         .method("Any", async |_: Cx, value: serde_json::Value| {
             Ok(value.as_array().map_or(0, Vec::len))

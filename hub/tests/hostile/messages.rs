@@ -227,6 +227,7 @@ async fn row_117_to_120_calls_that_do_not_fit() {
             (&calls("1", "Nobody", "[]"), &[&failed("1", nobody)]),
             (&calls("", "Nobody", "[]"), &[]),
             (&calls("1", "eCHO", "[5]"), &[&result("1", "5")]),
+            (&calls("1", &"lONG".repeat(20), "[]"), &[&result("1", "80")]),
             (&calls("1", "echo", "[]"), &[&failed("1", UNBOUND)]),
             (&calls("1", "Echo", "[1,2]"), &[&failed("1", UNBOUND)]),
             (&calls("", "Echo", "[\"x\"]"), &[]),
