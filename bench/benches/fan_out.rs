@@ -7,6 +7,7 @@
 
 mod support {
     pub(crate) mod frames;
+    pub(crate) mod hub_server;
     pub(crate) mod raw_ws_server;
     pub(crate) mod server;
     pub(crate) mod settings;
@@ -20,13 +21,13 @@ use std::{
     time::Duration,
 };
 
-use bench::load::Target;
+use bench::load::{HubProtocol, Target, hub_text};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime,
 };
 use support::{
-    frames::{BINARY, masked_frame, payload, server_frame},
-    raw_ws_server,
+    frames::{BINARY, TEXT, masked_frame, payload, server_frame},
+    hub_server, raw_ws_server,
     server::{Server, accept},
 };
 use tokio::net::TcpListener;
@@ -38,22 +39,29 @@ fn main() {
 }
 
 fn fan_out(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("fan-out");
+    let mut group = criterion.benchmark_group("fan_out");
     group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements((AT_ONCE * CONNECTIONS) as u64));
-    bench(&mut group, "raw-ws", raw_ws_server::serve);
-    bench(&mut group, "tungstenite", |listener| {
-        tungstenite::serve(listener, tungstenite::Style::Default)
-    });
-    bench(&mut group, "tungstenite-tuned", |listener| {
-        tungstenite::serve(listener, tungstenite::Style::Tuned)
-    });
+    let message = Broadcast::message();
+    bench(&mut group, "raw-ws", raw_ws_server::serve, &message);
+    for (name, protocol) in [
+        ("hub-messagepack", HubProtocol::MessagePack),
+        ("hub-json", HubProtocol::Json),
+    ] {
+        let broadcast = Broadcast::of_hub(protocol);
+        bench(&mut group, name, hub_server::serve, &broadcast);
+    }
+    let default = |listener| tungstenite::serve(listener, tungstenite::Style::Default);
+    bench(&mut group, "tungstenite", default, &message);
+    let tuned = |listener| tungstenite::serve(listener, tungstenite::Style::Tuned);
+    bench(&mut group, "tungstenite-tuned", tuned, &message);
 }
 
 fn bench<Serve>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
     serve: impl Fn(TcpListener) -> Serve + Copy + Send + 'static,
+    broadcast: &Broadcast,
 ) where
     Serve: Future<Output = io::Result<()>>,
 {
@@ -63,11 +71,47 @@ fn bench<Serve>(
     group.bench_function(BenchmarkId::new(name, SIZE), |b| {
         let (audience, _) = running.get_or_insert_with(|| {
             let server = Server::start(serve).expect("a server on loopback");
-            let audience = Audience::connect(server.address());
+            let audience = Audience::connect(server.address(), broadcast);
             (audience.expect("a fan-out over loopback"), server)
         });
         b.iter(|| audience.publish(AT_ONCE).expect("deliveries"));
     });
+}
+
+/// What is published, and what everybody gets.
+struct Broadcast {
+    path: &'static str,
+    /// What each connection says first, each answered by one message.
+    opening: Vec<Vec<u8>>,
+    message: Vec<u8>,
+    delivery: Vec<u8>,
+}
+
+impl Broadcast {
+    fn message() -> Self {
+        Self {
+            path: "/fanout",
+            opening: Vec::new(),
+            message: masked_frame(BINARY, &payload(SIZE)),
+            delivery: server_frame(BINARY, &payload(SIZE)),
+        }
+    }
+
+    fn of_hub(protocol: HubProtocol) -> Self {
+        let (opcode, text) = (protocol.opcode(), hub_text(SIZE));
+        let call = |id, target: &str, arguments: &[&str]| {
+            masked_frame(opcode, &protocol.call(id, target, arguments))
+        };
+        Self {
+            path: "/bench",
+            opening: vec![
+                masked_frame(TEXT, &protocol.handshake()),
+                call(Some("1"), "Join", &["everybody"]),
+            ],
+            message: call(None, "Broadcast", &["everybody", &text]),
+            delivery: server_frame(opcode, &protocol.call(None, "Received", &[&text])),
+        }
+    }
 }
 
 /// Everybody who is connected. The first one publishes.
@@ -79,15 +123,16 @@ struct Audience {
 }
 
 impl Audience {
-    fn connect(address: SocketAddr) -> io::Result<Self> {
+    fn connect(address: SocketAddr, broadcast: &Broadcast) -> io::Result<Self> {
         let mut audience = Self {
             streams: Vec::new(),
-            messages: masked_frame(BINARY, &payload(SIZE)).repeat(AT_ONCE),
-            deliveries: server_frame(BINARY, &payload(SIZE)).repeat(AT_ONCE),
-            buffer: vec![0; AT_ONCE * server_frame(BINARY, &payload(SIZE)).len()],
+            messages: broadcast.message.repeat(AT_ONCE),
+            deliveries: broadcast.delivery.repeat(AT_ONCE),
+            buffer: vec![0; AT_ONCE * broadcast.delivery.len()],
         };
         for _ in 0..CONNECTIONS {
-            let (stream, early) = Target::web_socket(address, "/fanout").connect()?;
+            let (stream, early) =
+                Target::web_socket(address, broadcast.path).converse(&broadcast.opening)?;
             stream.set_nonblocking(false)?;
             stream.set_read_timeout(Some(PATIENCE))?;
             assert!(early.is_empty(), "the server speaks first: {early:?}");

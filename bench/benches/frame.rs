@@ -4,6 +4,7 @@
 //! Each library gets the bytes by one copy and gives its replies by one copy, as it would to a
 //! socket; how many calls it makes for that hardly counts here, and counts most in `echo`.
 
+#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod support {
     pub(crate) mod frames;
     pub(crate) mod settings;

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --pid PID
 //! cargo run --release -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
+//! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --release -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
 //! ```
 //!
@@ -12,7 +13,7 @@
 use std::{io, process::ExitCode, time::Duration};
 
 use bench::{
-    load::{self, EchoLoad, FanOutLoad, Target, Window},
+    load::{self, Dialect, EchoLoad, FanOutLoad, HubProtocol, Target, Window},
     process::Process,
 };
 use clap::{Args, Parser, Subcommand};
@@ -44,7 +45,7 @@ struct Traffic {
     /// Messages in flight: on each connection (echo), of the publisher (fan-out).
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     depth: u16,
-    /// Payload bytes of a message [default: 20 for echo, 125 for fan-out].
+    /// Bytes of a message, or of the text in a call [default: 20 for echo, 125 for fan-out].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     size: Option<u32>,
     /// Seconds to measure, after one second that does not count.
@@ -66,6 +67,12 @@ struct Server {
     /// ws://HOST:PORT/PATH, or tcp://HOST:PORT for a server that returns bytes as they came.
     #[arg(long)]
     url: Target,
+    /// The server is a SignalR hub with the methods Echo, Join and Broadcast: json or messagepack.
+    #[arg(long, value_name = "PROTOCOL")]
+    hub: Option<HubProtocol>,
+    /// With --hub: sends the same bytes to a server that returns them unread.
+    #[arg(long, requires = "hub")]
+    as_bytes: bool,
     /// The server's process, to measure what it uses; `idle` needs it.
     #[arg(long)]
     pid: Option<u32>,
@@ -88,6 +95,7 @@ fn run(load: &Load) -> io::Result<()> {
                 connections: options.connections.unwrap_or(64).into(),
                 depth: options.depth.into(),
                 size: options.size.unwrap_or(20) as usize,
+                dialect: options.server.dialect(),
             };
             let process = options.server.process()?;
             let url = &options.server.url;
@@ -101,6 +109,7 @@ fn run(load: &Load) -> io::Result<()> {
                 connections: options.connections.unwrap_or(1000).into(),
                 depth: options.depth.into(),
                 size: options.size.unwrap_or(125) as usize,
+                dialect: options.server.dialect(),
             };
             let process = options.server.process()?;
             let url = &options.server.url;
@@ -112,9 +121,10 @@ fn run(load: &Load) -> io::Result<()> {
         Load::Idle(options) => {
             let process = options.server.process()?;
             let process = process.ok_or_else(|| io::Error::other("idle needs --pid"))?;
+            let (url, dialect) = (&options.server.url, options.server.dialect());
             println!(
                 "{}",
-                load::idle(&options.server.url, options.connections.into(), &process)?
+                load::idle(url, options.connections.into(), dialect, &process)?
             );
         }
     }
@@ -132,6 +142,14 @@ impl Traffic {
 }
 
 impl Server {
+    fn dialect(&self) -> Dialect {
+        match self.hub {
+            None => Dialect::Messages,
+            Some(protocol) if self.as_bytes => Dialect::HubBytes(protocol),
+            Some(protocol) => Dialect::Hub(protocol),
+        }
+    }
+
     fn process(&self) -> io::Result<Option<Process>> {
         self.pid.map(Process::new).transpose()
     }

@@ -2,21 +2,25 @@
 //! what runs out first.
 //!
 //! Every message is the same masked frame, prepared once; what comes back is counted by reading
-//! frame headers and skipping payloads. The loop is closed: a connection sends a message when one
+//! frame headers and skipping payloads (by comparing them, where a hub answers). The loop is closed: a connection sends a message when one
 //! of its own has come back, so the number in flight is fixed and nothing queues up unseen.
 
 mod connection;
 mod connections;
+mod dialect;
 mod echo;
 mod fan_out;
+mod hub;
 mod idle;
 mod measurement;
 mod replies;
 mod target;
 
 pub use self::{
+    dialect::Dialect,
     echo::{EchoLoad, echo},
     fan_out::{FanOutLoad, fan_out},
+    hub::{HubProtocol, hub_text},
     idle::{IdleMemory, idle},
     measurement::{Measurement, Window},
     replies::masked_frame,

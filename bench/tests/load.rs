@@ -8,7 +8,7 @@ use std::{
 };
 
 use bench::{
-    load::{self, EchoLoad, Target, Window},
+    load::{self, Dialect, EchoLoad, Target, Window},
     process::Process,
 };
 
@@ -79,6 +79,7 @@ const LOAD: EchoLoad = EchoLoad {
     connections: 4,
     depth: 3,
     size: 20,
+    dialect: Dialect::Messages,
 };
 const SHORT: Window = Window {
     warm_up: Duration::from_millis(20),

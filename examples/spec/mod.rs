@@ -1,14 +1,21 @@
 //! The methods of the contract.
 
+mod dotnet;
+pub(crate) mod endpoints;
 mod streams;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use hub::{
     Binary, Call, ConnectionId, Context, Filter, Hub, HubError, HubOptions, Next, Reply, Timestamp,
     protocol::Names,
 };
 use serde::{Deserialize, Serialize};
+
+use self::dotnet::{
+    ArgumentNullException, ArgumentOutOfRangeException, Counts, Guid, InvalidOperationException,
+    NullReferenceException, double,
+};
 
 /// As a .NET server names things: camelCase in JSON, PascalCase in MessagePack. Pages of any
 /// origin may connect, as there.
@@ -23,7 +30,7 @@ pub(crate) fn options() -> HubOptions {
 pub(crate) struct Person {
     name: Option<String>,
     age: i32,
-    tags: Option<Vec<String>>,
+    tags: Option<Vec<Option<String>>>,
     friend: Option<Box<Self>>,
 }
 
@@ -62,17 +69,18 @@ fn calls(hub: Hub) -> Hub {
         .method("Not", async |_: Context, value: bool| Ok(!value))
         .method("BigInteger", async |_: Context, value: i64| Ok(value))
         .method("Number", async |_: Context, value: f64| Ok(value))
-        .method("Older", async |_: Context, mut person: Person| {
-            person.age += 1;
+        .method("Older", async |_: Context, person: Option<Person>| {
+            let mut person = person.ok_or(NullReferenceException)?;
+            person.age = person.age.wrapping_add(1);
             Ok(person)
         })
-        .method("Reverse", async |_: Context, bytes: Binary| {
-            Ok(Binary::from(
-                bytes.iter().rev().copied().collect::<Vec<u8>>(),
-            ))
+        .method("Reverse", async |_: Context, bytes: Option<Binary>| {
+            let bytes = bytes.ok_or(ArgumentNullException("array"))?;
+            let reversed: Vec<u8> = bytes.iter().rev().copied().collect();
+            Ok(Binary::from(reversed))
         })
         .method("Tomorrow", tomorrow)
-        .method("SameGuid", async |_: Context, value: uuid::Uuid| Ok(value))
+        .method("SameGuid", async |_: Context, value: Guid| Ok(value))
         .method("Next", async |_: Context, colour: Colour| Ok(colour.next()))
         .method("Count", count)
         .method("Maybe", async |_: Context, value: Option<i32>| Ok(value))
@@ -83,47 +91,38 @@ fn calls(hub: Hub) -> Hub {
 #[expect(clippy::too_many_arguments, reason = "the contract has eight")]
 async fn join_8(
     _: Context,
-    a: String,
+    a: Option<String>,
     b: i32,
     c: i64,
     d: f64,
     e: bool,
     f: Option<String>,
-    g: Vec<i32>,
-    h: Person,
+    g: Option<Vec<i32>>,
+    h: Option<Person>,
 ) -> hub::Result<String> {
+    let a = a.unwrap_or_default();
+    let d = double(d);
     let f = f.unwrap_or_else(|| "null".to_owned());
     let e = if e { "True" } else { "False" };
+    let g = g.ok_or(ArgumentNullException("values"))?;
     let g: Vec<String> = g.iter().map(i32::to_string).collect();
     let g = g.join(",");
-    let name = h.name.unwrap_or_default();
+    let name = h.ok_or(NullReferenceException)?.name.unwrap_or_default();
     Ok(format!("{a}|{b}|{c}|{d}|{e}|{f}|{g}|{name}"))
 }
 
 async fn tomorrow(_: Context, day: Timestamp) -> hub::Result<Timestamp> {
-    let next = day.unix_seconds() + 24 * 60 * 60;
-    Ok(Timestamp::from_unix(next, day.nanoseconds())?)
+    let next = day.checked_add(Duration::from_secs(24 * 60 * 60));
+    next.map_err(|_| ArgumentOutOfRangeException.into())
 }
 
-async fn count(_: Context, words: Vec<String>) -> hub::Result<BTreeMap<String, i32>> {
-    let mut counts = BTreeMap::new();
-    for word in words {
-        *counts.entry(word).or_insert(0) += 1;
+async fn count(_: Context, words: Option<Vec<Option<String>>>) -> hub::Result<Counts> {
+    let mut counts = Counts::default();
+    for word in words.ok_or(ArgumentNullException("source"))? {
+        counts.add(named(word, "key")?);
     }
     Ok(counts)
 }
-
-/// What is no `HubError::new`: clients do not see it.
-#[derive(Debug)]
-struct InvalidOperationException(String);
-
-impl std::fmt::Display for InvalidOperationException {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidOperationException {}
 
 fn errors_and_time(hub: Hub) -> Hub {
     hub.method("ThrowHub", async |_: Context, message: String| {
@@ -136,10 +135,13 @@ fn errors_and_time(hub: Hub) -> Hub {
         tokio::task::yield_now().await;
         Err::<(), _>(HubError::new(message))
     })
-    .method("Hold", async |_: Context, ms: u64, value: String| {
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-        Ok(value)
-    })
+    .method(
+        "Hold",
+        async |_: Context, ms: u64, value: Option<String>| {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            Ok(value)
+        },
+    )
     .method("HoldCancellable", hold_cancellable)
     .method("Abort", async |cx: Context| {
         cx.abort();
@@ -180,79 +182,85 @@ async fn hold_cancellable(cx: Context, ms: u64) -> hub::Result<&'static str> {
 
 fn targets(hub: Hub) -> Hub {
     type Ids = Vec<ConnectionId>;
-    hub.method("AskCaller", async |cx: Context, question: String| {
-        let answer = cx.caller().invoke("Ask", (question,), FOREVER).await;
-        Ok(or_error(answer))
-    })
+    hub.method(
+        "AskCaller",
+        async |cx: Context, question: Option<String>| {
+            let answer = cx.caller().invoke("Ask", (question,), FOREVER).await;
+            Ok(or_error(answer))
+        },
+    )
     .method("AskClient", ask_client)
     .method("AskInt", async |cx: Context, id: String| {
         let answer = cx.client(id).invoke::<i32>("AskInt", (), FOREVER).await;
         Ok(answer.unwrap_or(-1))
     })
-    .method("JoinGroup", async |cx: Context, group: String| {
-        cx.groups().join(&group)
+    .method("JoinGroup", async |cx: Context, group: Option<String>| {
+        cx.groups().join(&named(group, "groupName")?)
     })
-    .method("LeaveGroup", async |cx: Context, group: String| {
-        cx.groups().leave(&group);
+    .method("LeaveGroup", async |cx: Context, group: Option<String>| {
+        cx.groups().leave(&named(group, "groupName")?);
         Ok(())
     })
-    .method("ToAll", async |cx: Context, text: String| {
+    .method("ToAll", async |cx: Context, text: Option<String>| {
         cx.all().send("Received", (text,))
     })
-    .method("ToCaller", async |cx: Context, text: String| {
+    .method("ToCaller", async |cx: Context, text: Option<String>| {
         cx.caller().send("Received", (text,))
     })
-    .method("ToOthers", async |cx: Context, text: String| {
+    .method("ToOthers", async |cx: Context, text: Option<String>| {
         cx.others().send("Received", (text,))
     })
     .method(
         "ToAllExcept",
-        async |cx: Context, ids: Ids, text: String| cx.all_except(ids).send("Received", (text,)),
+        async |cx: Context, ids: Ids, text: Option<String>| {
+            cx.all_except(ids).send("Received", (text,))
+        },
     )
     .method(
         "ToClient",
-        async |cx: Context, id: Option<String>, text: String| {
-            let id = id.ok_or_else(|| missing("connectionId"))?;
+        async |cx: Context, id: Option<String>, text: Option<String>| {
+            let id = named(id, "connectionId")?;
             cx.client(id).send("Received", (text,))
         },
     )
     .method(
         "ToClients",
-        async |cx: Context, ids: Vec<Option<String>>, text: String| {
+        async |cx: Context, ids: Option<Vec<Option<String>>>, text: Option<String>| {
+            let ids = ids.ok_or(ArgumentNullException("source"))?;
             cx.clients_of(ids.into_iter().flatten())
                 .send("Received", (text,))
         },
     )
     .method(
         "ToGroup",
-        async |cx: Context, group: Option<String>, text: String| {
-            let group = group.ok_or_else(|| missing("groupName"))?;
+        async |cx: Context, group: Option<String>, text: Option<String>| {
+            let group = named(group, "groupName")?;
             cx.group(&group).send("Received", (text,))
         },
     )
     .method("ToGroups", to_groups)
     .method(
         "ToGroupExcept",
-        async |cx: Context, group: String, ids: Ids, text: String| {
+        async |cx: Context, group: String, ids: Ids, text: Option<String>| {
             cx.group_except(&group, ids).send("Received", (text,))
         },
     )
     .method(
         "ToOthersInGroup",
-        async |cx: Context, group: String, text: String| {
+        async |cx: Context, group: String, text: Option<String>| {
             cx.others_in_group(&group).send("Received", (text,))
         },
     )
     .method(
         "ToUser",
-        async |cx: Context, user: Option<String>, text: String| {
-            let user = user.ok_or_else(|| missing("userId"))?;
+        async |cx: Context, user: Option<String>, text: Option<String>| {
+            let user = named(user, "userId")?;
             cx.user(&user).send("Received", (text,))
         },
     )
     .method(
         "ToUsers",
-        async |cx: Context, users: Vec<String>, text: String| {
+        async |cx: Context, users: Vec<String>, text: Option<String>| {
             cx.users(users).send("Received", (text,))
         },
     )
@@ -265,34 +273,34 @@ fn targets(hub: Hub) -> Hub {
 /// The contract waits as long as it takes.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-async fn ask_client(cx: Context, id: String, question: String, ms: u64) -> hub::Result<String> {
+async fn ask_client(
+    cx: Context,
+    id: String,
+    question: Option<String>,
+    ms: u64,
+) -> hub::Result<Option<String>> {
     let deadline = Duration::from_millis(ms);
     Ok(or_error(
         cx.client(id).invoke("Ask", (question,), deadline).await,
     ))
 }
 
-fn or_error(answer: hub::Result<String>) -> String {
-    answer.unwrap_or_else(|error| format!("{}: {error}", error.class()))
+/// A client may answer null: that is an answer.
+fn or_error(answer: hub::Result<Option<String>>) -> Option<String> {
+    answer.unwrap_or_else(|error| Some(format!("{}: {error}", error.class())))
 }
 
-/// API-08: what .NET says of a null name.
-#[derive(Debug)]
-struct ArgumentNullException(&'static str);
-
-impl std::fmt::Display for ArgumentNullException {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Value cannot be null. (Parameter '{}')", self.0)
-    }
+/// API-08: no name may be null.
+fn named(name: Option<String>, parameter: &'static str) -> hub::Result<String> {
+    name.ok_or_else(|| ArgumentNullException(parameter).into())
 }
 
-impl std::error::Error for ArgumentNullException {}
-
-fn missing(parameter: &'static str) -> HubError {
-    ArgumentNullException(parameter).into()
-}
-
-async fn to_groups(cx: Context, groups: Vec<Option<String>>, text: String) -> hub::Result<()> {
+async fn to_groups(
+    cx: Context,
+    groups: Option<Vec<Option<String>>>,
+    text: Option<String>,
+) -> hub::Result<()> {
+    let groups = groups.ok_or(NullReferenceException)?;
     let named: Vec<String> = groups
         .iter()
         .flatten()
@@ -310,7 +318,7 @@ async fn send_arguments(cx: Context) -> hub::Result<()> {
     let ann = Person {
         name: Some("Ann".to_owned()),
         age: 7,
-        tags: Some(vec!["a".to_owned()]),
+        tags: Some(vec![Some("a".to_owned())]),
         friend: None,
     };
     cx.caller()

@@ -5,9 +5,12 @@ use std::{pin::pin, time::Duration};
 use futures_util::{Stream, StreamExt as _, future, stream};
 use hub::{Context, Hub, HubError, UploadStream};
 
-use super::{InvalidOperationException, Person};
+use super::{
+    Person,
+    dotnet::{ChannelClosedException, InvalidOperationException},
+};
 
-pub(super) fn add(hub: Hub) -> Hub {
+pub(crate) fn add(hub: Hub) -> Hub {
     down(up(hub))
 }
 
@@ -32,11 +35,12 @@ fn down(hub: Hub) -> Hub {
         )
         .stream("Ticks", ticks)
         .stream("Letters", |_: Context, text: String| {
-            let letters: Vec<String> = text.chars().map(String::from).collect();
-            stream::iter(letters).map(Ok)
+            // .NET's letters are UTF-16: half of a pair is no character, on the wire U+FFFD.
+            let letters: Vec<u16> = text.encode_utf16().collect();
+            stream::iter(letters).map(|letter| Ok(String::from_utf16_lossy(&[letter])))
         })
         .stream("NullStream", |_: Context| {
-            Err::<stream::Empty<hub::Result<i32>>, _>(HubError::new("there is no stream"))
+            None::<stream::Empty<hub::Result<i32>>>
         })
         .stream("ThrowsBeforeStream", |_: Context, message: String| {
             Err::<stream::Empty<hub::Result<i32>>, _>(HubError::new(message))
@@ -46,7 +50,7 @@ fn down(hub: Hub) -> Hub {
                 Ok(Person {
                     name: Some(format!("p{i}")),
                     age: i,
-                    tags: Some(vec![format!("t{i}")]),
+                    tags: Some(vec![Some(format!("t{i}"))]),
                     friend: None,
                 })
             })
@@ -100,15 +104,14 @@ fn up(hub: Hub) -> Hub {
         async |_: Context, mut numbers: UploadStream<i32>| {
             let mut sum = 0;
             for _ in 0..2 {
-                let ended = || HubError::from(ChannelClosedException);
-                sum += numbers.next().await.ok_or_else(ended)??;
+                sum += numbers.next().await.ok_or(ChannelClosedException)??;
             }
             Ok(sum)
         },
     )
     .method(
         "CountUp",
-        async |_: Context, mut people: UploadStream<Person>| {
+        async |_: Context, mut people: UploadStream<Option<Person>>| {
             let mut count = 0;
             while let Some(person) = people.next().await {
                 person?;
@@ -122,7 +125,7 @@ fn up(hub: Hub) -> Hub {
 async fn zip(
     _: Context,
     separator: String,
-    mut left: UploadStream<String>,
+    mut left: UploadStream<Option<String>>,
     mut right: UploadStream<i32>,
 ) -> hub::Result<String> {
     let mut all = Vec::new();
@@ -130,18 +133,8 @@ async fn zip(
         let Some(right) = right.next().await else {
             break;
         };
-        all.push(format!("{}{separator}{}", left?, right?));
+        let left = left?.unwrap_or_default();
+        all.push(format!("{left}{separator}{}", right?));
     }
     Ok(all.join(" "))
 }
-
-#[derive(Debug)]
-struct ChannelClosedException;
-
-impl std::fmt::Display for ChannelClosedException {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("The channel has been closed.")
-    }
-}
-
-impl std::error::Error for ChannelClosedException {}

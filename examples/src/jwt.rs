@@ -121,6 +121,8 @@ fn bearer(request: &Request) -> Option<String> {
 
 fn in_query(request: &Request) -> Option<String> {
     let pairs = request.uri().query()?.split('&');
-    let token = pairs.filter_map(|pair| pair.strip_prefix("access_token=")).next();
+    let token = pairs
+        .filter_map(|pair| pair.strip_prefix("access_token="))
+        .next();
     token.filter(|token| !token.is_empty()).map(str::to_owned)
 }

@@ -21,6 +21,10 @@ use tokio::net::TcpListener;
 /// How long the clients of hubs may take to be gone.
 const GOODBYES_WITHIN: Duration = Duration::from_secs(5);
 
+/// What one POST to a hub may hold, as in ASP.NET Core: clients join what waited for the one before.
+/// A hub takes it piece by piece, so it costs no memory.
+const MAX_POST: usize = 30_000_000;
+
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -67,7 +71,10 @@ pub async fn run_hubs(
     let address = listener.local_addr()?;
     let config = ServeConfig::new()
         .max_connections(options.max_connections)
-        .max_connections_per_address(options.max_connections_per_address);
+        .max_connections_per_address(options.max_connections_per_address)
+        // Whoever may hold so many may open them at once.
+        .max_unfinished_heads(1024, options.max_connections_per_address)
+        .max_body_size(MAX_POST);
     let mut server: Serve =
         serve(listener, app)
             .config(config)

@@ -56,6 +56,18 @@ impl CallHandle {
         })
     }
 
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Makes it a new call's, if nobody has kept it from the old one.
+    pub(crate) fn reuse(mut this: Arc<Self>) -> Option<Arc<Self>> {
+        let handle = Arc::get_mut(&mut this)?;
+        handle.slot_released = AtomicBool::new(false);
+        handle.cancelled = OnceLock::new();
+        Some(this)
+    }
+
     /// CR-06: whether it may call its clients and wait for them.
     pub(crate) fn may_ask(&self) -> Result<()> {
         match self.moment {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::{
     call::CallHandle,
     connection_id::ConnectionId,
+    dotnet,
     error::{HubError, Result},
     live::Live,
     message::{Completion, HubMessage, Invocation},
@@ -139,20 +140,19 @@ impl Client {
         match completion {
             // CR-08
             Completion::Result(value) => live.encoding.decode(&value).map_err(|error| {
-                let name = dotnet_name::<R>();
+                let name = dotnet::name_of::<R>();
+                let (_, why) = dotnet::mismatch::<R>(live.encoding, &value, "argument", &error);
                 HubError::new(format!(
-                    "Error trying to deserialize result to {name}. {error}"
+                    "Error trying to deserialize result to {name}. {why}"
                 ))
             }),
-            // CR-09: a result was wanted; nothing fits nothing.
-            Completion::Void => live
-                .encoding
-                .decode(live.encoding.protocol.nothing())
-                .map_err(|_| {
-                    HubError::new(
-                        "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
-                    )
-                }),
+            // CR-09: no result is none, unless nothing was wanted. `null` would be one.
+            Completion::Void if size_of::<R>() == 0 => {
+                Ok(live.encoding.decode(live.encoding.protocol.nothing())?)
+            }
+            Completion::Void => Err(HubError::new(
+                "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
+            )),
             Completion::Error(text) => Err(HubError::new(text.to_string())), // CR-04
         }
     }
@@ -185,19 +185,6 @@ fn prepare(
         Protocol::MessagePack => Message::Binary(bytes.freeze()),
     };
     Ok(PreparedMessage::new(message))
-}
-
-/// The name under which .NET knows a type, as far as one exists; our own otherwise.
-fn dotnet_name<T>() -> &'static str {
-    let name = std::any::type_name::<T>();
-    match name {
-        "alloc::string::String" => "String",
-        "i32" => "Int32",
-        "i64" => "Int64",
-        "f64" => "Double",
-        "bool" => "Boolean",
-        _ => name.rsplit("::").next().unwrap_or(name),
-    }
 }
 
 /// Writes a trait of typed client methods, implemented for [`Clients`](crate::Clients).

@@ -32,7 +32,7 @@ use crate::{
     request::Request,
     running::{RunningCall, RunningCalls, Step, panicked},
     session::{End, Event, Session},
-    transport::{Received, Transport},
+    transport::{Intake, Received, Transport},
     uploads::UploadBudget,
 };
 
@@ -93,6 +93,8 @@ struct Connection<S, T> {
     session: Session,
     live: Option<Arc<Live>>,
     running: RunningCalls,
+    /// The handle of a call that is over, for the next one.
+    spare_handle: Option<Arc<CallHandle>>,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<RunningCall>>,
     uploads: Arc<UploadBudget>,
@@ -103,6 +105,9 @@ struct Connection<S, T> {
     /// Since when the uploads hold all they may.
     uploads_stuck_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// The clock, read once each time the task runs: what came in one read came at one time.
+    now: Instant,
+    has_waited: bool,
 }
 
 /// Whether a connection was let in.
@@ -156,6 +161,7 @@ enum Input {
 impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     fn new(hub: Arc<Shared<S>>, transport: T, request: &Request) -> Self {
         let options = hub.registry.options.clone();
+        let now = now();
         Self {
             sender: transport.sender(),
             uploads: UploadBudget::new(options.application_max_buffer_size),
@@ -163,23 +169,26 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 options,
                 request.transport().needs_pings(),
                 request.transport().is_text_only(),
-                now(),
+                now,
             ),
             hub,
             transport,
             live: None,
             running: RunningCalls::default(),
+            spare_handle: None,
             waiting: None,
             has_more: false,
             expires_at: None,
             uploads_stuck_since: None,
             timer: None,
+            now,
+            has_waited: false,
         }
     }
 
     async fn shake_hands(&mut self) -> Result<(), End> {
         loop {
-            match self.session.poll_event(now()) {
+            match self.session.poll_event(self.now) {
                 Some(Event::Opened) => {
                     self.write_outgoing();
                     return Ok(());
@@ -234,7 +243,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 return Welcome::No(self.end(End::failed(&error, false))); // CL-01
             }
         }
-        self.session.resume(now());
+        self.now = now(); // it may have taken long
+        self.session.resume(self.now);
         over.map_or(Welcome::Yes, Welcome::TooLate)
     }
 
@@ -254,7 +264,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Waits for something to happen, and takes it in.
     async fn take_input(&mut self) -> Option<End> {
-        self.session.rest();
         let input = poll_fn(|cx| self.poll_input(cx)).await;
         self.handle_input(input)
     }
@@ -273,7 +282,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Ok(input) => {
                 let end = self.handle_input(input);
                 // Pings are answered, and what comes is kept for later.
-                self.session.poll_event(now());
+                self.session.poll_event(self.now);
                 self.write_outgoing();
                 end.map_or(Ok(None), Err)
             }
@@ -281,7 +290,20 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
-        if let Some(command) = self.live.as_ref().and_then(|live| live.poll_command(cx)) {
+        if std::mem::take(&mut self.has_waited) {
+            self.now = now();
+        }
+        let input = self.poll_next_input(cx);
+        if input.is_pending() {
+            self.has_waited = true;
+            self.session.rest();
+            self.spare_handle = None;
+        }
+        input
+    }
+
+    fn poll_next_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
+        if let Some(command) = self.live.as_ref().and_then(|live| live.asked()) {
             return Poll::Ready(Input::Command(command));
         }
         loop {
@@ -292,13 +314,26 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
-            let may_read = !is_clogged && !self.session.is_full() && !self.uploads_are_full(cx);
-            if let Poll::Ready(received) = self.transport.poll(cx, may_read) {
+            let room = self.session.room();
+            let intake = if room == 0 {
+                Intake::Full
+            } else if is_clogged {
+                Intake::Resting
+            } else if self.uploads_are_full(cx) {
+                Intake::Full
+            } else {
+                Intake::Open { room }
+            };
+            if let Poll::Ready(received) = self.transport.poll(cx, intake) {
                 return Poll::Ready(Input::Received(received));
             }
             if !is_clogged || self.is_clogged() {
                 break;
             }
+        }
+        // Only who waits needs to be woken.
+        if let Some(command) = self.live.as_ref().and_then(|live| live.poll_command(cx)) {
+            return Poll::Ready(Input::Command(command));
         }
         self.poll_timer(cx).map(|()| Input::Deadline)
     }
@@ -315,11 +350,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.end(End::Shutdown)),
             Input::Deadline => {
-                if self.expires_at.is_some_and(|at| now() >= at) {
+                self.now = now();
+                if self.expires_at.is_some_and(|at| self.now >= at) {
                     return Some(self.end(End::Expired));
                 }
                 self.end_stuck_upload();
-                let end = self.session.handle_timeout(now());
+                let end = self.session.handle_timeout(self.now);
                 self.write_outgoing();
                 end
             }
@@ -337,7 +373,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
             }
-            let Some(event) = self.session.poll_event(now()) else {
+            let Some(event) = self.session.poll_event(self.now) else {
                 self.has_more = false;
                 break;
             };
@@ -422,7 +458,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     /// Runs something at the end, while the transport goes on writing.
     async fn beside_writing<R>(&mut self, run: &mut Running<R>) -> crate::error::Result<R> {
         poll_fn(|cx| {
-            let _ = self.transport.poll(cx, false);
+            let _ = self.transport.poll(cx, Intake::Over);
             run.as_mut().poll(cx)
         })
         .await
@@ -432,11 +468,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         self.transport.close(code).await;
     }
 
-    fn cx(&self, live: &Arc<Live>, call: Arc<CallHandle>) -> context::Context<S> {
+    fn cx(&self, call: Arc<CallHandle>) -> context::Context<S> {
         context::Context {
-            state: self.hub.state.clone(),
-            registry: self.hub.registry.clone(),
-            live: live.clone(),
+            hub: self.hub.clone(),
             call,
         }
     }
@@ -447,7 +481,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if self.hub.on_connected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(live, CallHandle::connecting(live.clone()));
+        let cx = self.cx(CallHandle::connecting(live.clone()));
         let run: Running<()> = match &self.hub.on_connected {
             Some(on_connected) => caught(|| on_connected(cx.clone())),
             None => Box::pin(async { Ok(()) }),
@@ -460,7 +494,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if self.hub.on_disconnected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(live, CallHandle::disconnecting(live.clone()));
+        let cx = self.cx(CallHandle::disconnecting(live.clone()));
         let run: Running<()> = match &self.hub.on_disconnected {
             Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
             None => Box::pin(async { Ok(()) }),

@@ -11,8 +11,9 @@ use crate::{
     connection_id::ConnectionId,
     error::Result,
     groups::Groups,
+    hub::Shared,
     live::{Command, Live},
-    registry::{Registry, Selection},
+    registry::Selection,
     reply::Reply,
     request::Request,
     user::User,
@@ -28,36 +29,35 @@ use crate::{
 /// }
 /// ```
 pub struct Context<S = ()> {
-    pub(crate) state: Arc<S>,
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) live: Arc<Live>,
+    // Two, as each is counted for every call.
+    pub(crate) hub: Arc<Shared<S>>,
     pub(crate) call: Arc<CallHandle>,
 }
 
 impl<S> Context<S> {
     /// The connection that called.
     pub fn connection_id(&self) -> &ConnectionId {
-        &self.live.id
+        &self.live().id
     }
 
     /// The user that the connection belongs to; `None` when nobody was identified (HB-07).
     pub fn user_identifier(&self) -> Option<&str> {
-        self.live.user.as_deref()
+        self.live().user.as_deref()
     }
 
     /// The user that a layer of the app put into the connection's request; `None` when none did.
     pub fn user_of_request(&self) -> Option<User> {
-        self.live.who()
+        self.live().who()
     }
 
     /// The state the hub was made with.
     pub fn state(&self) -> &S {
-        &self.state
+        &self.hub.state
     }
 
     /// The HTTP request that the connection came with (C-14).
     pub fn request(&self) -> &Request {
-        &self.live.request
+        &self.live().request
     }
 
     /// Reads or changes what this hub keeps for the connection, for as long as it lives (HB-05).
@@ -73,12 +73,12 @@ impl<S> Context<S> {
     /// }
     /// ```
     pub fn items<R>(&self, use_them: impl FnOnce(&mut HashMap<String, Value>) -> R) -> R {
-        self.live.items(use_them)
+        self.live().items(use_them)
     }
 
     /// Ends the connection: the client is told not to come back by itself (CL-04).
     pub fn abort(&self) {
-        self.live.command(Command::Abort);
+        self.live().command(Command::Abort);
     }
 
     /// Waits until the client wants no more of this call, or its connection is over (ST-06, ST-08).
@@ -91,7 +91,7 @@ impl<S> Context<S> {
     pub async fn cancelled(&self) {
         tokio::select! {
             () = self.call.cancelled().cancelled() => {}
-            () = self.live.aborted().cancelled() => {}
+            () = self.live().aborted().cancelled() => {}
         }
     }
 
@@ -100,7 +100,7 @@ impl<S> Context<S> {
     /// # Cancel safety
     /// Safe.
     pub async fn disconnected(&self) {
-        self.live.aborted().cancelled().await;
+        self.live().aborted().cancelled().await;
     }
 
     /// Everybody connected to the hub.
@@ -115,18 +115,18 @@ impl<S> Context<S> {
 
     /// Everybody but the caller.
     pub fn others(&self) -> Clients {
-        self.clients(Selection::AllExcept(vec![self.live.id.clone()]))
+        self.clients(Selection::AllExcept(vec![self.live().id.clone()]))
     }
 
     /// The connection that called.
     pub fn caller(&self) -> Client {
-        self.client(self.live.id.clone())
+        self.client(self.live().id.clone())
     }
 
     /// One connection.
     pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
         let asked_by = Some(self.call.clone());
-        Client::new(self.registry.clone(), id.into(), asked_by)
+        Client::new(self.hub.registry.clone(), id.into(), asked_by)
     }
 
     /// Some connections; one that is named twice gets what is sent once.
@@ -155,7 +155,7 @@ impl<S> Context<S> {
 
     /// The members of a group but the caller.
     pub fn others_in_group(&self, name: &str) -> Clients {
-        self.group_except(name, [self.live.id.clone()])
+        self.group_except(name, [self.live().id.clone()])
     }
 
     /// All connections of a user.
@@ -170,7 +170,7 @@ impl<S> Context<S> {
 
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
-        Groups::new(self.registry.clone(), Some(self.live.clone()))
+        Groups::new(self.hub.registry.clone(), Some(self.live().clone()))
     }
 
     /// A result as a method would return it, for a filter that puts one in place of another.
@@ -178,11 +178,15 @@ impl<S> Context<S> {
     /// # Errors
     /// When the value cannot be encoded.
     pub fn reply<T: Serialize>(&self, value: &T) -> Result<Reply> {
-        Reply::value(self.live.encoding, value)
+        Reply::value(self.live().encoding, value)
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        self.call.live()
     }
 
     fn clients(&self, to: Selection) -> Clients {
-        Clients::new(self.registry.clone(), to)
+        Clients::new(self.hub.registry.clone(), to)
     }
 }
 
@@ -199,9 +203,7 @@ pub(crate) fn names_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Vec
 impl<S> Clone for Context<S> {
     fn clone(&self) -> Self {
         Self {
-            state: self.state.clone(),
-            registry: self.registry.clone(),
-            live: self.live.clone(),
+            hub: self.hub.clone(),
             call: self.call.clone(),
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     error::{HubError, Result},
     filter::{Call, Filters, Running},
     method::{ArgumentList, Method},
-    protocol::Elements,
+    protocol::{Elements, Encoding},
     reply::{Items, Reply},
     session::CallKind,
 };
@@ -62,7 +62,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
-            let encoding = cx.live.encoding;
+            let encoding = cx.live().encoding;
             // Nothing of the method runs before the first poll: it may have to wait for its turn.
             Ok(Box::pin(async move {
                 let value = method.invoke(cx, args).await?;
@@ -80,13 +80,18 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         O: IntoItems<R>,
         Args: ArgumentList,
     {
+        let declared: Arc<str> = name.into();
         let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
             let args = Args::bind(arguments)?;
             let method = method.clone();
-            let encoding = cx.live.encoding;
+            let encoding = cx.live().encoding;
+            let declared = declared.clone();
             Ok(Box::pin(async move {
                 let items = method.invoke(cx, args).into_items(encoding)?;
-                Ok(Reply::stream(encoding, items))
+                Ok(match items {
+                    Some(items) => Reply::stream(encoding, items),
+                    None => Reply::no_stream(encoding, declared),
+                })
             }))
         };
         self.insert(name, CallKind::Stream, Args::STREAMS, Box::new(bind));
@@ -160,14 +165,15 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
     }
 }
 
-/// What a streaming method may return: a stream of results, or a `Result` with one.
+/// What a streaming method may return: a stream of results, a `Result` with one, or an `Option` of
+/// one where there may be none to give (ST-04).
 pub trait IntoItems<R> {
-    /// The encoded items.
+    /// The encoded items, if there is a stream.
     ///
     /// # Errors
-    /// When there is no stream.
+    /// When the method failed before there was one.
     #[doc(hidden)]
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items>;
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>>;
 }
 
 /// Marks the plain form of [`IntoItems`].
@@ -178,13 +184,18 @@ pub enum Plain {}
 #[derive(Debug)]
 pub enum Fallible {}
 
+/// Marks the form of [`IntoItems`] in an `Option`.
+#[derive(Debug)]
+pub enum Optional {}
+
 impl<O, T> IntoItems<(Plain, T)> for O
 where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
-        Ok(Box::pin(self.map(move |item| Ok(encoding.encode(&item?)?))))
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        let items = self.map(move |item| Ok(encoding.encode(&item?)?));
+        Ok(Some(Box::pin(items)))
     }
 }
 
@@ -193,8 +204,18 @@ where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: crate::protocol::Encoding) -> Result<Items> {
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
         self?.into_items(encoding)
+    }
+}
+
+impl<O, T> IntoItems<(Optional, T)> for Option<O>
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        self.map_or(Ok(None), |stream| stream.into_items(encoding))
     }
 }
 

@@ -1,5 +1,8 @@
 //! A hub at a path of an axum app: which request is what, and how it is answered (spec sections 1
-//! to 5).
+//! to 7).
+#![allow(clippy::result_large_err)] // the request is answered either way
+
+mod fallbacks;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -10,6 +13,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use futures_util::FutureExt as _;
 use http::{
     Extensions, HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE},
@@ -26,8 +30,8 @@ use crate::{
     negotiate::{self, Negotiation},
     query::query_value,
     request::{Request, Transport},
-    tokens::{NotFound, Tokens},
-    transport::websocket,
+    tokens::{Found, NotFound, Tokens, Unused},
+    transport::{Preceded, websocket},
     user::{Challenge, User},
 };
 
@@ -44,10 +48,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         let path = path.trim_end_matches('/');
         let options = self.shared.registry.options.clone();
         let endpoint = Arc::new(Endpoint {
-            tokens: Arc::new(Tokens::new(
-                options.disconnect_timeout,
-                options.max_unused_connections,
-            )),
+            tokens: Arc::new(Tokens::new(options.clone())),
             config: Arc::new(websocket::config(&options)),
             hub: Arc::new(self.shared),
         });
@@ -152,15 +153,19 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         );
     }
     let shown = (version > 0).then(|| token.reveal());
-    let transports = [r#"{"transport":"WebSockets","transferFormats":["Text","Binary"]}"#]; // N-04
-    json(negotiate::accepted(version, &id, shown, &transports))
+    json(negotiate::accepted(
+        version,
+        &id,
+        shown,
+        &options.transports,
+    ))
 }
 
 async fn connect<S: Send + Sync + 'static>(
     State(endpoint): State<Arc<Endpoint<S>>>,
     request: HttpRequest,
 ) -> Response {
-    let (mut parts, _body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
         return refusal;
     }
@@ -171,38 +176,16 @@ async fn connect<S: Send + Sync + 'static>(
     match parts.method {
         Method::GET => {
             // WS-03: an event stream wins over an upgrade, and what is no upgrade is a poll.
-            if !accepts_event_stream(&parts.headers)
-                && let Ok(upgrade) = Upgrade::from_parts(&mut parts)
-            {
-                return endpoint.upgrade(upgrade, &parts, token);
-            }
-            let transport = if accepts_event_stream(&parts.headers) {
-                "ServerSentEvents"
+            if accepts_event_stream(&parts.headers) {
+                endpoint.stream_events(&parts, token)
+            } else if let Ok(upgrade) = Upgrade::from_parts(&mut parts) {
+                endpoint.upgrade(upgrade, &parts, token)
             } else {
-                "LongPolling"
-            };
-            // C-08, C-09
-            endpoint.not_found(token.as_ref()).unwrap_or_else(|| {
-                let reason = format!("{transport} transport not supported by this end point type");
-                text(StatusCode::NOT_FOUND, reason)
-            })
+                endpoint.poll(&parts, token).await
+            }
         }
-        Method::POST => match endpoint.not_found(token.as_ref()) {
-            Some(refusal) => refusal,
-            // P-06
-            None => text(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "POST requests are not allowed for WebSocket connections.",
-            ),
-        },
-        Method::DELETE => match endpoint.not_found(token.as_ref()) {
-            Some(refusal) => refusal,
-            // LP-13
-            None => text(
-                StatusCode::BAD_REQUEST,
-                "Cannot terminate this connection using the DELETE endpoint.",
-            ),
-        },
+        Method::POST => endpoint.post(body, token).await,
+        Method::DELETE => endpoint.delete(token),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, ""), // R-05
     }
 }
@@ -224,45 +207,100 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
 
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
-        let registry = &self.hub.registry;
-        if registry.is_stopping() {
-            return text(negotiate::OVERLOADED, "The server is stopping.");
-        }
         let upgrade = upgrade
             .config(self.config.clone())
-            .origins(registry.options.origins.clone());
-        let id = match &token {
-            None => ConnectionId::random(),
-            Some(token) => match self.tokens.connect(token, now()) {
-                Ok(id) => id,
-                Err(NotFound::Active) => return text(StatusCode::CONFLICT, ""), // C-12
-                Err(NotFound::Unknown) => return bare_not_found(),
+            .origins(self.hub.registry.options.origins.clone());
+        if let Some(token) = &token
+            && self.tokens.look(token, now()).is_err()
+        {
+            return bare(not_found());
+        }
+        let unused = match &token {
+            None => self.may_begin(Transport::WebSockets).map(|()| Unused {
+                id: ConnectionId::random(),
+                posts: None,
+                polls: None,
+            }),
+            Some(token) => match self.find(token, Transport::WebSockets) {
+                Ok(Found::Unused(unused)) => Ok(unused),
+                Ok(Found::Polled(_)) => Err(text(StatusCode::CONFLICT, "")), // never
+                Err(refusal) => Err(refusal),
             },
         };
+        let unused = match unused {
+            Ok(unused) => unused,
+            Err(refusal) => return refusal,
+        };
         // Given back however the connection ends, a refused upgrade included.
-        let in_use = token.map(|token| InUse {
-            tokens: self.tokens.clone(),
-            token,
+        // WS-01: without negotiation both are the same, as in version 0.
+        let token = token.unwrap_or_else(|| {
+            let token = ConnectionToken::presented(&unused.id);
+            self.tokens.add_in_use(unused.id.clone(), token.clone());
+            token
         });
-        let who = self.hub.who(id, parts);
+        let in_use = self.in_use(token);
+        let who = self.hub.who(unused.id, parts);
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
-        upgrade.on_upgrade(move |ws: WebSocket| async move {
-            let _in_use = in_use;
-            connection::run(hub, ws, request, who).await;
+        let first = unused.posts.map(|posts| posts.take_all()); // P-05
+        // Not awaited in an async block: that would hold all of these twice.
+        upgrade.on_upgrade(move |ws: WebSocket| match first {
+            None => connection::run(hub, ws, request, who)
+                .map(move |()| drop(in_use))
+                .left_future(),
+            Some(first) => connection::run(hub, Preceded::new(first, ws), request, who)
+                .map(move |()| drop(in_use))
+                .boxed()
+                .right_future(),
         })
     }
 
-    /// C-10, C-11.
-    fn not_found(&self, token: Option<&ConnectionToken>) -> Option<Response> {
-        let Some(token) = token else {
-            return Some(text(StatusCode::BAD_REQUEST, "Connection ID required"));
+    /// C-08: whether the token is known, the transport offered, not another one, not in use.
+    fn find(&self, token: &ConnectionToken, transport: Transport) -> Result<Found, Response> {
+        let Ok(used_as) = self.tokens.look(token, now()) else {
+            return Err(not_found());
         };
-        match self.tokens.look(token, now()) {
-            Ok(()) | Err(NotFound::Active) => None,
-            Err(NotFound::Unknown) => {
-                Some(text(StatusCode::NOT_FOUND, "No Connection with that ID"))
-            }
+        // One that lives may go on while the server stops.
+        if used_as.is_none() {
+            self.may_begin(transport)?;
+        } else {
+            self.is_offered(transport)?;
+        }
+        self.tokens
+            .connect(token, transport, now())
+            .map_err(|refused| match refused {
+                NotFound::Unknown => not_found(),
+                NotFound::Active => text(StatusCode::CONFLICT, ""), // C-12
+                NotFound::OtherTransport => text(
+                    StatusCode::BAD_REQUEST,
+                    "Cannot change transports mid-connection", // C-07
+                ),
+            })
+    }
+
+    fn may_begin(&self, transport: Transport) -> Result<(), Response> {
+        self.is_offered(transport)?;
+        if self.hub.registry.is_stopping() {
+            return Err(text(negotiate::OVERLOADED, "The server is stopping."));
+        }
+        Ok(())
+    }
+
+    /// C-09.
+    fn is_offered(&self, transport: Transport) -> Result<(), Response> {
+        let options = &self.hub.registry.options;
+        if options.transports.contains(&transport) {
+            return Ok(());
+        }
+        let transport = transport.name();
+        let reason = format!("{transport} transport not supported by this end point type");
+        Err(text(StatusCode::NOT_FOUND, reason))
+    }
+
+    fn in_use(&self, token: ConnectionToken) -> InUse {
+        InUse {
+            tokens: self.tokens.clone(),
+            token,
         }
     }
 }
@@ -298,9 +336,13 @@ fn text(status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
+/// C-11.
+fn not_found() -> Response {
+    text(StatusCode::NOT_FOUND, "No Connection with that ID")
+}
+
 /// C-11: for a WebSocket the answer has no content type.
-fn bare_not_found() -> Response {
-    let mut response = text(StatusCode::NOT_FOUND, "No Connection with that ID");
+fn bare(mut response: Response) -> Response {
     response.headers_mut().remove(CONTENT_TYPE);
     response
 }

@@ -9,6 +9,11 @@ pub(crate) fn transport_failed(error: &raw_ws::Error) {
     tracing::debug!(%error, "the transport failed");
 }
 
+/// C-17, LP-11, D5: over HTTP alone; `raw_ws` tells of the others.
+pub(crate) fn client_does_not_read() {
+    tracing::debug!("a client that does not read was dropped");
+}
+
 /// O-02.
 pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
     metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)

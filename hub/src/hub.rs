@@ -100,7 +100,8 @@ impl<S: Send + Sync + 'static> Hub<S> {
     }
 
     /// Lets clients stream from `method` as `name`. It is a plain `fn` that returns a stream of
-    /// results, or a `Result` with one; a client that cancels has the stream dropped (ST-06).
+    /// results, or a `Result` or an `Option` with one; a client that cancels has the stream dropped
+    /// (ST-06).
     ///
     /// # Panics
     /// When the name is taken.
@@ -129,7 +130,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         self.shared
             .dispatch
             .set_fallback(Arc::new(move |cx, target, arguments| {
-                let encoding = cx.live.encoding;
+                let encoding = cx.live().encoding;
                 let method = method.clone();
                 Box::pin(async move {
                     let value = method(cx, target, arguments).await?;

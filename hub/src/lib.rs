@@ -7,15 +7,16 @@ mod error;
 mod message;
 mod names;
 mod query;
+mod request;
 mod user;
 mod wire_types;
 
 pub mod protocol;
 
+mod dotnet;
 mod options;
 
 mod events;
-mod request;
 mod session;
 
 mod client_results;
@@ -40,8 +41,9 @@ mod dispatch;
 
 mod hub;
 mod running;
-mod tokens;
 mod transport;
+
+mod tokens;
 
 mod connection;
 mod negotiate;
@@ -52,7 +54,7 @@ pub use arguments::{Argument, Arguments, BindError};
 pub use clients::{Client, Clients};
 pub use connection_id::ConnectionId;
 pub use context::Context;
-pub use dispatch::{Fallible, IntoItems, Plain, RawArguments};
+pub use dispatch::{Fallible, IntoItems, Optional, Plain, RawArguments};
 pub use endpoint::ignore_path_case;
 pub use error::{HubError, Result};
 pub use filter::{Call, Filter, Next};

@@ -28,17 +28,9 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
-    groups: Mutex<Membership>,
+    groups: Mutex<Joined>,
     command: AtomicU8,
     task: AtomicWaker,
-}
-
-/// The groups of a connection.
-#[derive(Default)]
-pub(crate) struct Membership {
-    /// In the order in which it joined them; those it was in at its end, once it is over.
-    pub(crate) names: Vec<Arc<str>>,
-    pub(crate) is_over: bool,
 }
 
 /// Who a connection is.
@@ -48,6 +40,15 @@ pub(crate) struct Who {
     pub(crate) user: Option<Arc<str>>,
     /// The user itself, where a layer of the app knows it.
     pub(crate) who: Option<User>,
+}
+
+/// The groups of a connection, in the order in which it joined them. They are kept here because the
+/// topics forget a connection as soon as its socket is gone, and it leaves its groups after that.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) names: Vec<Arc<str>>,
+    /// It is over: what it was in stays here, and it joins nothing more (API-09).
+    pub(crate) is_over: bool,
 }
 
 /// What others ask a connection's task to do.
@@ -121,11 +122,6 @@ impl Live {
         self.task.wake();
     }
 
-    /// Its groups. Whoever changes them holds this until everybody else knows.
-    pub(crate) fn groups(&self) -> MutexGuard<'_, Membership> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The user as its last request had it.
     pub(crate) fn who(&self) -> Option<User> {
         let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
@@ -135,6 +131,11 @@ impl Live {
     /// Fires when the connection is over (HB-05).
     pub(crate) fn aborted(&self) -> &CancellationToken {
         self.aborted.get_or_init(CancellationToken::new)
+    }
+
+    /// The groups it is in; at its end, those it was in.
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).

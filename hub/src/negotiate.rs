@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 
-use crate::{options::HubOptions, query::query_value};
+use crate::{options::HubOptions, query::query_value, request::Transport};
 
 /// The highest negotiate version (N-07).
 const VERSION: i32 = 1;
@@ -47,16 +47,35 @@ fn parse_int(text: &str) -> Option<i32> {
 }
 
 /// The answer to a client that gets a connection (N-03).
-pub(crate) fn accepted(version: i32, id: &str, token: Option<&str>, transports: &[&str]) -> String {
+pub(crate) fn accepted(
+    version: i32,
+    id: &str,
+    token: Option<&str>,
+    offered: &[Transport],
+) -> String {
     let mut body = format!(r#"{{"negotiateVersion":{version},"connectionId":"{id}""#);
     if let Some(token) = token {
         let _ = write!(body, r#","connectionToken":"{token}""#);
     }
-    let _ = write!(
-        body,
-        r#","availableTransports":[{}]}}"#,
-        transports.join(",")
-    );
+    body.push_str(r#","availableTransports":["#);
+    // N-04: in their order, whatever that of the options is.
+    let offered = Transport::ALL
+        .into_iter()
+        .filter(|transport| offered.contains(transport));
+    for (count, transport) in offered.enumerate() {
+        let comma = if count > 0 { "," } else { "" };
+        let formats = if transport.is_text_only() {
+            r#""Text""#
+        } else {
+            r#""Text","Binary""#
+        };
+        let name = transport.name();
+        let _ = write!(
+            body,
+            r#"{comma}{{"transport":"{name}","transferFormats":[{formats}]}}"#
+        );
+    }
+    body.push_str("]}");
     body
 }
 
@@ -110,14 +129,23 @@ mod tests {
 
     #[test]
     fn n_03_n_08_members_in_their_order() {
-        let transports = [r#"{"transport":"WebSockets"}"#];
+        let one = [Transport::WebSockets];
         assert_eq!(
-            accepted(1, "i", Some("t"), &transports),
-            r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets"}]}"#
+            accepted(1, "i", Some("t"), &one),
+            r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]}]}"#
         );
         assert_eq!(
             accepted(0, "i", None, &[]),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[]}"#
+        );
+    }
+
+    #[test]
+    fn n_04_what_is_offered_in_its_order() {
+        let offered = [Transport::LongPolling, Transport::ServerSentEvents];
+        assert_eq!(
+            accepted(0, "i", None, &offered),
+            r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[{"transport":"ServerSentEvents","transferFormats":["Text"]},{"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#
         );
     }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use raw_ws::Origins;
 
-use crate::protocol::{Names, Protocol};
+use crate::{
+    protocol::{Names, Protocol},
+    request::Transport,
+};
 
 /// The limits, deadlines and manners of a hub, with ASP.NET Core's names and defaults (spec
 /// section 20). One plain struct, read as data, written as a sentence; clone one to start several
@@ -35,6 +38,8 @@ pub struct HubOptions {
     pub enable_detailed_errors: bool,
     /// The hub protocols offered; all by default.
     pub supported_protocols: Vec<Protocol>,
+    /// The transports offered; all by default (N-04).
+    pub transports: Vec<Transport>,
     /// How the members of structs are named on the wire; as serde says by default.
     pub names: Names,
     /// Bytes of a client's messages that may wait for their turn before nothing more is read from
@@ -54,12 +59,15 @@ pub struct HubOptions {
     pub close_timeout: Duration,
     /// The lowest negotiate version served; 0 by default (N-11).
     pub minimum_protocol_version: i32,
-    /// How long a negotiated connection may stay unused; 15 s by default (C-05).
+    /// How long a long poll waits for something to be sent; 90 s by default (LP-04).
+    pub poll_timeout: Duration,
+    /// How long a negotiated connection may stay unused, and a long-polling client may stay without
+    /// a poll; 15 s by default (C-05).
     pub disconnect_timeout: Duration,
     /// Negotiated connections that may wait to be used; 10,000 by default. Over it: 503.
     pub max_unused_connections: usize,
-    /// Streams that one client may have running, each way; 100 by default. Over it the call is
-    /// refused.
+    /// Streams that one client may have running, each way; 1,000 by default. Over it the call is
+    /// refused.
     pub maximum_streams_per_client: usize,
     /// Groups that one connection may be in; 128 by default.
     pub maximum_groups_per_connection: usize,
@@ -82,6 +90,7 @@ impl Default for HubOptions {
             maximum_parallel_invocations_per_client: 1,
             enable_detailed_errors: false,
             supported_protocols: Protocol::ALL.to_vec(),
+            transports: Transport::ALL.to_vec(),
             names: Names::default(),
             application_max_buffer_size: 64 * 1024,
             transport_max_buffer_size: 64 * 1024,
@@ -90,9 +99,10 @@ impl Default for HubOptions {
             transport_send_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
             minimum_protocol_version: 0,
+            poll_timeout: Duration::from_secs(90),
             disconnect_timeout: Duration::from_secs(15),
             max_unused_connections: 10_000,
-            maximum_streams_per_client: 100,
+            maximum_streams_per_client: 1000,
             maximum_groups_per_connection: 128,
             origins: Origins::default(),
             close_on_authentication_expiration: false,
@@ -135,6 +145,7 @@ impl HubOptions {
         transport_send_timeout: Duration,
         close_timeout: Duration,
         minimum_protocol_version: i32,
+        poll_timeout: Duration,
         disconnect_timeout: Duration,
         max_unused_connections: usize,
         maximum_streams_per_client: usize,
@@ -155,6 +166,13 @@ impl HubOptions {
     #[must_use]
     pub fn supported_protocols(mut self, protocols: impl IntoIterator<Item = Protocol>) -> Self {
         self.supported_protocols = protocols.into_iter().collect();
+        self
+    }
+
+    /// Sets [`transports`](Self#structfield.transports).
+    #[must_use]
+    pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
+        self.transports = transports.into_iter().collect();
         self
     }
 }

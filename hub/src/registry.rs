@@ -107,19 +107,17 @@ impl Registry {
         }
     }
 
-    /// Forgets a connection, and takes it out of its groups (API-09).
+    /// Forgets a connection (API-09).
     pub(crate) fn remove(&self, live: &Live) {
         let mut connections = self.connections_mut();
         connections.by_id.remove(&live.id);
         connections.by_sender.remove(&live.sender.id());
         drop(connections);
-        let mut groups = live.groups();
-        groups.is_over = true;
         let topics = self.topics_of(live);
+        live.groups().is_over = true;
         for topic in topics.topics_of(&live.sender) {
             topics.unsubscribe(&topic, &live.sender);
         }
-        drop(groups);
         self.results.fail_all_of(&live.id);
     }
 
@@ -141,32 +139,29 @@ impl Registry {
         let Some(live) = self.find(id) else {
             return Ok(());
         };
-        let mut groups = live.groups();
-        if groups.is_over || groups.names.iter().any(|name| **name == *group) {
+        let mut joined = live.groups();
+        if joined.is_over || joined.names.iter().any(|name| **name == *group) {
             return Ok(());
         }
         let limit = self.options.maximum_groups_per_connection;
-        if groups.names.len() >= limit {
+        if joined.names.len() >= limit {
             return Err(HubError::new(format!(
                 "A connection may be in {limit} groups."
             )));
         }
-        let group: Arc<str> = group.into();
-        groups.names.push(group.clone());
-        let topics = self.topics_of(&live);
-        topics.subscribe(Topic::Group(group), &live.sender);
+        let name: Arc<str> = group.into();
+        joined.names.push(name.clone());
+        self.topics_of(&live)
+            .subscribe(Topic::Group(name), &live.sender);
         Ok(())
     }
 
     pub(crate) fn leave(&self, id: &str, group: &str) {
-        let Some(live) = self.find(id) else {
-            return;
-        };
-        let mut groups = live.groups();
-        if !groups.is_over {
-            groups.names.retain(|name| **name != *group);
-            let topics = self.topics_of(&live);
-            topics.unsubscribe(&Topic::Group(group.into()), &live.sender);
+        if let Some(live) = self.find(id) {
+            let mut joined = live.groups();
+            joined.names.retain(|name| **name != *group);
+            self.topics_of(&live)
+                .unsubscribe(&Topic::Group(group.into()), &live.sender);
         }
     }
 
@@ -188,8 +183,8 @@ impl Registry {
 
     /// The groups of a connection; those it was in at its end, once it is over.
     pub(crate) fn groups_joined(&self, live: &Live) -> Vec<String> {
-        let groups = live.groups();
-        groups.names.iter().map(|name| name.to_string()).collect()
+        let names = &live.groups().names;
+        names.iter().map(|name| name.as_ref().to_owned()).collect()
     }
 
     /// Sends to everybody selected. Never waits: who does not read is cut, and nobody else notices.

@@ -1,6 +1,6 @@
 //! What a call gave: a value, or a stream.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use futures_core::Stream;
@@ -22,6 +22,8 @@ pub struct Reply {
 pub(crate) enum ReplyKind {
     Value(Bytes),
     Stream(Items),
+    /// The streaming method of that name had none to give (ST-04).
+    NoStream(Arc<str>),
 }
 
 impl Reply {
@@ -32,6 +34,11 @@ impl Reply {
 
     pub(crate) fn stream(encoding: Encoding, items: Items) -> Self {
         let kind = ReplyKind::Stream(items);
+        Self { kind, encoding }
+    }
+
+    pub(crate) fn no_stream(encoding: Encoding, method: Arc<str>) -> Self {
+        let kind = ReplyKind::NoStream(method);
         Self { kind, encoding }
     }
 
@@ -47,7 +54,9 @@ impl Reply {
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T> {
         match &self.kind {
             ReplyKind::Value(value) => Ok(self.encoding.decode(value)?),
-            ReplyKind::Stream(_) => Err(HubError::hidden("Reply", "a stream has no value")),
+            ReplyKind::Stream(_) | ReplyKind::NoStream(_) => {
+                Err(HubError::hidden("Reply", "a stream has no value"))
+            }
         }
     }
 }

@@ -8,18 +8,15 @@ use http::request::Parts;
 
 use crate::query::query_value;
 
-/// The HTTP request that started a connection: the upgrade for WebSockets.
+/// The HTTP request that started a connection: the upgrade for WebSockets, the one for the event
+/// stream, or the first poll.
 pub struct Request {
     path_and_query: Box<str>,
-    /// Copied out of the head, which would otherwise be kept whole, buffers included.
-    headers: Box<[Header]>,
+    /// `name:value`, each ended by a line feed, which neither may hold: copied out of the head, which
+    /// would otherwise be kept whole, buffers included.
+    headers: Box<[u8]>,
     peer: Option<SocketAddr>,
     transport: Transport,
-}
-
-struct Header {
-    name: Box<str>,
-    value: Box<[u8]>,
 }
 
 /// How a connection's bytes travel.
@@ -28,27 +25,38 @@ struct Header {
 pub enum Transport {
     /// A WebSocket connection.
     WebSockets,
+    /// An event stream to the client, and POSTs to the server. Text alone.
+    ServerSentEvents,
+    /// Requests that wait for something to be sent, and POSTs to the server.
+    LongPolling,
 }
 
 impl Transport {
+    /// All of them, in the order in which clients try them (N-04).
+    pub const ALL: [Self; 3] = [Self::WebSockets, Self::ServerSentEvents, Self::LongPolling];
+
     /// The name in negotiate answers.
     pub fn name(self) -> &'static str {
         match self {
             Self::WebSockets => "WebSockets",
+            Self::ServerSentEvents => "ServerSentEvents",
+            Self::LongPolling => "LongPolling",
         }
     }
 
     /// K-01, LP-15: whether the hub pings.
     pub(crate) fn needs_pings(self) -> bool {
         match self {
-            Self::WebSockets => true,
+            Self::WebSockets | Self::ServerSentEvents => true,
+            Self::LongPolling => false,
         }
     }
 
     /// H-09: whether it carries text alone.
     pub(crate) fn is_text_only(self) -> bool {
         match self {
-            Self::WebSockets => false,
+            Self::ServerSentEvents => true,
+            Self::WebSockets | Self::LongPolling => false,
         }
     }
 }
@@ -59,15 +67,16 @@ impl Request {
             .uri
             .path_and_query()
             .map_or("", |target| target.as_str());
-        let headers = parts.headers.iter();
+        let mut headers = Vec::new();
+        for (name, value) in &parts.headers {
+            headers.extend_from_slice(name.as_str().as_bytes());
+            headers.push(b':');
+            headers.extend_from_slice(value.as_bytes());
+            headers.push(b'\n');
+        }
         Self {
             path_and_query: path_and_query.into(),
-            headers: headers
-                .map(|(name, value)| Header {
-                    name: name.as_str().into(),
-                    value: value.as_bytes().into(),
-                })
-                .collect(),
+            headers: headers.into(),
             peer: parts
                 .extensions
                 .get::<ConnectInfo<SocketAddr>>()
@@ -83,11 +92,12 @@ impl Request {
 
     /// The first value of a header, if it is text. Names are matched without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        let header = self
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(&header.value).ok()
+        let value = self.headers.split(|byte| *byte == b'\n').find_map(|line| {
+            let (known, value) = line.split_at_checked(name.len())?;
+            let value = value.strip_prefix(b":")?;
+            known.eq_ignore_ascii_case(name.as_bytes()).then_some(value)
+        });
+        std::str::from_utf8(value?).ok()
     }
 
     /// The value of a query parameter, decoded; several are joined with commas.

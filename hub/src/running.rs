@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Value(Bytes),
     StreamEnded,
     Failed(HubError),
+    /// There is no stream (ST-04).
+    NoStream(Arc<str>),
     /// It failed while it streamed (ST-03).
     StreamFailed(HubError),
 }
@@ -72,6 +74,11 @@ impl RunningCall {
         self.call
     }
 
+    /// The call is over: what it was made of, its method dropped.
+    pub(crate) fn into_parts(self) -> (ActiveCall, Arc<str>, Arc<CallHandle>) {
+        (self.call, self.name, self.handle)
+    }
+
     /// Goes on with the call. A panic is an error like any other: it must not take the connection
     /// with it.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
@@ -84,15 +91,12 @@ impl RunningCall {
                             Poll::Ready(reply) => reply,
                             Poll::Pending => return Poll::Pending,
                         };
-                    match reply {
-                        Ok(Reply {
-                            kind: ReplyKind::Value(value),
-                            ..
-                        }) => return Poll::Ready(Step::Value(value)),
-                        Ok(Reply {
-                            kind: ReplyKind::Stream(items),
-                            ..
-                        }) => self.work = Work::Stream(items),
+                    match reply.map(|reply| reply.kind) {
+                        Ok(ReplyKind::Value(value)) => return Poll::Ready(Step::Value(value)),
+                        Ok(ReplyKind::Stream(items)) => self.work = Work::Stream(items),
+                        Ok(ReplyKind::NoStream(method)) => {
+                            return Poll::Ready(Step::NoStream(method));
+                        }
                         Err(error) => return Poll::Ready(Step::Failed(error)),
                     }
                 }

@@ -202,11 +202,14 @@ impl Session {
         }
     }
 
-    /// Whether so much waits that the transport should deliver no more for now.
-    pub(crate) fn is_full(&self) -> bool {
-        // What waits for the rest of its record has a bound of its own (F-05).
-        let unread = if self.is_held { self.frames.len() } else { 0 };
-        self.is_held && self.backlog_bytes + unread >= self.options.application_max_buffer_size
+    /// How many bytes more may wait; at none the transport should deliver no more for now.
+    pub(crate) fn room(&self) -> usize {
+        let limit = self.options.application_max_buffer_size;
+        if !self.is_held {
+            // What waits for the rest of its record has a bound of its own (F-05).
+            return limit.max(1);
+        }
+        limit.saturating_sub(self.backlog_bytes + self.frames.len())
     }
 
     /// How the connection's values are encoded; settled by the handshake.
@@ -233,13 +236,14 @@ impl Session {
 
     // What follows are commands.
 
-    /// Begins a call: its ids are known before the next message is looked at (OR-06).
+    /// Begins a call: its ids are known before the next message is looked at (OR-06). One that is
+    /// refused gets its own id back.
     pub(crate) fn begin(
         &mut self,
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, Refused> {
+    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
         self.calls.begin(invocation_id, kind, stream_ids)
     }
 
@@ -410,7 +414,7 @@ impl Session {
         if self.backlog.back().is_some_and(Result::is_err) {
             return;
         }
-        while !self.is_full() {
+        while self.room() > 0 {
             let before = self.frames.len();
             match self.decode(true) {
                 None => return,

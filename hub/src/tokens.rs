@@ -2,18 +2,26 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::connection_id::{ConnectionId, ConnectionToken};
+use crate::{
+    connection_id::{ConnectionId, ConnectionToken},
+    options::HubOptions,
+    request::Transport,
+    transport::{
+        long_polling::Polls,
+        posts::{Posts, UnusedBytes},
+    },
+};
 
-/// Those of one hub. A token that nobody uses dies after `unused_for`, and there are never more
-/// than `max_unused` of them (C-05).
+/// Those of one hub. A token that nobody uses dies after `disconnect_timeout`, and there are never
+/// more than `max_unused_connections` of them (C-05).
 pub(crate) struct Tokens {
     table: Mutex<Table>,
-    unused_for: Duration,
-    max_unused: usize,
+    options: Arc<HubOptions>,
+    unused_bytes: Arc<UnusedBytes>,
 }
 
 #[derive(Default)]
@@ -25,7 +33,17 @@ struct Table {
 
 struct Negotiated {
     id: ConnectionId,
-    is_active: bool,
+    /// Fixed by the first GET (C-07).
+    used_as: Option<Used>,
+    /// Made with the first POST, or by a transport that needs them.
+    posts: Option<Arc<Posts>>,
+}
+
+#[derive(Clone)]
+enum Used {
+    WebSockets,
+    ServerSentEvents,
+    LongPolling(Arc<Polls>),
 }
 
 /// Why a token does not lead to a connection.
@@ -33,80 +51,196 @@ struct Negotiated {
 pub(crate) enum NotFound {
     /// Nobody has it, or it has died (C-11).
     Unknown,
+    /// Its connection uses another transport (C-07).
+    OtherTransport,
     /// Its connection is in use (C-12).
     Active,
 }
 
+/// What a GET has found.
+pub(crate) enum Found {
+    /// A connection that was unused until now.
+    Unused(Unused),
+    /// A connection that is polled (LP-03).
+    Polled(Arc<Polls>),
+}
+
+/// What a connection comes with.
+pub(crate) struct Unused {
+    pub(crate) id: ConnectionId,
+    /// Always there for a transport that needs them.
+    pub(crate) posts: Option<Arc<Posts>>,
+    /// There for long polling.
+    pub(crate) polls: Option<Arc<Polls>>,
+}
+
 impl Tokens {
-    pub(crate) fn new(unused_for: Duration, max_unused: usize) -> Self {
+    pub(crate) fn new(options: Arc<HubOptions>) -> Self {
         Self {
             table: Mutex::default(),
-            unused_for,
-            max_unused,
+            options,
+            unused_bytes: Arc::default(),
         }
     }
 
     /// A new connection, to be used soon; `None` when too many wait already.
     pub(crate) fn add(&self, id: ConnectionId, token: ConnectionToken, now: Instant) -> Option<()> {
-        let mut table = self.table();
-        table.expire(now);
-        if table.unused.len() >= self.max_unused {
+        let mut table = self.table(now);
+        if table.unused.len() >= self.options.max_unused_connections {
             return None;
         }
         table
             .unused
-            .push_back((now + self.unused_for, token.clone()));
-        let is_active = false;
-        table.by_token.insert(token, Negotiated { id, is_active });
+            .push_back((now + self.unused_for(), token.clone()));
+        let negotiated = Negotiated {
+            id,
+            used_as: None,
+            posts: None,
+        };
+        table.by_token.insert(token, negotiated);
         Some(())
     }
 
-    /// Whether somebody has the token, and uses it.
-    pub(crate) fn look(&self, token: &ConnectionToken, now: Instant) -> Result<(), NotFound> {
-        let mut table = self.table();
-        table.expire(now);
-        match table.by_token.get(token) {
-            None => Err(NotFound::Unknown),
-            Some(negotiated) if negotiated.is_active => Err(NotFound::Active),
-            Some(_) => Ok(()),
-        }
+    /// A new connection that is in use already: it came without negotiation (WS-01).
+    pub(crate) fn add_in_use(&self, id: ConnectionId, token: ConnectionToken) {
+        let negotiated = Negotiated {
+            id,
+            used_as: Some(Used::WebSockets),
+            posts: None,
+        };
+        self.lock().by_token.insert(token, negotiated);
     }
 
-    /// Takes the connection into use.
-    pub(crate) fn connect(
+    /// Whether somebody has the token, and as what it is used.
+    pub(crate) fn look(
         &self,
         token: &ConnectionToken,
         now: Instant,
-    ) -> Result<ConnectionId, NotFound> {
-        self.look(token, now)?;
-        let mut table = self.table();
-        match table.by_token.get_mut(token) {
-            Some(negotiated) if !negotiated.is_active => {
-                negotiated.is_active = true;
-                let id = negotiated.id.clone();
-                table.unused.retain(|(_, unused)| unused != token);
-                Ok(id)
-            }
-            Some(_) => Err(NotFound::Active),
-            None => Err(NotFound::Unknown),
+    ) -> Result<Option<Transport>, NotFound> {
+        let table = self.table(now);
+        let negotiated = table.by_token.get(token).ok_or(NotFound::Unknown)?;
+        Ok(negotiated.used_as.as_ref().map(Used::transport))
+    }
+
+    /// Takes the connection into use, or finds the polls of one that is (C-08).
+    pub(crate) fn connect(
+        &self,
+        token: &ConnectionToken,
+        transport: Transport,
+        now: Instant,
+    ) -> Result<Found, NotFound> {
+        let mut table = self.table(now);
+        let table = &mut *table;
+        let negotiated = table.by_token.get_mut(token).ok_or(NotFound::Unknown)?;
+        match &negotiated.used_as {
+            Some(used) if used.transport() != transport => return Err(NotFound::OtherTransport),
+            Some(Used::LongPolling(polls)) => return Ok(Found::Polled(polls.clone())),
+            Some(_) => return Err(NotFound::Active),
+            None => {}
         }
+        table.unused.retain(|(_, unused)| unused != token);
+        let used = match transport {
+            Transport::WebSockets => Used::WebSockets,
+            Transport::ServerSentEvents => Used::ServerSentEvents,
+            Transport::LongPolling => Used::LongPolling(Arc::new(Polls::new(&self.options))),
+        };
+        let polls = used.polls().cloned();
+        let posts = match transport {
+            // P-06: it needs none, and gets what came before.
+            Transport::WebSockets => negotiated.posts.take(),
+            _ => Some(self.posts_of(negotiated)),
+        };
+        negotiated.used_as = Some(used);
+        let id = negotiated.id.clone();
+        Ok(Found::Unused(Unused { id, posts, polls }))
+    }
+
+    /// The POSTs of a connection, and when it dies if it stays unused (P-05).
+    pub(crate) fn posts(
+        &self,
+        token: &ConnectionToken,
+        now: Instant,
+    ) -> Result<(Arc<Posts>, Option<Instant>), NotFound> {
+        let mut table = self.table(now);
+        let negotiated = table.by_token.get_mut(token).ok_or(NotFound::Unknown)?;
+        if let Some(Used::WebSockets) = negotiated.used_as {
+            return Err(NotFound::OtherTransport);
+        }
+        let is_unused = negotiated.used_as.is_none();
+        let dies = is_unused.then(|| now + self.unused_for());
+        Ok((self.posts_of(negotiated), dies))
+    }
+
+    /// Ends a connection that is polled (LP-12, LP-13).
+    pub(crate) fn delete(&self, token: &ConnectionToken, now: Instant) -> Result<(), NotFound> {
+        let mut table = self.table(now);
+        let negotiated = table.by_token.get(token).ok_or(NotFound::Unknown)?;
+        let polls = negotiated.used_as.as_ref().and_then(Used::polls).cloned();
+        let polls = polls.ok_or(NotFound::OtherTransport)?;
+        table.by_token.remove(token);
+        polls.delete();
+        Ok(())
     }
 
     /// The connection is over.
     pub(crate) fn remove(&self, token: &ConnectionToken) {
-        self.table().by_token.remove(token);
+        self.lock().by_token.remove(token);
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
+    /// Drops what has died.
+    pub(crate) fn expire(&self, now: Instant) {
+        drop(self.table(now));
+    }
+
+    fn unused_for(&self) -> Duration {
+        self.options.disconnect_timeout
+    }
+
+    fn posts_of(&self, negotiated: &mut Negotiated) -> Arc<Posts> {
+        let posts = negotiated.posts.get_or_insert_with(|| {
+            let limit = self.options.application_max_buffer_size;
+            Arc::new(Posts::new(limit, self.unused_bytes.clone()))
+        });
+        posts.clone()
+    }
+
+    /// The table, without what has died.
+    fn table(&self, now: Instant) -> MutexGuard<'_, Table> {
+        let mut table = self.lock();
+        table.expire(now);
+        table
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Used {
+    fn transport(&self) -> Transport {
+        match self {
+            Self::WebSockets => Transport::WebSockets,
+            Self::ServerSentEvents => Transport::ServerSentEvents,
+            Self::LongPolling(_) => Transport::LongPolling,
+        }
+    }
+
+    fn polls(&self) -> Option<&Arc<Polls>> {
+        match self {
+            Self::LongPolling(polls) => Some(polls),
+            Self::WebSockets | Self::ServerSentEvents => None,
+        }
     }
 }
 
 impl Table {
     fn expire(&mut self, now: Instant) {
         while self.unused.front().is_some_and(|(dies, _)| *dies <= now) {
-            if let Some((_, token)) = self.unused.pop_front() {
-                self.by_token.remove(&token);
+            if let Some((_, token)) = self.unused.pop_front()
+                && let Some(negotiated) = self.by_token.remove(&token)
+                && let Some(posts) = negotiated.posts
+            {
+                posts.dispose(); // P-08
             }
         }
     }
@@ -117,7 +251,7 @@ mod tests {
     use super::*;
 
     fn tokens() -> (Tokens, ConnectionToken, Instant) {
-        let tokens = Tokens::new(Duration::from_secs(15), 2);
+        let tokens = Tokens::new(Arc::new(HubOptions::new().max_unused_connections(2)));
         let (token, now) = (ConnectionToken::random(), Instant::now());
         tokens
             .add(ConnectionId::random(), token.clone(), now)
@@ -130,19 +264,25 @@ mod tests {
         let (tokens, token, now) = tokens();
         assert_eq!(
             tokens.look(&token, now + Duration::from_millis(14_999)),
-            Ok(())
+            Ok(None)
         );
         let at_last = now + Duration::from_secs(15);
         assert_eq!(tokens.look(&token, at_last), Err(NotFound::Unknown));
-        assert!(tokens.table().by_token.is_empty());
+        assert!(tokens.lock().by_token.is_empty());
     }
 
     #[test]
     fn c_12_a_token_is_used_once_at_a_time_and_does_not_die_meanwhile() {
         let (tokens, token, now) = tokens();
-        tokens.connect(&token, now).unwrap();
+        let connect = |transport, at| tokens.connect(&token, transport, at).err();
+        assert_eq!(connect(Transport::ServerSentEvents, now), None);
         let later = now + Duration::from_secs(60);
-        assert_eq!(tokens.connect(&token, later), Err(NotFound::Active));
+        let again = connect(Transport::ServerSentEvents, later);
+        assert_eq!(again, Some(NotFound::Active));
+        for other in [Transport::WebSockets, Transport::LongPolling] {
+            let other = connect(other, later);
+            assert_eq!(other, Some(NotFound::OtherTransport)); // C-07 before C-12: C-08
+        }
         tokens.remove(&token);
         assert_eq!(tokens.look(&token, later), Err(NotFound::Unknown));
     }

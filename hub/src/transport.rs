@@ -1,5 +1,9 @@
 //! How a connection's bytes travel: what a session's driver asks of a transport (D2).
 
+mod alarm;
+pub(crate) mod long_polling;
+pub(crate) mod posts;
+pub(crate) mod server_sent_events;
 pub(crate) mod websocket;
 
 use std::{
@@ -15,12 +19,25 @@ pub(crate) trait Transport: Send {
     /// The queue of what goes to the client.
     fn sender(&self) -> Sender;
 
-    /// Writes what is queued, and takes what the client sent unless `may_read` is false: then it
-    /// stays where it is, and the client has to wait.
-    fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Received>;
+    /// Writes what is queued, and takes what the client sent while the intake is open. Otherwise
+    /// it stays where it is, and the client has to wait.
+    fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received>;
 
     /// Writes what is queued, then ends.
     fn close(&mut self, code: CloseCode) -> impl Future<Output = ()> + Send;
+}
+
+/// Whether a session takes what its client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Intake {
+    /// It does; over so many bytes it would be full.
+    Open { room: usize },
+    /// Not now: the client has to read first.
+    Resting,
+    /// It has all it may keep (C-16).
+    Full,
+    /// Never again.
+    Over,
 }
 
 /// What came from a client.
@@ -30,4 +47,36 @@ pub(crate) enum Received {
     Bytes(Bytes),
     /// It is gone.
     Gone,
+}
+
+/// A transport whose client has sent something before it connected (P-05).
+pub(crate) struct Preceded<T> {
+    first: Option<Bytes>,
+    transport: T,
+}
+
+impl<T> Preceded<T> {
+    pub(crate) fn new(first: Bytes, transport: T) -> Self {
+        let first = Some(first).filter(|first| !first.is_empty());
+        Self { first, transport }
+    }
+}
+
+impl<T: Transport> Transport for Preceded<T> {
+    fn sender(&self) -> Sender {
+        self.transport.sender()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
+        if let Intake::Open { .. } = intake
+            && let Some(first) = self.first.take()
+        {
+            return Poll::Ready(Received::Bytes(first));
+        }
+        self.transport.poll(cx, intake)
+    }
+
+    async fn close(&mut self, code: CloseCode) {
+        self.transport.close(code).await;
+    }
 }

@@ -19,6 +19,7 @@ use futures_util::task::AtomicWaker;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    dotnet,
     error::{HubError, Result},
     protocol::Encoding,
 };
@@ -72,8 +73,9 @@ impl<T: DeserializeOwned> Stream for UploadStream<T> {
                 // UP-06: the stream has failed, the connection goes on.
                 state.fail(&self.upload.budget, None);
                 let generic = "Failed to bind Stream message.";
+                let (class, why) = dotnet::mismatch::<T>(self.encoding, &item, "item", &error);
                 HubError::new(if self.detailed_errors {
-                    format!("{generic} {error}")
+                    format!("{generic} {class}: {why}")
                 } else {
                     generic.to_owned()
                 })

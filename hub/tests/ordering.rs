@@ -1,9 +1,6 @@
 //! What happens in which order, and what runs beside what.
 #![allow(missing_docs)]
-#![allow(
-    clippy::needless_pass_by_value,
-    reason = "a hub method takes its context by value"
-)]
+#![allow(clippy::needless_pass_by_value)] // methods take their context by value
 
 #[path = "support/live/mod.rs"]
 mod live;

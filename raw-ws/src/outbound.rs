@@ -282,10 +282,16 @@ impl Outbound {
     // What follows is for the connection's own task.
 
     /// The request of another party, if one came.
+    #[inline]
     pub(crate) fn take_request(&self) -> Option<Request> {
         if !self.has_request.load(Ordering::Acquire) {
             return None;
         }
+        self.take_request_that_came()
+    }
+
+    #[cold]
+    fn take_request_that_came(&self) -> Option<Request> {
         self.has_request.store(false, Ordering::Release);
         self.lock().request.take().map(|request| *request)
     }
@@ -318,25 +324,29 @@ impl Outbound {
     }
 
     /// Writes the queue and the task's own frames as far as the socket takes them, and registers
-    /// the task. Gives since when the socket is stuck, `None` when all is written.
+    /// the task. Gives whether it was registered already with this waker, and since when the socket
+    /// is stuck, `None` when all is written.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &self,
         io: &mut S,
         own: &mut Connection,
         cx: &mut Context<'_>,
-    ) -> io::Result<Option<Instant>> {
+    ) -> io::Result<(bool, Option<Instant>)> {
         let mut state = self.lock();
-        if !state
+        let is_known = state
             .task
             .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()))
-        {
+            .is_some_and(|task| task.will_wake(cx.waker()));
+        if !is_known {
             state.task = Some(cx.waker().clone());
         }
         let mut wrote = false;
         loop {
-            let mut slices = [IoSlice::new(&[]); SLICES];
             let queue_is_next = !state.held && !state.queue.is_empty();
+            if !queue_is_next && own.unwritten() == 0 {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
             let count = if queue_is_next {
                 state.queue.pieces(&mut slices)
             } else {
@@ -349,7 +359,7 @@ impl Outbound {
             };
             let Poll::Ready(written) = pieces else {
                 let since = *state.blocked.get_or_insert_with(now);
-                return Ok(Some(since));
+                return Ok((is_known, Some(since)));
             };
             let written = written?;
             if written == 0 {
@@ -368,10 +378,11 @@ impl Outbound {
         let is_flushed = !(wrote || state.is_flushing) || Pin::new(io).poll_flush(cx)?.is_ready();
         state.is_flushing = !is_flushed;
         if !is_flushed {
-            return Ok(Some(*state.blocked.get_or_insert_with(now)));
+            let since = *state.blocked.get_or_insert_with(now);
+            return Ok((is_known, Some(since)));
         }
         state.blocked = None;
-        Ok(None)
+        Ok((is_known, None))
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to

@@ -15,6 +15,7 @@ use std::{
 use bytes::BytesMut;
 use tokio::{
     io::AsyncReadExt,
+    task::unconstrained,
     time::{Sleep, timeout},
 };
 
@@ -79,6 +80,9 @@ struct Inner<S: Stream> {
     /// What is held of unfinished messages.
     holding: Holding,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whether the timer wakes the task as `outbound` knows it: it has been polled with that waker,
+    /// and has neither fired nor been moved since.
+    timer_is_armed: bool,
 }
 
 /// What a connection is made of, besides its stream.
@@ -140,6 +144,7 @@ impl<S: Stream> WebSocket<S> {
                 read_at: now,
                 holding: Holding::default(),
                 timer: None,
+                timer_is_armed: false,
             }),
         }
     }
@@ -323,12 +328,16 @@ impl<S: Stream> Inner<S> {
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
             // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
-            if let Err(error) = self.check_deadlines(self.read_at, stuck_since) {
-                return Poll::Ready(Err(self.over(error)));
+            let deadline = self.next_deadline(stuck_since);
+            if deadline.is_some_and(|deadline| self.read_at >= deadline) {
+                match self.check_deadlines(self.read_at, stuck_since) {
+                    Ok(()) => continue,
+                    Err(error) => return Poll::Ready(Err(self.over(error))),
+                }
             }
             let has_caught_up =
                 is_behind && self.proto.unwritten() < UNWRITTEN_BEFORE_READING_STOPS;
-            if has_caught_up || self.proto.state() == State::Closed {
+            if has_caught_up {
                 continue;
             }
             if !is_behind && let Poll::Ready(read) = self.poll_fill(cx) {
@@ -346,7 +355,7 @@ impl<S: Stream> Inner<S> {
             if let Err(error) = self.count_holding() {
                 return Poll::Ready(Err(self.over(error)));
             }
-            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -372,7 +381,8 @@ impl<S: Stream> Inner<S> {
                 Ok(stuck_since) => stuck_since,
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
-            if let Err(error) = ready!(self.poll_deadlines(cx, stuck_since)) {
+            let deadline = self.next_deadline(stuck_since);
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -400,7 +410,10 @@ impl<S: Stream> Inner<S> {
         let Some(io) = &mut self.io else {
             return Err(ApiMisuse::SendAfterClose.into());
         };
-        Ok(self.outbound.poll_write(io, &mut self.proto, cx)?)
+        let (is_known, stuck_since) = self.outbound.poll_write(io, &mut self.proto, cx)?;
+        // Also where this poll does not come to the timer: the next one finds the waker known.
+        self.timer_is_armed &= is_known;
+        Ok(stuck_since)
     }
 
     /// Reads what has come into a buffer that is only held while there is something in it.
@@ -431,16 +444,21 @@ impl<S: Stream> Inner<S> {
         read
     }
 
-    /// Waits for the next deadline, and acts on it.
-    fn poll_deadlines(
-        &mut self,
-        cx: &mut Context<'_>,
-        stuck_since: Option<Instant>,
-    ) -> Poll<Result<()>> {
-        let deadline = match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
+    /// When [`check_deadlines`](Self::check_deadlines) has something to act on.
+    fn next_deadline(&self, stuck_since: Option<Instant>) -> Option<Instant> {
+        match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        };
+        }
+    }
+
+    /// Waits for the next deadline, and acts on it.
+    fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        stuck_since: Option<Instant>,
+    ) -> Poll<Result<()>> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
         };
@@ -453,8 +471,16 @@ impl<S: Stream> Inner<S> {
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() > deadline {
             timer.as_mut().reset(deadline);
+            self.timer_is_armed = false;
         }
-        ready!(timer.as_mut().poll(cx));
+        if self.timer_is_armed && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        // Of a task whose budget is used up the timer would not take the waker.
+        self.timer_is_armed = pin!(unconstrained(timer.as_mut())).poll(cx).is_pending();
+        if self.timer_is_armed {
+            return Poll::Pending;
+        }
         timer.as_mut().reset(deadline);
         Poll::Ready(self.check_deadlines(now(), stuck_since))
     }
@@ -523,6 +549,7 @@ impl<S: Stream> Inner<S> {
         self.input = BytesMut::new();
         self.holding = Holding::default();
         self.timer = None;
+        self.timer_is_armed = false;
     }
 
     fn is_full(&self) -> bool {

@@ -88,7 +88,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         members
             .topics_of
             .entry(sender.id())
-            .or_default()
+            // Mostly there is no second.
+            .or_insert_with(|| Vec::with_capacity(1))
             .push(topic);
         true
     }
@@ -168,6 +169,9 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
             return 0;
         };
         let mut publishing = self.inner.publishing();
+        if publishing.to_write.is_empty() {
+            publishing.to_write.reserve(subscribers.senders.len());
+        }
         let mut plain = None;
         let mut reached = 0;
         for sender in &subscribers.senders {

@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version,
     header::{
@@ -204,8 +205,9 @@ impl Upgrade {
             }
             // A task of its own, so that waiting for the upgrade takes no memory in it.
             let ending = HandlerEnd(ws.outbound().clone());
-            let run = handler(ws);
-            tokio::spawn(async move { ending.with(run.await.close_code()) });
+            // Not awaited in an async block: that would hold the handler's future twice.
+            let run = handler(ws).map(move |outcome| ending.with(outcome.close_code()));
+            tokio::spawn(run);
         });
         response
     }

@@ -2,6 +2,7 @@
 
 pub(crate) use bench::load::masked_frame;
 
+pub(crate) const TEXT: u8 = 1;
 pub(crate) const BINARY: u8 = 2;
 
 /// A payload in which no byte repeats the one before.

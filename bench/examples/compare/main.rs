@@ -14,7 +14,7 @@ mod scenarios;
 mod servers;
 mod tables;
 
-use std::{fs, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fs, io, iter, path::PathBuf, process::ExitCode, time::Duration};
 
 use bench::{load::Window, server};
 use clap::Parser;
@@ -97,10 +97,11 @@ fn measure(options: &Options, contender: &Contender, is_first: bool, results: &m
     let scenarios = options.scenarios(contender);
     let (memory, traffic): (Vec<_>, Vec<_>) = scenarios
         .into_iter()
-        .partition(|scenario| matches!(scenario, Scenario::Idle));
+        .partition(|scenario| scenario.is_memory());
     let memory = if is_first { memory } else { Vec::new() };
     // Memory is that of a fresh process, and must not be left behind by the traffic.
-    for scenarios in [traffic, memory] {
+    let memory = memory.into_iter().map(|scenario| vec![scenario]);
+    for scenarios in iter::once(traffic).chain(memory) {
         if scenarios.is_empty() {
             continue;
         }
@@ -112,10 +113,10 @@ fn measure(options: &Options, contender: &Contender, is_first: bool, results: &m
                 return;
             }
         };
-        let mut was_fan_out = None;
+        let mut last_kind = None;
         for scenario in scenarios {
-            let is_fan_out = matches!(scenario, Scenario::FanOut);
-            let is_first_of_kind = was_fan_out.replace(is_fan_out) != Some(is_fan_out);
+            let kind = scenario.kind();
+            let is_first_of_kind = last_kind.replace(kind) != Some(kind);
             let window = Window {
                 warm_up: contender.warm_up(is_first_of_kind),
                 measured: Duration::from_secs(options.seconds.into()),
@@ -139,8 +140,9 @@ fn measure(options: &Options, contender: &Contender, is_first: bool, results: &m
 fn brief(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Traffic(figures) => format!(
-            "{:.3} µs/message, server {:.0} % busy, load {:.0} %",
+            "{:.3} µs/message, {:.3} user, server {:.0} % busy, load {:.0} %",
             figures.server_microseconds,
+            figures.user_microseconds,
             figures.server_busy * 100.0,
             figures.client_busy * 100.0
         ),
@@ -172,8 +174,7 @@ impl Options {
             let label = label(*scenario, contender);
             self.only.is_empty() || self.only.iter().any(|text| label.contains(text))
         };
-        scenarios::ALL
-            .into_iter()
+        scenarios::all()
             .filter(|s| s.fits(contender))
             .filter(wanted)
             .collect()

@@ -16,6 +16,8 @@ pub(crate) struct Contender {
     program: Program,
     pub(crate) echo: Option<Endpoint>,
     pub(crate) fan_out: Option<Endpoint>,
+    /// Where the methods of the benchmarks are, if it is a SignalR server.
+    pub(crate) hub: Option<Endpoint>,
 }
 
 #[derive(Clone, Copy)]
@@ -28,6 +30,8 @@ pub(crate) enum Endpoint {
 enum Program {
     /// Ours: the example `raw_server`.
     RawServer,
+    /// Ours: the example `hub_server`.
+    HubServer,
     /// The example `peer`, which takes the name of the server.
     Peer,
     /// A real ASP.NET Core, where the folder with the peers is there.
@@ -43,21 +47,30 @@ pub(crate) fn all() -> Vec<Contender> {
         program,
         echo,
         fan_out,
+        hub: None,
     };
+    let hub = Some(WebSocket("/bench"));
     vec![
         contender("raw-tcp", Program::Peer, Some(RawTcp), None),
         contender("epoll-fan-out", Program::Peer, None, fan_out),
         contender("raw-ws", Program::RawServer, echo, fan_out),
+        Contender {
+            hub,
+            ..contender("hub", Program::HubServer, None, None)
+        },
         contender("tungstenite-tuned", Program::Peer, echo, fan_out),
         contender("tungstenite", Program::Peer, echo, fan_out),
         contender("fastwebsockets", Program::Peer, echo, None),
         contender("axum", Program::Peer, echo, None),
-        contender(
-            "aspnetcore",
-            Program::AspNetCore,
-            Some(WebSocket("/ws/echo")),
-            Some(WebSocket("/ws/fanout")),
-        ),
+        Contender {
+            hub,
+            ..contender(
+                "aspnetcore",
+                Program::AspNetCore,
+                Some(WebSocket("/ws/echo")),
+                Some(WebSocket("/ws/fanout")),
+            )
+        },
     ]
 }
 
@@ -68,7 +81,7 @@ impl Contender {
         match self.program {
             Program::Peer => arguments.insert(0, self.name),
             // The load comes from one address.
-            Program::RawServer => arguments.extend([
+            Program::RawServer | Program::HubServer => arguments.extend([
                 "--max-connections",
                 "20000",
                 "--max-connections-per-address",
@@ -86,6 +99,11 @@ impl Contender {
         Duration::from_secs(if needs_long { 10 } else { 1 })
     }
 
+    /// Whether the hub is built on it.
+    pub(crate) fn is_below_the_hub(&self) -> bool {
+        self.program == Program::RawServer
+    }
+
     /// Why it cannot be started here, if so.
     pub(crate) fn missing(&self) -> Option<String> {
         let path = match self.program.path() {
@@ -93,7 +111,7 @@ impl Contender {
             Err(e) => return Some(e.to_string()),
         };
         match self.program {
-            Program::RawServer | Program::Peer if !path.exists() => {
+            Program::RawServer | Program::HubServer | Program::Peer if !path.exists() => {
                 Some("not built; run `cargo build --release --examples` first".into())
             }
             Program::AspNetCore if !path.exists() => {
@@ -120,6 +138,7 @@ impl Program {
         match self {
             Self::Peer => sibling("peer"),
             Self::RawServer => sibling("raw_server"),
+            Self::HubServer => sibling("hub_server"),
             Self::AspNetCore => {
                 let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
                 let peers = env::var_os("PEERS_DIR").unwrap_or_else(|| "../shared/peers".into());

@@ -10,14 +10,14 @@ use crate::scenarios::{self, Figures, Outcome, Scenario};
 #[derive(Default)]
 pub(crate) struct Results {
     traffic: Vec<(Scenario, &'static str, Vec<Figures>)>,
-    memory: Vec<(&'static str, IdleMemory)>,
+    memory: Vec<(Scenario, &'static str, IdleMemory)>,
     pub(crate) failures: Vec<String>,
 }
 
 impl Results {
     pub(crate) fn add(&mut self, scenario: Scenario, server: &'static str, outcome: Outcome) {
         let figures = match outcome {
-            Outcome::Memory(memory) => return self.memory.push((server, memory)),
+            Outcome::Memory(memory) => return self.memory.push((scenario, server, memory)),
             Outcome::Traffic(figures) => figures,
         };
         let row = self
@@ -44,21 +44,17 @@ pub(crate) fn report(results: &Results, rounds: u8, seconds: u8) -> String {
         today(),
         machine()
     );
-    for scenario in scenarios::ALL {
-        let is_memory = matches!(scenario, Scenario::Idle);
-        let is_empty = if is_memory {
-            results.memory.is_empty()
-        } else {
-            results.rows(scenario).next().is_none()
-        };
-        if is_empty {
+    for scenario in scenarios::all() {
+        let memory = results.memory.iter().any(|(s, ..)| *s == scenario);
+        if !memory && results.rows(scenario).next().is_none() {
             continue;
         }
         report += &format!("\n### {}\n\n", scenario.title());
-        report += &if is_memory {
-            memory_table(results)
-        } else {
-            traffic_table(results, scenario)
+        report += &match scenario {
+            Scenario::Idle | Scenario::HubIdle { .. } => memory_table(results, scenario),
+            Scenario::Call { .. } => hub_table(results, scenario, "call"),
+            Scenario::Broadcast { .. } => hub_table(results, scenario, "delivery"),
+            Scenario::Echo { .. } | Scenario::FanOut => traffic_table(results, scenario),
         };
     }
     if !results.failures.is_empty() {
@@ -89,12 +85,8 @@ fn traffic_table(results: &Results, scenario: Scenario) -> String {
     );
     for (server, rounds) in results.rows(scenario) {
         let cost = median(rounds, |f| f.server_microseconds);
-        let costs = || rounds.iter().map(|f| f.server_microseconds);
-        let (low, high) = (
-            costs().fold(f64::MAX, f64::min),
-            costs().fold(0.0, f64::max),
-        );
-        let ratio = limit_cost.map_or_else(|| "–".into(), |limit| format!("{:.2}", cost / limit));
+        let (low, high) = range(rounds, |f| f.server_microseconds);
+        let ratio = ratio(cost, limit_cost);
         let percent = |part: fn(&Figures) -> f64| median(rounds, part) * 100.0;
         // Writing to a String does not fail.
         let _ = writeln!(
@@ -112,12 +104,50 @@ fn traffic_table(results: &Results, scenario: Scenario) -> String {
     table
 }
 
-fn memory_table(results: &Results) -> String {
+/// What the hub adds to the layer below it, and where ASP.NET Core stands.
+fn hub_table(results: &Results, scenario: Scenario, unit: &str) -> String {
+    let of = |name, part: fn(&Figures) -> f64| {
+        let mut rows = results.rows(scenario);
+        rows.find(|(server, _)| *server == name)
+            .map(|(_, rounds)| median(rounds, part))
+    };
+    let (raw_user, raw) = (
+        of("raw-ws", |f| f.user_microseconds),
+        of("raw-ws", |f| f.server_microseconds),
+    );
+    let aspnetcore = of("aspnetcore", |f| f.server_microseconds);
+    let mut table = format!(
+        "| server | user CPU-µs per {unit} | lowest–highest | above raw-ws | CPU-µs per {unit} \
+         | × raw-ws | × aspnetcore | per second | server busy | load busy |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+    );
+    for (server, rounds) in results.rows(scenario) {
+        let cost = median(rounds, |f| f.server_microseconds);
+        let user = median(rounds, |f| f.user_microseconds);
+        let (low, high) = range(rounds, |f| f.user_microseconds);
+        let above = raw_user.map_or_else(|| "–".into(), |raw| format!("{:.2}", user - raw));
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            table,
+            "| {server} | {user:.2} | {low:.2}–{high:.2} | {above} | {cost:.2} | {} | {} | {} \
+             | {:.0} % | {:.0} % |",
+            ratio(cost, raw),
+            ratio(cost, aspnetcore),
+            thousands(median(rounds, |f| f.messages_per_second)),
+            median(rounds, |f| f.server_busy) * 100.0,
+            median(rounds, |f| f.client_busy) * 100.0,
+        );
+    }
+    table
+}
+
+fn memory_table(results: &Results, scenario: Scenario) -> String {
     let mut table = String::from(
         "| server | bytes per silent connection | bytes per connection after 16 KiB each way \
          | server before, MB |\n|---|--:|--:|--:|\n",
     );
-    for (server, memory) in &results.memory {
+    let rows = results.memory.iter().filter(|(s, ..)| *s == scenario);
+    for (_, server, memory) in rows {
         let silent = thousands(memory.per_silent_connection() as f64);
         let after = thousands(memory.per_connection_after_message() as f64);
         let before = memory.before as f64 / 1e6;
@@ -133,6 +163,18 @@ fn median(rounds: &[Figures], part: impl Fn(&Figures) -> f64) -> f64 {
     let upper = values[values.len() / 2];
     let lower = values[(values.len() - 1) / 2];
     f64::midpoint(lower, upper)
+}
+
+fn range(rounds: &[Figures], part: impl Fn(&Figures) -> f64) -> (f64, f64) {
+    let values = || rounds.iter().map(&part);
+    (
+        values().fold(f64::MAX, f64::min),
+        values().fold(0.0, f64::max),
+    )
+}
+
+fn ratio(cost: f64, to: Option<f64>) -> String {
+    to.map_or_else(|| "–".into(), |to| format!("{:.2}", cost / to))
 }
 
 /// A whole number with a comma after every three digits.

@@ -9,6 +9,7 @@ use std::{
 use mio::{Interest, Registry, Token, net::TcpStream};
 
 use super::{
+    dialect::Script,
     replies::{FrameReader, Replies},
     target::Target,
 };
@@ -33,24 +34,23 @@ pub(super) struct Connection {
 pub(super) struct Outgoing {
     copies: Vec<u8>,
     length: usize,
-    payload: usize,
 }
 
 impl Connection {
     /// Opens a connection; its events will carry `token`.
     pub(super) fn open(
         target: &Target,
-        message: &Outgoing,
+        script: &Script,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        let (stream, early) = target.connect()?;
+        let (stream, early) = target.converse(&script.opening)?;
         let mut stream = TcpStream::from_std(stream);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let replies = match target.path {
-            Some(_) => Replies::Frames(FrameReader::new(message.payload)),
+            Some(_) => Replies::Frames(FrameReader::new(&script.reply)),
             None => Replies::Bytes {
-                length: message.length,
+                length: script.request.len(),
                 partial: 0,
             },
         };
@@ -147,14 +147,12 @@ impl Connection {
 }
 
 impl Outgoing {
-    /// A binary message of `payload` bytes, prepared for writes of up to `at_once` of them.
-    pub(super) fn new(payload: usize, at_once: usize) -> Self {
-        let frame = super::replies::binary_message(payload);
+    /// A message in its frame, prepared for writes of up to `at_once` of them.
+    pub(super) fn new(frame: &[u8], at_once: usize) -> Self {
         let copies = at_once.min(LARGEST_WRITE / frame.len()).max(1);
         Self {
             copies: frame.repeat(copies),
             length: frame.len(),
-            payload,
         }
     }
 }

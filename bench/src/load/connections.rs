@@ -9,6 +9,7 @@ use mio::{Events, Poll, Token};
 
 use super::{
     connection::{Connection, Outgoing},
+    dialect::Script,
     measurement::{Measurement, Recorder, Window},
     target::Target,
 };
@@ -26,19 +27,19 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// Opens `count` connections, one after the other, for messages of `size` bytes.
+    /// Opens `count` connections, one after the other, which will follow `script`.
     ///
     /// `at_once` is the largest number of messages that one write should take.
     pub(super) fn open(
         target: &Target,
         count: usize,
-        size: usize,
+        script: &Script,
         at_once: usize,
     ) -> io::Result<Self> {
-        let message = Outgoing::new(size, at_once);
+        let message = Outgoing::new(&script.request, at_once);
         let poll = Poll::new()?;
         let open = |i| {
-            Connection::open(target, &message, poll.registry(), Token(i)).map_err(|e| {
+            Connection::open(target, script, poll.registry(), Token(i)).map_err(|e| {
                 io::Error::new(e.kind(), format!("connection {} of {count}: {e}", i + 1))
             })
         };

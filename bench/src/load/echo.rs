@@ -4,6 +4,7 @@ use std::io;
 
 use super::{
     connections::Connections,
+    dialect::Dialect,
     measurement::{Measurement, Window},
     target::Target,
 };
@@ -16,8 +17,10 @@ pub struct EchoLoad {
     pub connections: usize,
     /// Messages in flight on each.
     pub depth: u64,
-    /// Payload bytes of a message.
+    /// Bytes of a message, of the text in a call.
     pub size: usize,
+    /// What the messages are.
+    pub dialect: Dialect,
 }
 
 /// Runs an echo load for the time of `window`.
@@ -31,8 +34,9 @@ pub fn echo(
     window: Window,
     server: Option<&Process>,
 ) -> io::Result<Measurement> {
+    let script = load.dialect.echo(load.size);
     let mut connections =
-        Connections::open(target, load.connections, load.size, load.depth as usize)?;
+        Connections::open(target, load.connections, &script, load.depth as usize)?;
     for index in 0..load.connections {
         connections.send(index, load.depth)?;
     }

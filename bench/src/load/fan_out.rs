@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     connections::{Connections, PATIENCE},
+    dialect::Dialect,
     measurement::{Measurement, Window},
     target::Target,
 };
@@ -19,8 +20,10 @@ pub struct FanOutLoad {
     pub connections: usize,
     /// Messages that the publisher has sent and not yet received itself.
     pub depth: u64,
-    /// Payload bytes of a message.
+    /// Bytes of a message, of the text in a call.
     pub size: usize,
+    /// What the messages are.
+    pub dialect: Dialect,
 }
 
 /// Runs a fan-out load for the time of `window`. The messages of the measurement are deliveries.
@@ -34,8 +37,9 @@ pub fn fan_out(
     window: Window,
     server: Option<&Process>,
 ) -> io::Result<Measurement> {
+    let script = load.dialect.fan_out(load.size);
     let mut connections =
-        Connections::open(target, load.connections, load.size, load.depth as usize)?;
+        Connections::open(target, load.connections, &script, load.depth as usize)?;
     wait_until_subscribed(&mut connections)?;
     connections.send(PUBLISHER, load.depth)?;
     connections.measure(window, server, |index| index == PUBLISHER)

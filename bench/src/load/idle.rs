@@ -4,6 +4,7 @@ use std::{fmt, io, time::Duration};
 
 use super::{
     connections::{Connections, PATIENCE},
+    dialect::Dialect,
     target::Target,
 };
 use crate::process::Process;
@@ -28,9 +29,15 @@ pub struct IdleMemory {
 /// # Errors
 ///
 /// When a connection fails, the server does not echo, or it does not become quiet within 15 s.
-pub fn idle(target: &Target, connections: usize, server: &Process) -> io::Result<IdleMemory> {
+pub fn idle(
+    target: &Target,
+    connections: usize,
+    dialect: Dialect,
+    server: &Process,
+) -> io::Result<IdleMemory> {
+    let script = dialect.echo(MESSAGE_SIZE);
     // What the server only does once (loading code, growing its tables) is not a connection's.
-    let mut first = Connections::open(target, FIRST_CONNECTIONS, MESSAGE_SIZE, 1)?;
+    let mut first = Connections::open(target, FIRST_CONNECTIONS, &script, 1)?;
     echo_on_each(&mut first)?;
     drop(first);
     wait_until_quiet(server, |time| {
@@ -39,7 +46,7 @@ pub fn idle(target: &Target, connections: usize, server: &Process) -> io::Result
     })?;
     let before = server.resident_bytes()?;
 
-    let mut all = Connections::open(target, connections, MESSAGE_SIZE, 1)?;
+    let mut all = Connections::open(target, connections, &script, 1)?;
     wait_until_quiet(server, |time| all.idle(time))?;
     let silent = server.resident_bytes()?;
 

@@ -53,6 +53,12 @@ impl Measurement {
             .map(|used| used.total().div_f64(self.messages.max(1) as f64))
     }
 
+    /// That part of it which the server spent in its own code.
+    pub fn user_per_message(&self) -> Option<Duration> {
+        self.server
+            .map(|used| used.user.div_f64(self.messages.max(1) as f64))
+    }
+
     /// The share of one core that the server used: near 1 when it was saturated.
     pub fn server_busy(&self) -> Option<f64> {
         self.server
@@ -103,6 +109,8 @@ impl fmt::Display for Measurement {
                 f,
                 "server cost  {microseconds:.3} µs/message, {kernel:.0} % of it kernel"
             )?;
+            let user = self.user_per_message().unwrap_or_default().as_secs_f64() * 1e6;
+            writeln!(f, "server user  {user:.3} µs/message")?;
             writeln!(f, "server busy  {:.0} % of a core", busy * 100.0)?;
         }
         write!(

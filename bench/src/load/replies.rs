@@ -2,26 +2,45 @@
 
 use std::io;
 
+use super::dialect::Reply;
+
 /// What a server sends, read just far enough to count messages.
 #[derive(Debug)]
 pub(super) enum Replies {
     /// Raw TCP: every `length` bytes are a message.
     Bytes { length: usize, partial: usize },
-    /// WebSocket frames whose messages all have the same length.
+    /// WebSocket frames.
     Frames(FrameReader),
 }
 
 /// The position in a stream of server frames.
 #[derive(Debug)]
 pub(super) struct FrameReader {
-    expected: u64,
+    content: Content,
     /// The frame whose payload is being skipped.
     frame: Option<Frame>,
     header: [u8; 10],
     header_length: usize,
-    /// The payload of the message so far, over all its fragments.
-    message_length: u64,
     control: Vec<u8>,
+}
+
+/// What the payloads of data frames make up.
+#[derive(Debug)]
+enum Content {
+    /// Messages of one length.
+    Messages {
+        length: u64,
+        /// The payload of the message so far, over all its fragments.
+        read: u64,
+    },
+    /// Records of the hub protocol, all alike but for pings.
+    Records {
+        expected: Vec<u8>,
+        ping: Vec<u8>,
+        /// How much of the current record has come.
+        read: usize,
+        is_ping: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,14 +66,24 @@ impl Replies {
 }
 
 impl FrameReader {
-    /// A reader of messages of `expected` bytes; any other length is an error.
-    pub(super) fn new(expected: usize) -> Self {
+    /// A reader of these replies; anything else is an error.
+    pub(super) fn new(reply: &Reply) -> Self {
         Self {
-            expected: expected as u64,
+            content: match reply {
+                Reply::Message(length) => Content::Messages {
+                    length: *length as u64,
+                    read: 0,
+                },
+                Reply::Record { expected, ping } => Content::Records {
+                    expected: expected.clone(),
+                    ping: ping.clone(),
+                    read: 0,
+                    is_ping: false,
+                },
+            },
             frame: None,
             header: [0; 10],
             header_length: 0,
-            message_length: 0,
             control: Vec::new(),
         }
     }
@@ -77,7 +106,7 @@ impl FrameReader {
             if frame.opcode & 0x8 != 0 {
                 self.control.extend_from_slice(payload);
             } else {
-                self.message_length += taken as u64;
+                messages += self.content.take(payload)?;
             }
             if frame.left > 0 {
                 return Ok(messages);
@@ -91,16 +120,7 @@ impl FrameReader {
     /// Whether `frame`, now read to its end, completes a message.
     fn finish(&mut self, frame: Frame, pongs: &mut Vec<u8>) -> io::Result<bool> {
         match frame.opcode {
-            0..=2 if frame.fin => {
-                let length = std::mem::take(&mut self.message_length);
-                if length == self.expected {
-                    return Ok(true);
-                }
-                let expected = self.expected;
-                Err(invalid(format!(
-                    "a message of {length} bytes came back, not of {expected}"
-                )))
-            }
+            0..=2 if frame.fin => self.content.end_of_message(),
             0..=2 => Ok(false),
             CLOSE => {
                 let code = self
@@ -152,6 +172,72 @@ impl FrameReader {
         }
         Ok(false)
     }
+}
+
+impl Content {
+    /// Counts the records that a part of a message completes.
+    fn take(&mut self, mut payload: &[u8]) -> io::Result<u64> {
+        let (expected, ping, read, is_ping) = match self {
+            Self::Messages { read, .. } => {
+                *read += payload.len() as u64;
+                return Ok(0);
+            }
+            Self::Records {
+                expected,
+                ping,
+                read,
+                is_ping,
+            } => (expected, ping, read, is_ping),
+        };
+        let mut records = 0;
+        while !payload.is_empty() {
+            let goes_on = |record: &[u8]| {
+                let left = record.get(*read..)?;
+                let part = left.len().min(payload.len());
+                (left[..part] == payload[..part]).then_some((part, part == left.len()))
+            };
+            // Both may begin alike: it is a ping from where it differs.
+            let begins_alike = ping.get(..*read) == expected.get(..*read);
+            let as_reply = if *is_ping { None } else { goes_on(expected) };
+            let (part, is_whole) = match as_reply {
+                Some(part) => part,
+                None if *is_ping || begins_alike => {
+                    *is_ping = true;
+                    goes_on(ping).ok_or_else(|| unexpected(payload))?
+                }
+                None => return Err(unexpected(payload)),
+            };
+            payload = &payload[part..];
+            *read += part;
+            if is_whole {
+                records += u64::from(!*is_ping);
+                (*read, *is_ping) = (0, false);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Whether the end of a WebSocket message is the end of what is counted.
+    fn end_of_message(&mut self) -> io::Result<bool> {
+        let Self::Messages { length, read } = self else {
+            return Ok(false);
+        };
+        let came = std::mem::take(read);
+        if came == *length {
+            return Ok(true);
+        }
+        Err(invalid(format!(
+            "a message of {came} bytes came back, not of {length}"
+        )))
+    }
+}
+
+fn unexpected(payload: &[u8]) -> io::Error {
+    let start = &payload[..payload.len().min(200)];
+    invalid(format!(
+        "not the expected answer: {}",
+        String::from_utf8_lossy(start)
+    ))
 }
 
 /// A binary message of `size` bytes as a client sends it.
@@ -209,7 +295,7 @@ mod tests {
             stream.extend_from_slice(&[0x02, 1, b'a', 0x80, 2, b'b', b'c']); // two fragments
         }
         for step in 1..=stream.len() {
-            let mut replies = Replies::Frames(FrameReader::new(3));
+            let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(3)));
             let mut pongs = Vec::new();
             let count = |bytes| replies.count(bytes, &mut pongs).unwrap();
             assert_eq!(
@@ -229,7 +315,7 @@ mod tests {
             frame[1] &= 0x7f;
             let key_at = frame.len() - size - 4;
             frame.drain(key_at..key_at + 4);
-            let mut replies = Replies::Frames(FrameReader::new(size));
+            let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(size)));
             assert_eq!(
                 replies.count(&frame.repeat(2), &mut Vec::new()).unwrap(),
                 2,
@@ -240,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_message_of_another_length_is_an_error() {
-        let error = Replies::Frames(FrameReader::new(3))
+        let error = Replies::Frames(FrameReader::new(&Reply::Message(3)))
             .count(&[0x82, 2, b'a', b'b'], &mut Vec::new())
             .unwrap_err();
         assert_eq!(
@@ -251,13 +337,36 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_an_error_with_its_code_and_reason() {
-        let error = Replies::Frames(FrameReader::new(3))
+        let error = Replies::Frames(FrameReader::new(&Reply::Message(3)))
             .count(&[0x88, 4, 0x03, 0xf0, b'n', b'o'], &mut Vec::new())
             .unwrap_err();
         assert_eq!(
             error.to_string(),
             "the server closed the connection: 1008 no"
         );
+    }
+
+    #[test]
+    fn records_are_counted_however_frames_cut_them() {
+        let (expected, ping) = (b"{7,reply}".to_vec(), b"{6}".to_vec());
+        let stream = [&expected[..], &ping, &expected, &expected, &ping].concat();
+        for step in 1..=stream.len() {
+            let mut replies = Replies::Frames(FrameReader::new(&Reply::Record {
+                expected: expected.clone(),
+                ping: ping.clone(),
+            }));
+            let frame = |part: &[u8]| [&[0x81, part.len() as u8], part].concat();
+            let count = |part: &[u8]| replies.count(&frame(part), &mut Vec::new()).unwrap();
+            assert_eq!(
+                stream.chunks(step).map(count).sum::<u64>(),
+                3,
+                "in steps of {step}"
+            );
+        }
+        let error = FrameReader::new(&Reply::Record { expected, ping })
+            .count(b"\x81\x05{7,no", &mut Vec::new())
+            .unwrap_err();
+        assert_eq!(error.to_string(), "not the expected answer: {7,no");
     }
 
     #[test]

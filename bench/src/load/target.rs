@@ -40,17 +40,30 @@ impl Target {
     /// # Errors
     /// What the socket reports, or how the server refused.
     pub fn connect(&self) -> io::Result<(TcpStream, Vec<u8>)> {
+        self.converse(&[])
+    }
+
+    /// The same, with frames that are sent one after the other, each when a WebSocket message has
+    /// answered the one before.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn converse(&self, opening: &[Vec<u8>]) -> io::Result<(TcpStream, Vec<u8>)> {
         let fail =
             |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {self}: {e}"));
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).map_err(fail)?;
         stream.set_nodelay(true)?;
-        let early = match &self.path {
+        let mut early = match &self.path {
             None => Vec::new(),
             Some(path) => {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 upgrade(&mut stream, self.address, path).map_err(fail)?
             }
         };
+        for frame in opening {
+            stream.write_all(frame)?;
+            skip_message(&mut stream, &mut early).map_err(fail)?;
+        }
         stream.set_nonblocking(true)?;
         Ok((stream, early))
     }
@@ -131,6 +144,27 @@ fn upgrade(stream: &mut TcpStream, host: SocketAddr, path: &str) -> io::Result<V
         ));
     }
     Ok(early)
+}
+
+/// Reads one short message in one frame; what came behind it stays in `early`.
+fn skip_message(stream: &mut TcpStream, early: &mut Vec<u8>) -> io::Result<()> {
+    let mut buffer = [0; 1024];
+    loop {
+        if let [head, length, payload @ ..] = &early[..]
+            && let Some(payload) = payload.get(..usize::from(*length))
+        {
+            if head & 0xf > 2 {
+                let text = format!("no answer, but {:?}", String::from_utf8_lossy(payload));
+                return Err(io::Error::other(text));
+            }
+            early.drain(..2 + usize::from(*length));
+            return Ok(());
+        }
+        match stream.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => early.extend_from_slice(&buffer[..read]),
+        }
+    }
 }
 
 /// The pair of RFC 6455, section 1.3: nothing here is secret, so one key will do.

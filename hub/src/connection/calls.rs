@@ -14,11 +14,12 @@ use super::{Connection, now};
 use crate::{
     arguments::{Arguments, BindError},
     call::CallHandle,
-    dispatch::{Dispatch, Entry, RawArguments},
+    dispatch::{Dispatch, RawArguments},
     error::HubError,
     events,
     filter::{Call, Running},
     message::{Completion, Invocation},
+    protocol::Protocol,
     reply::Reply,
     running::{RunningCall, RunningCalls, Step, panicked},
     session::{CallKind, End, Event, Refused, StreamKey},
@@ -63,9 +64,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             handle,
             uploads,
         } = bound;
-        let mut call = match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+        let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
-            Err(refused) => {
+            Err((refused, invocation_id)) => {
                 let text = refusal(&name, refused);
                 events::call_refused(&text);
                 self.session
@@ -85,7 +86,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// IN-12: arguments, then whether the caller may, then the method's kind, then its streams.
     fn bind(
-        &self,
+        &mut self,
         target: &ByteString,
         arguments: Bytes,
         kind: CallKind,
@@ -94,14 +95,20 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(live) = &self.live else {
             return Err("the connection is not open".into());
         };
-        let handle = CallHandle::new(live.clone());
-        let method_cx = self.cx(live, handle.clone());
+        let spare = self.spare_handle.take();
+        let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
+        let method_cx = self.cx(handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
             return self.bind_fallback(target, arguments, kind, streams, handle);
         };
-        let Entry { name, .. } = entry;
-
+        // IN-13: as declared, but for streams in MessagePack.
+        let is_quoted = kind == CallKind::Stream && live.encoding.protocol == Protocol::MessagePack;
+        let name = if is_quoted {
+            Arc::from(&**target)
+        } else {
+            entry.name.clone()
+        };
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
@@ -111,8 +118,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         // A type of the hub's may panic as it is decoded.
         let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
         let method = catch_unwind(bind)
-            .map_err(|panic| failed(name, &panicked(&*panic), detailed))?
-            .map_err(|error| unbound(name, &error, detailed))?;
+            .map_err(|panic| failed(&name, &panicked(&*panic), detailed))?
+            .map_err(|error| unbound(&name, &error, detailed))?;
         if !is_allowed {
             // E-03
             return Err(format!(
@@ -128,10 +135,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
             )),
             // IN-11
-            _ if streams != entry.streams => Err(wrong_streams(name, streams, entry.streams)),
+            _ if streams != entry.streams => Err(wrong_streams(&name, streams, entry.streams)),
             _ => Ok(Bound {
                 method,
-                name: name.clone(),
+                name,
                 handle,
                 uploads,
             }),
@@ -166,7 +173,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .encoding
             .elements(arguments)
             .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
-        let cx = self.cx(live, handle.clone());
+        let cx = self.cx(handle.clone());
         let method = fallback(cx.clone(), target.clone(), RawArguments(elements));
         let filters = &self.hub.dispatch.filters;
         let method = if filters.is_empty() {
@@ -216,7 +223,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             self.waiting = Some(waiting);
             return None;
         }
-        self.session.resume(now());
+        self.session.resume(self.now);
         self.start(*waiting, cx)
     }
 
@@ -243,7 +250,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return None;
         }
         let detailed = self.hub.registry.options.enable_detailed_errors;
-        let RunningCall { call, name, .. } = running;
+        let (call, name, handle) = running.into_parts();
         let completion = match step {
             Step::Value(value) => Completion::Result(value), // IN-07, IN-08
             Step::StreamEnded | Step::Item(_) => Completion::Void, // ST-01
@@ -251,6 +258,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 events::method_failed(&name, &error);
                 Completion::Error(failed(&name, &error, detailed).into()) // IN-06
             }
+            Step::NoStream(method) => Completion::Error(
+                format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
+            ),
             Step::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";
@@ -258,6 +268,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
         };
         self.session.complete(call, completion);
+        self.spare_handle = CallHandle::reuse(handle);
         None
     }
 

@@ -67,9 +67,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
     type Error = D::Error;
 
     scalars! {
-        deserialize_bool
-        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
-        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
+        deserialize_bool deserialize_i128 deserialize_u128
         deserialize_f32 deserialize_f64
         deserialize_bytes deserialize_byte_buf
         deserialize_unit deserialize_ignored_any
@@ -77,6 +75,14 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
 
     wrapped! {
         deserialize_any() expects Expects::Anything;
+        deserialize_i8() expects Expects::Integer;
+        deserialize_i16() expects Expects::Integer;
+        deserialize_i32() expects Expects::Integer;
+        deserialize_i64() expects Expects::Integer;
+        deserialize_u8() expects Expects::Integer;
+        deserialize_u16() expects Expects::Integer;
+        deserialize_u32() expects Expects::Integer;
+        deserialize_u64() expects Expects::Integer;
         deserialize_char() expects Expects::Text;
         deserialize_str() expects Expects::Text;
         deserialize_string() expects Expects::Text;
@@ -127,6 +133,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
 #[derive(Clone, Copy)]
 enum Expects {
     Anything,
+    Integer,
     /// A string, or the name of a field or variant.
     Text,
     /// A struct of these fields, whose members are named as in .NET.
@@ -186,7 +193,17 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
         visit_u32(u32) as |v| Unexpected::Unsigned(u64::from(v));
         visit_u64(u64) as Unexpected::Unsigned;
         visit_f32(f32) as |v| Unexpected::Float(f64::from(v));
-        visit_f64(f64) as Unexpected::Float;
+    }
+
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<V::Value, E> {
+        self.refuse_for_text(Unexpected::Float(v))?;
+        match (self.expects, self.encoding.protocol) {
+            // J-11: `-0` is an integer; serde_json has no negative one to show for it.
+            (Expects::Integer, Protocol::Json) if v.to_bits() == (-0.0_f64).to_bits() => {
+                self.inner.visit_u64(0)
+            }
+            _ => self.inner.visit_f64(v),
+        }
     }
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -112,6 +112,18 @@ impl<S: Serializer> Serializer for Write<S> {
 
     fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
         self.check_finite(v.is_finite())?;
+        // J-11: whole numbers have neither `.0` nor, below 1E+17, an exponent. Where not every
+        // integer is a double, Rust's own digits are the shortest ones, as .NET's.
+        let is_plain = v.fract() == 0.0 && v.abs() < 1e17 && !(v == 0.0 && v.is_sign_negative());
+        if is_plain && self.encoding.protocol == Protocol::Json {
+            let is_exact = v.abs() < 9_007_199_254_740_992.0;
+            let whole = if is_exact {
+                v as i64
+            } else {
+                v.to_string().parse().map_err(S::Error::custom)?
+            };
+            return self.inner.serialize_i64(whole);
+        }
         self.inner.serialize_f64(v)
     }
 

@@ -201,6 +201,10 @@ impl Elements {
     pub fn remaining(&self) -> usize {
         match self.encoding.protocol {
             Protocol::Json => {
+                // What is asked after the last one is taken.
+                if let None | Some(b']') = self.rest.trim_ascii_start().first() {
+                    return 0;
+                }
                 let mut rest = self.rest.clone();
                 std::iter::from_fn(|| next_json::<IgnoredAny>(&mut rest)?.ok()).count()
             }

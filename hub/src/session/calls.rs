@@ -84,32 +84,12 @@ impl Calls {
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, Refused> {
-        let key = self.next_key;
-        if let (CallKind::Stream, Some(id)) = (kind, &invocation_id) {
-            if self.streams.contains_key(id) {
-                return Err(Refused::IdInUse(id.clone()));
-            }
-            if self.streams.len() >= self.max_streams {
-                return Err(Refused::TooManyStreams);
-            }
+    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
+        if let Err(refused) = self.check(invocation_id.as_ref(), kind, &stream_ids) {
+            return Err((refused, invocation_id));
         }
-        for (position, id) in stream_ids.iter().enumerate() {
-            if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
-                return Err(Refused::StreamIdInUse(id.clone()));
-            }
-        }
-        // What takes no slot has no other limit.
         let takes_slot = kind == CallKind::Plain && stream_ids.is_empty();
-        let is_one_too_many = match kind {
-            CallKind::Plain if takes_slot => self.released >= self.max_streams,
-            CallKind::Plain => self.uploading >= self.max_streams,
-            CallKind::Stream => false,
-        };
-        if is_one_too_many || self.uploads.len() + stream_ids.len() > self.max_streams {
-            return Err(Refused::TooManyStreams);
-        }
-
+        let key = self.next_key;
         self.next_key += 1;
         if kind == CallKind::Plain && !takes_slot {
             self.uploading += 1;
@@ -138,6 +118,37 @@ impl Calls {
                 Place::Beside
             },
         })
+    }
+
+    fn check(
+        &self,
+        invocation_id: Option<&ByteString>,
+        kind: CallKind,
+        stream_ids: &[ByteString],
+    ) -> Result<(), Refused> {
+        if let (CallKind::Stream, Some(id)) = (kind, invocation_id) {
+            if self.streams.contains_key(id) {
+                return Err(Refused::IdInUse(id.clone()));
+            }
+            if self.streams.len() >= self.max_streams {
+                return Err(Refused::TooManyStreams);
+            }
+        }
+        for (position, id) in stream_ids.iter().enumerate() {
+            if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
+                return Err(Refused::StreamIdInUse(id.clone()));
+            }
+        }
+        // What takes no slot has no other limit.
+        let is_one_too_many = match kind {
+            CallKind::Plain if stream_ids.is_empty() => self.released >= self.max_streams,
+            CallKind::Plain => self.uploading >= self.max_streams,
+            CallKind::Stream => false,
+        };
+        if is_one_too_many || self.uploads.len() + stream_ids.len() > self.max_streams {
+            return Err(Refused::TooManyStreams);
+        }
+        Ok(())
     }
 
     /// OR-02, OR-04: a plain call without uploads takes a slot, if one is free.

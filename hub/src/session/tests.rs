@@ -118,7 +118,7 @@ impl Pair {
         loop {
             self.server.work(self.now);
             self.flush();
-            if self.server.session.is_full() {
+            if self.server.session.room() == 0 {
                 return;
             }
             let Some(bytes) = self.server.unread.pop_front() else {
@@ -237,7 +237,7 @@ impl Server {
             ..
         } = invocation;
         match self.session.begin(invocation_id.clone(), kind, stream_ids) {
-            Err(refused) => {
+            Err((refused, _)) => {
                 self.log.push(format!("refuse {target} {refused:?}"));
                 let completion = Completion::Error("refused".into());
                 self.session.refuse(invocation_id, completion);

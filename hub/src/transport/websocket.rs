@@ -4,14 +4,18 @@ use std::task::{Context, Poll};
 
 use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
-use super::{Received, Transport};
+use super::{Intake, Received, Transport};
 use crate::{events, options::HubOptions};
 
 /// What one WebSocket message may hold if hub messages have no limit.
 const UNLIMITED: usize = 64 * 1024 * 1024;
 
-/// Hub messages may share a WebSocket message (WS-06), so it may be larger than one of them.
-const SHARED: usize = 1024 * 1024;
+/// Hub messages may share a WebSocket message, cut into any number of frames (WS-06): official
+/// clients send what has queued up as one. What unfinished ones hold together is bounded as well.
+const SHARED: usize = 16 * 1024 * 1024;
+
+/// The .NET client cuts what it sends into frames of 4 KiB.
+const FRAGMENTS: usize = 2 * SHARED / 4096;
 
 /// What a hub asks of its WebSockets.
 pub(crate) fn config(options: &HubOptions) -> Config {
@@ -20,6 +24,7 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         .map_or(UNLIMITED, |bytes| bytes.saturating_add(SHARED));
     Config::new()
         .max_message_size(max_message_size)
+        .max_fragments(FRAGMENTS)
         .max_queued_bytes(options.max_queued_bytes)
         .max_queued_messages(options.max_queued_messages)
         .progress_timeout(options.transport_send_timeout)
@@ -35,8 +40,8 @@ impl Transport for WebSocket {
         self.sender()
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, may_read: bool) -> Poll<Received> {
-        if !may_read {
+    fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
+        if !matches!(intake, Intake::Open { .. }) {
             return match self.poll_flush(cx) {
                 Poll::Ready(Err(error)) => {
                     events::transport_failed(&error);

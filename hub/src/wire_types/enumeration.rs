@@ -61,7 +61,7 @@ impl<'de, T: Enumeration> Visitor<'de> for Read<T> {
         if inner.is_human_readable() {
             inner.deserialize_i32(self)
         } else {
-            inner.deserialize_str(self)
+            inner.deserialize_str(ReadName(PhantomData)) // M-08: from no number
         }
     }
 
@@ -76,13 +76,23 @@ impl<'de, T: Enumeration> Visitor<'de> for Read<T> {
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
         self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
     }
+}
+
+struct ReadName<T>(PhantomData<T>);
+
+impl<T: Enumeration> Visitor<'_> for ReadName<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a variant")
+    }
 
     /// M-08: the exact name, or a number as text.
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         let variant = T::VARIANTS.iter().find(|(_, name, _)| *name == text);
         match (variant, text.parse()) {
             (Some((variant, ..)), _) => Ok(*variant),
-            (None, Ok(number)) => self.visit_i64(number),
+            (None, Ok(number)) => Read(PhantomData).visit_i64(number),
             (None, Err(_)) => Err(E::custom("no variant has that name")),
         }
     }

@@ -2,7 +2,9 @@
 
 mod text;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
@@ -12,9 +14,11 @@ use serde::ser::{Serialize, Serializer};
 /// An instant that crosses the wire as a .NET `DateTime` in UTC, in steps of 100 ns from the year 1
 /// to the year 9999: ISO 8601 text in JSON, the timestamp extension in MessagePack.
 ///
-/// In JSON (J-11) a date without a time is its midnight, a time without a zone is in UTC, another
-/// zone is turned into UTC, and more than seven digits of a fraction are cut. In MessagePack the
-/// shortest of the three forms is written and all are read (M-08).
+/// In JSON (J-11) a date without a time is its midnight, a time without a zone is taken for UTC,
+/// another zone is turned into UTC, and more than seven digits of a fraction are cut. As .NET's, an
+/// instant that was read so is written as it came: without a zone, or with the offset of this
+/// server, `+00:00`; that makes no difference between two instants. In MessagePack the shortest of
+/// the three forms is written and all are read (M-08).
 ///
 /// ```
 /// use hub::Timestamp;
@@ -23,28 +27,39 @@ use serde::ser::{Serialize, Serializer};
 /// let json = Encoding { protocol: Protocol::Json, names: Names::AsDeclared };
 /// let messagepack = Encoding { protocol: Protocol::MessagePack, names: Names::AsDeclared };
 /// let leap_day: Timestamp = json.decode(br#""2024-02-29T01:30:00.5+01:30""#)?;
-/// assert_eq!(json.encode(&leap_day)?, r#""2024-02-29T00:00:00.5Z""#);
+/// assert_eq!(json.encode(&leap_day)?, r#""2024-02-29T00:00:00.5+00:00""#);
 /// assert_eq!((leap_day.unix_seconds(), leap_day.nanoseconds()), (1_709_164_800, 500_000_000));
 /// assert_eq!(messagepack.encode(&Timestamp::UNIX_EPOCH)?, [0xD6, 0xFF, 0, 0, 0, 0].as_slice());
 /// # Ok::<(), hub::protocol::ValueError>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub struct Timestamp {
     /// Steps of 100 ns since 1970.
     ticks: i64,
+    /// How it is written; no part of its value.
+    zone: Zone,
+}
+
+/// The zone that an instant was read with, .NET's `DateTimeKind`.
+#[derive(Debug, Clone, Copy)]
+enum Zone {
+    Utc,
+    Unspecified,
+    Local,
 }
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
-    pub const UNIX_EPOCH: Self = Self { ticks: 0 };
+    pub const UNIX_EPOCH: Self = Self::utc(0);
     /// 0001-01-01T00:00:00Z, the first.
-    pub const MIN: Self = Self {
-        ticks: -62_135_596_800 * TICKS_PER_SECOND,
-    };
+    pub const MIN: Self = Self::utc(-62_135_596_800 * TICKS_PER_SECOND);
     /// 9999-12-31T23:59:59.9999999Z, the last.
-    pub const MAX: Self = Self {
-        ticks: 253_402_300_800 * TICKS_PER_SECOND - 1,
-    };
+    pub const MAX: Self = Self::utc(253_402_300_800 * TICKS_PER_SECOND - 1);
+
+    const fn utc(ticks: i64) -> Self {
+        let zone = Zone::Utc;
+        Self { ticks, zone }
+    }
 
     /// The instant of the system clock.
     pub fn now() -> Self {
@@ -71,10 +86,24 @@ impl Timestamp {
         let ticks = seconds
             .checked_mul(TICKS_PER_SECOND)
             .and_then(|ticks| ticks.checked_add(i64::from(nanoseconds / 100)));
-        match ticks.map(|ticks| Self { ticks }) {
-            Some(instant) if (Self::MIN..=Self::MAX).contains(&instant) => Ok(instant),
-            _ => Err(TimestampError),
-        }
+        ticks.map(Self::utc).ok_or(TimestampError)?.checked()
+    }
+
+    /// The instant that much later, written with the zone of this one; cut to steps of 100 ns.
+    ///
+    /// # Errors
+    /// Behind the year 9999.
+    pub fn checked_add(self, duration: Duration) -> Result<Self, TimestampError> {
+        let ticks = i64::try_from(duration.as_nanos() / 100)
+            .ok()
+            .and_then(|later| self.ticks.checked_add(later))
+            .ok_or(TimestampError)?;
+        Self { ticks, ..self }.checked()
+    }
+
+    fn checked(self) -> Result<Self, TimestampError> {
+        let is_known = (Self::MIN..=Self::MAX).contains(&self);
+        is_known.then_some(self).ok_or(TimestampError)
     }
 
     /// Whole seconds since 1970, rounded down: negative before.
@@ -141,7 +170,7 @@ impl From<SystemTime> for Timestamp {
             }
         };
         match (ticks, time > SystemTime::UNIX_EPOCH) {
-            (Ok(ticks), _) => Self { ticks }.clamp(Self::MIN, Self::MAX),
+            (Ok(ticks), _) => Self::utc(ticks).clamp(Self::MIN, Self::MAX),
             (Err(_), true) => Self::MAX,
             (Err(_), false) => Self::MIN,
         }
@@ -159,6 +188,32 @@ impl From<Timestamp> for SystemTime {
         } else {
             Self::UNIX_EPOCH + distance
         }
+    }
+}
+
+impl PartialEq for Timestamp {
+    fn eq(&self, other: &Self) -> bool {
+        self.ticks == other.ticks
+    }
+}
+
+impl Eq for Timestamp {}
+
+impl PartialOrd for Timestamp {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timestamp {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.ticks.cmp(&other.ticks)
+    }
+}
+
+impl Hash for Timestamp {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.ticks.hash(state);
     }
 }
 

@@ -51,7 +51,7 @@ async fn row_123_calls_that_never_return() {
 
 #[tokio::test(start_paused = true)]
 async fn row_124_streaming_calls_at_the_limit_and_one_past_it() {
-    let (server, shared) = start();
+    let (server, shared) = start_with(HubOptions::new().maximum_streams_per_client(100));
     let mut witness = Witness::of(&server).await;
     let mut client = server.client().await;
     let calls: Vec<_> = (0..10_000).map(|id| stream_call(id, "Silent")).collect();

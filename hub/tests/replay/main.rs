@@ -9,6 +9,9 @@ mod run;
 mod schedule;
 mod selection;
 mod server;
+/// The contract's server, as the example runs it.
+#[path = "../../../examples/spec/mod.rs"]
+mod spec;
 #[path = "../support/transcript/mod.rs"]
 mod transcript;
 mod websocket;
@@ -35,7 +38,6 @@ fn folder() -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "the server that it starts does not exist yet: TRANSCRIPTS_URL names one"]
 async fn every_conversation_goes_as_recorded() {
     let scenarios = all(&folder());
     let only = env::var("TRANSCRIPTS_ONLY").unwrap_or_default();

@@ -2,6 +2,11 @@
 
 use std::{env, sync::Arc};
 
+use axum::Router;
+use tokio::net::TcpListener;
+
+use crate::spec;
+
 /// `http://HOST:PORT`
 #[derive(Debug, Clone)]
 pub(crate) struct BaseUrl(Arc<str>);
@@ -19,8 +24,20 @@ impl BaseUrl {
     }
 }
 
-/// The one place that decides which server answers.
+/// The one place that decides which server answers: the one that `TRANSCRIPTS_URL` names, or the
+/// contract's, started here.
 pub(crate) async fn server() -> BaseUrl {
-    let url = env::var("TRANSCRIPTS_URL").expect("TRANSCRIPTS_URL names a server");
+    let url = match env::var("TRANSCRIPTS_URL") {
+        Ok(url) => url,
+        Err(_) => start().await,
+    };
     BaseUrl::parse(&url).expect("TRANSCRIPTS_URL is http://HOST:PORT")
+}
+
+async fn start() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (app, _) = spec::endpoints::app(Router::new(), &[]);
+    tokio::spawn(async move { raw_ws::serve(listener, app).await });
+    url
 }

@@ -1,8 +1,7 @@
 //! A connection's protocol state, from the first frame to the last.
 
 use std::{
-    io,
-    io::IoSlice,
+    io::{self, IoSlice},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -76,7 +75,6 @@ pub struct Connection {
     peer_close: Option<Box<CloseFrame>>,
     #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
-
     /// When the peer was last heard, or was pinged for its silence.
     quiet_since: Instant,
     /// Whether nothing has answered that ping yet.
@@ -167,7 +165,11 @@ impl Connection {
 
     /// All else that may come: fragments, control frames, parts of frames, violations.
     #[inline(never)]
-    fn handle_any_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
+    pub(super) fn handle_any_input(
+        &mut self,
+        input: &mut BytesMut,
+        now: Instant,
+    ) -> Result<Option<Event>> {
         let event = self.next_event(input, now);
         self.arrived(event, input, now)
     }

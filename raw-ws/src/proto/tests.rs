@@ -2,6 +2,7 @@
 
 mod keeping_time;
 mod limits;
+mod short_way;
 mod splits;
 mod writing;
 

@@ -115,6 +115,11 @@ impl Writer {
 
     /// Lays the next pieces to write into `slices`, in order; gives how many.
     pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        // The usual case: small frames, and nothing of them written yet.
+        if self.segments.is_empty() && self.control.is_empty() {
+            slices[0] = IoSlice::new(&self.tail);
+            return usize::from(!self.tail.is_empty());
+        }
         let begun = self.begun();
         let segments = self.segments.iter().map(|segment| &segment.bytes[..]);
         let pieces = segments

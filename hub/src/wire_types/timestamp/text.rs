@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{TICKS_PER_SECOND, Timestamp};
+use super::{TICKS_PER_SECOND, Timestamp, Zone};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -24,7 +24,11 @@ pub(super) fn write(instant: Timestamp, f: &mut fmt::Formatter<'_>) -> fmt::Resu
         }
         write!(f, ".{fraction:0digits$}")?;
     }
-    f.write_str("Z")
+    f.write_str(match instant.zone {
+        Zone::Utc => "Z",
+        Zone::Unspecified => "",
+        Zone::Local => "+00:00",
+    })
 }
 
 /// `YYYY-MM-DD[Thh:mm[:ss[.f…]][Z|±hh[:mm]]]`.
@@ -41,13 +45,15 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
         return None;
     }
     let mut ticks = days * SECONDS_PER_DAY * TICKS_PER_SECOND;
+    let mut zone = Zone::Unspecified;
     if literal(&mut rest, b'T').is_some() {
         ticks += time(&mut rest)?;
-        ticks -= offset(&mut rest)?;
+        let (ahead, its_zone) = offset(&mut rest)?;
+        ticks -= ahead;
+        zone = its_zone;
     }
-    let instant = Timestamp { ticks };
-    let known = rest.is_empty() && (Timestamp::MIN..=Timestamp::MAX).contains(&instant);
-    known.then_some(instant)
+    let instant = Timestamp { ticks, zone };
+    instant.checked().ok().filter(|_| rest.is_empty())
 }
 
 /// The time of a day, in ticks.
@@ -78,14 +84,14 @@ fn ticks_of_fraction(rest: &mut &[u8]) -> Option<i64> {
     Some(value * 10_i64.pow(7 - counted as u32))
 }
 
-/// How far the zone is ahead of UTC, in ticks; none is UTC.
-fn offset(rest: &mut &[u8]) -> Option<i64> {
+/// How far the zone is ahead of UTC, in ticks; none is taken for UTC.
+fn offset(rest: &mut &[u8]) -> Option<(i64, Zone)> {
     let Some((sign, after)) = rest.split_first() else {
-        return Some(0);
+        return Some((0, Zone::Unspecified));
     };
     *rest = after;
     let sign = match sign {
-        b'Z' => return Some(0),
+        b'Z' => return Some((0, Zone::Utc)),
         b'+' => 1,
         b'-' => -1,
         _ => return None,
@@ -96,7 +102,8 @@ fn offset(rest: &mut &[u8]) -> Option<i64> {
         None => 0,
     };
     let minutes = hours * 60 + minutes;
-    (minutes <= 14 * 60).then_some(sign * minutes * 60 * TICKS_PER_SECOND)
+    let ticks = sign * minutes * 60 * TICKS_PER_SECOND;
+    (minutes <= 14 * 60).then_some((ticks, Zone::Local))
 }
 
 fn number(rest: &mut &[u8], digits: usize) -> Option<i64> {

@@ -1,0 +1,148 @@
+//! Where the contract's hubs are, each with the options that it shows, and what reaches them from
+//! outside.
+
+use std::{collections::HashMap, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, Query, Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use hub::{HubHandle, HubOptions, Transport, ignore_path_case};
+
+/// All endpoints of the contract, and others beside them.
+pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandle>) {
+    let usual = super::options();
+    let hubs: [(&str, HubOptions); 5] = [
+        ("/spec", usual.clone()),
+        ("/spec-detailed", usual.clone().enable_detailed_errors(true)),
+        (
+            "/spec-parallel",
+            usual.clone().maximum_parallel_invocations_per_client(4),
+        ),
+        (
+            "/spec-nowebsockets",
+            usual
+                .clone()
+                .transports([Transport::ServerSentEvents, Transport::LongPolling]),
+        ),
+        (
+            "/spec-small",
+            usual
+                .clone()
+                .maximum_receive_message_size(1024)
+                .keep_alive_interval(Duration::from_secs(1))
+                .client_timeout_interval(Duration::from_secs(3))
+                .handshake_timeout(Duration::from_secs(1)),
+        ),
+    ];
+    let mut app = others;
+    let mut paths = their_paths.to_vec();
+    let mut handles = Vec::new();
+    for (path, options) in hubs {
+        let hub = super::hub(options);
+        handles.push(hub.handle());
+        app = app.merge(hub.router(path));
+        paths.push(path);
+    }
+    let filtered = super::hub(usual)
+        .on_connected(async |cx| cx.caller().send("Received", ("connected",)))
+        .filter(super::SpecFilter);
+    handles.push(filtered.handle());
+    app = app.merge(filtered.router("/spec-filtered"));
+    paths.push("/spec-filtered");
+    app = app.merge(from_outside(handles[0].clone()));
+    let app = ignore_path_case(app, &paths).layer(middleware::from_fn(cors));
+    (app, handles)
+}
+
+/// Pages of any origin may call, with credentials: as ASP.NET Core's `UseCors` writes it,
+/// which says nothing where no origin was named. An app has tower-http's `CorsLayer` here.
+async fn cors(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let Some(origin) = headers.get(header::ORIGIN).cloned() else {
+        return next.run(request).await;
+    };
+    let wanted = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD).cloned();
+    let mut response = match wanted.filter(|_| request.method() == Method::OPTIONS) {
+        None => next.run(request).await,
+        Some(method) => {
+            let mut response = StatusCode::NO_CONTENT.into_response();
+            let answer = response.headers_mut();
+            answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, method);
+            if let Some(names) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+            }
+            response
+        }
+    };
+    let answer = response.headers_mut();
+    let yes = HeaderValue::from_static("true");
+    answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+    answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    answer.insert(header::VARY, HeaderValue::from_static("Origin"));
+    response
+}
+
+/// What background tasks and HTTP handlers do with a hub's handle.
+fn from_outside(spec: HubHandle) -> Router {
+    Router::new()
+        .route("/context/{target}", post(send))
+        .route(
+            "/context/group/{group}/{connection}",
+            post(join).delete(leave),
+        )
+        .route("/context/ask/{connection}", get(ask))
+        .with_state(spec)
+}
+
+async fn send(
+    State(spec): State<HubHandle>,
+    Path(target): Path<String>,
+    Query(query): Query<HashMap<String, String>>,
+) -> StatusCode {
+    let of = |key: &str| query.get(key).map_or("", String::as_str);
+    let several = |key: &str| -> Vec<String> {
+        let names = of(key).split(',').filter(|name| !name.is_empty());
+        names.map(str::to_owned).collect()
+    };
+    let clients = match target.as_str() {
+        "all" => spec.all_except(several("except")),
+        "client" => (*spec.client(of("to"))).clone(),
+        "clients" => spec.clients_of(several("to")),
+        "group" => spec.group_except(of("to"), several("except")),
+        "groups" => spec.groups_of(several("to")),
+        "user" => spec.user(of("to")),
+        "users" => spec.users(several("to")),
+        _ => return StatusCode::NOT_FOUND,
+    };
+    match clients.send("Received", (of("text"),)) {
+        Ok(()) => StatusCode::NO_CONTENT,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+async fn join(
+    State(spec): State<HubHandle>,
+    Path((group, connection)): Path<(String, String)>,
+) -> StatusCode {
+    match spec.groups().add(&connection, &group) {
+        Ok(()) => StatusCode::OK,
+        Err(_) => StatusCode::CONFLICT,
+    }
+}
+
+async fn leave(State(spec): State<HubHandle>, Path((group, connection)): Path<(String, String)>) {
+    spec.groups().remove(&connection, &group);
+}
+
+async fn ask(State(spec): State<HubHandle>, Path(connection): Path<String>) -> String {
+    let answer = spec
+        .client(connection)
+        .invoke::<i32>("Result", (), Duration::from_secs(5))
+        .await;
+    answer.map_or_else(|error| error.to_string(), |answer| answer.to_string())
+}

@@ -1,0 +1,270 @@
+//! What a client sends with POSTs, where the transport goes one way alone (spec section 4).
+//!
+//! One buffer per connection. A POST is answered when everything of it is in the buffer, while that
+//! and the session have room: so a client that sends faster than its calls are worked off waits for
+//! its answers (C-16), and no body is ever held whole.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use axum::body::BodyDataStream;
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_core::Stream as _;
+
+use super::Intake;
+
+/// Bytes that wait in connections of a hub that no GET has taken into use. Anybody can negotiate,
+/// so over it a POST waits for the GET.
+const MAX_UNUSED_BYTES: usize = 4 * 1024 * 1024;
+
+/// The bytes that wait in all unused connections of a hub.
+#[derive(Debug, Default)]
+pub(crate) struct UnusedBytes(AtomicUsize);
+
+impl UnusedBytes {
+    /// Takes up to `wanted`.
+    fn take(&self, wanted: usize) -> usize {
+        let mut taken = 0;
+        let taking = |used: usize| {
+            taken = wanted.min(MAX_UNUSED_BYTES.saturating_sub(used));
+            Some(used + taken)
+        };
+        // Never refused: it always gives a new value.
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, taking);
+        taken
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The POSTs of one connection.
+pub(crate) struct Posts {
+    state: Mutex<State>,
+    /// P-04: one after the other, in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+    limit: usize,
+    unused: Arc<UnusedBytes>,
+}
+
+struct State {
+    bytes: BytesMut,
+    reader: Reader,
+    /// The session's task.
+    task: Option<Waker>,
+    /// The POST whose turn it is.
+    writer: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// No GET has come (P-05).
+    NotYet,
+    /// It has taken bytes, and not yet said whether it wants more.
+    Busy,
+    /// It takes what comes; over so many bytes it is full.
+    Open {
+        room: usize,
+    },
+    Resting,
+    Full,
+    /// The session is over: nobody looks at what comes.
+    Over,
+    /// The connection is gone (P-08).
+    Gone,
+}
+
+/// Why a POST was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The connection is gone (P-08).
+    Gone,
+    /// Its body did not come whole (P-09).
+    Broken,
+}
+
+impl Posts {
+    /// Those of a connection that waits for its first GET; `limit` bytes of them may wait.
+    pub(crate) fn new(limit: usize, unused: Arc<UnusedBytes>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                bytes: BytesMut::new(),
+                reader: Reader::NotYet,
+                task: None,
+                writer: None,
+            }),
+            turn: tokio::sync::Mutex::default(),
+            limit: limit.max(1),
+            unused,
+        }
+    }
+
+    /// Takes a body, piece by piece. Dropped in the middle, what was taken stays (P-09).
+    pub(crate) async fn write(&self, mut body: BodyDataStream) -> Result<(), Refused> {
+        let _turn = self.turn.lock().await;
+        while let Some(mut piece) = poll_fn(|cx| self.poll_body(&mut body, cx)).await? {
+            poll_fn(|cx| self.poll_push(&mut piece, cx)).await?;
+        }
+        poll_fn(|cx| self.poll_taken(cx)).await
+    }
+
+    /// The first GET has come.
+    pub(crate) fn connect(&self) {
+        let mut state = self.state();
+        if state.reader == Reader::NotYet {
+            self.unused.give_back(state.bytes.len());
+            state.set_reader(Reader::Busy);
+        }
+    }
+
+    /// The first GET has come, for a transport that needs no POSTs: gives what was sent before it.
+    pub(crate) fn take_all(&self) -> Bytes {
+        self.connect();
+        let mut state = self.state();
+        let first = std::mem::take(&mut state.bytes).freeze();
+        state.set_reader(Reader::Gone);
+        first
+    }
+
+    /// Takes what was sent, for the session's task.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, intake: Intake) -> Poll<Bytes> {
+        let mut state = self.state();
+        if matches!(state.reader, Reader::Over | Reader::Gone) {
+            return Poll::Pending;
+        }
+        match &mut state.task {
+            Some(task) => task.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        if matches!(intake, Intake::Open { .. }) && !state.bytes.is_empty() {
+            let bytes = std::mem::take(&mut state.bytes).freeze();
+            state.set_reader(Reader::Busy);
+            return Poll::Ready(bytes);
+        }
+        state.set_reader(match intake {
+            Intake::Open { room } => Reader::Open { room },
+            Intake::Resting => Reader::Resting,
+            Intake::Full => Reader::Full,
+            Intake::Over => Reader::Over,
+        });
+        Poll::Pending
+    }
+
+    /// The session has ended: what still comes is taken, and nobody looks at it.
+    pub(crate) fn end(&self) {
+        self.finish(Reader::Over);
+    }
+
+    /// The connection is gone: POSTs are refused (P-08).
+    pub(crate) fn dispose(&self) {
+        self.finish(Reader::Gone);
+    }
+
+    fn finish(&self, reader: Reader) {
+        self.connect();
+        let mut state = self.state();
+        if !matches!(state.reader, Reader::Over | Reader::Gone) {
+            state.set_reader(reader);
+            state.bytes = BytesMut::new();
+        }
+    }
+
+    fn poll_body(
+        &self,
+        body: &mut BodyDataStream,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, Refused>> {
+        match self.state().waiting_writer(cx).reader {
+            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Over => return Poll::Ready(Ok(None)),
+            _ => {}
+        }
+        Pin::new(body).poll_next(cx).map(|piece| match piece {
+            None => Ok(None),
+            Some(Ok(piece)) => Ok(Some(piece)),
+            Some(Err(_)) => Err(Refused::Broken),
+        })
+    }
+
+    /// Copies a piece: as it is it would keep alive the buffer that it was read into.
+    fn poll_push(&self, piece: &mut Bytes, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
+        let mut state = self.state();
+        let free = self.limit.saturating_sub(state.bytes.len());
+        let room = match state.reader {
+            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Over => return Poll::Ready(Ok(())),
+            Reader::Full => 0,
+            Reader::NotYet => self.unused.take(free.min(piece.len())),
+            Reader::Busy | Reader::Open { .. } | Reader::Resting => free.min(piece.len()),
+        };
+        if room > 0 {
+            state.bytes.extend_from_slice(&piece[..room]);
+            piece.advance(room);
+            if let Some(task) = &state.task {
+                task.wake_by_ref();
+            }
+        }
+        if piece.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        state.waiting_writer(cx);
+        Poll::Pending
+    }
+
+    /// Whether a POST may be answered (P-02, P-07).
+    fn poll_taken(&self, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
+        let mut state = self.state();
+        let is_taken = match state.reader {
+            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Over => true,
+            Reader::NotYet | Reader::Resting => state.bytes.len() < self.limit,
+            Reader::Open { room } => state.bytes.len() < room,
+            Reader::Busy | Reader::Full => false,
+        };
+        if is_taken {
+            return Poll::Ready(Ok(()));
+        }
+        state.waiting_writer(cx);
+        Poll::Pending
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Posts {
+    fn drop(&mut self) {
+        self.connect();
+    }
+}
+
+impl State {
+    fn set_reader(&mut self, reader: Reader) {
+        if self.reader == reader {
+            return;
+        }
+        self.reader = reader;
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+    }
+
+    fn waiting_writer(&mut self, cx: &Context<'_>) -> &mut Self {
+        match &mut self.writer {
+            Some(writer) => writer.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self
+    }
+}

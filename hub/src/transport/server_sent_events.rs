@@ -1,0 +1,321 @@
+//! The server-sent events transport (spec section 6).
+//!
+//! The session's task takes messages out of the connection's queue and lays them, as events, into
+//! an [`Outlet`]; the body of the response takes them out again, as fast as the client reads.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http_body::Frame;
+use raw_ws::{CloseCode, Config, Mailbox, Sender};
+
+use super::{Intake, Received, Transport, alarm::Alarm, posts::Posts};
+use crate::{events, options::HubOptions};
+
+/// Bytes of events laid out before the client has to read; the rest stays in the queue.
+const LAID_OUT: usize = 16 * 1024;
+
+/// The session's side of an event stream.
+pub(crate) struct EventStream {
+    mailbox: Mailbox,
+    posts: Arc<Posts>,
+    outlet: Arc<Outlet>,
+    alarm: Alarm,
+    send_timeout: Duration,
+}
+
+/// An event stream, and the body of the response that carries it. The guard is dropped with the
+/// body: when the client is gone, or has read everything.
+pub(crate) fn event_stream<G: Send + Unpin + 'static>(
+    config: Arc<Config>,
+    posts: Arc<Posts>,
+    options: &HubOptions,
+    guard: G,
+) -> (EventStream, Events<G>) {
+    let outlet = Arc::new(Outlet::default());
+    posts.connect();
+    let stream = EventStream {
+        mailbox: Mailbox::new(config),
+        posts,
+        outlet: outlet.clone(),
+        alarm: Alarm::default(),
+        send_timeout: options.transport_send_timeout,
+    };
+    let body = Events {
+        outlet,
+        _guard: guard,
+    };
+    (stream, body)
+}
+
+impl EventStream {
+    /// Lays out what is queued; `false` when the queue was cut for being too long.
+    fn lay_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.outlet.state();
+        let had_some = !state.events.is_empty();
+        let is_whole = loop {
+            state.needs_room = state.events.len() >= LAID_OUT;
+            if state.needs_room {
+                break true;
+            }
+            match self.mailbox.poll_recv(cx) {
+                Poll::Ready(Some(message)) => write_event(&message.into_bytes(), &mut state.events),
+                Poll::Ready(None) => break false,
+                Poll::Pending => break true,
+            }
+        };
+        if !had_some && !state.events.is_empty() {
+            state.since = Some(now());
+            state.wake_body();
+        }
+        is_whole
+    }
+
+    /// Drops the client: it is gone, or does not read.
+    fn drop_client(&mut self) {
+        self.posts.dispose();
+        self.outlet.cut();
+    }
+
+    fn poll_written(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let is_whole = self.lay_out(cx);
+        let mut state = self.outlet.state();
+        state.register(cx);
+        state.is_ended |= !state.needs_room || !is_whole;
+        state.wake_body();
+        if state.is_gone {
+            return Poll::Ready(());
+        }
+        drop(state);
+        self.alarm.poll(cx, Some(deadline))
+    }
+}
+
+impl Transport for EventStream {
+    fn sender(&self) -> Sender {
+        self.mailbox.sender()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
+        let is_whole = self.lay_out(cx);
+        let mut state = self.outlet.state();
+        state.register(cx);
+        let is_gone = state.is_gone;
+        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
+        drop(state);
+        if is_gone {
+            self.drop_client();
+            return Poll::Ready(Received::Gone);
+        }
+        if !is_whole || self.alarm.poll(cx, stuck).is_ready() {
+            events::client_does_not_read();
+            self.drop_client();
+            return Poll::Ready(Received::Gone);
+        }
+        self.posts.poll_take(cx, intake).map(Received::Bytes)
+    }
+
+    /// SSE-08: the response just ends.
+    async fn close(&mut self, _: CloseCode) {
+        self.posts.end();
+        let deadline = now() + self.send_timeout;
+        poll_fn(|cx| self.poll_written(cx, deadline)).await;
+    }
+}
+
+impl Drop for EventStream {
+    fn drop(&mut self) {
+        self.drop_client();
+    }
+}
+
+/// What lies between a session and its response.
+#[derive(Default)]
+struct Outlet {
+    state: Mutex<Laid>,
+}
+
+#[derive(Default)]
+struct Laid {
+    events: BytesMut,
+    /// Since when the client has taken nothing although something lies here.
+    since: Option<Instant>,
+    /// The session's task waits until there is room.
+    needs_room: bool,
+    /// Nothing more will come.
+    is_ended: bool,
+    /// What lies here is not sent any more.
+    is_cut: bool,
+    /// The body is gone.
+    is_gone: bool,
+    has_begun: bool,
+    body: Option<Waker>,
+    task: Option<Waker>,
+}
+
+impl Outlet {
+    fn cut(&self) {
+        let mut state = self.state();
+        state.is_cut = true;
+        state.events = BytesMut::new();
+        state.since = None;
+        state.wake_body();
+    }
+
+    fn state(&self) -> MutexGuard<'_, Laid> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Laid {
+    fn register(&mut self, cx: &Context<'_>) {
+        match &mut self.task {
+            Some(task) => task.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    fn wake_body(&mut self) {
+        if let Some(body) = self.body.take() {
+            body.wake();
+        }
+    }
+}
+
+/// The body of the response to an event-stream GET.
+pub(crate) struct Events<G> {
+    outlet: Arc<Outlet>,
+    _guard: G,
+}
+
+impl<G: Unpin> http_body::Body for Events<G> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let mut state = self.outlet.state();
+        if state.is_cut {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        }
+        if !state.has_begun {
+            // SSE-03: some browsers wait for the first bytes.
+            state.has_begun = true;
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\r\n")))));
+        }
+        if !state.events.is_empty() {
+            let events = std::mem::take(&mut state.events).freeze();
+            state.since = None;
+            if state.needs_room
+                && let Some(task) = &state.task
+            {
+                task.wake_by_ref();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(events))));
+        }
+        if state.is_ended {
+            return Poll::Ready(None);
+        }
+        state.body = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl<G> Drop for Events<G> {
+    fn drop(&mut self) {
+        let mut state = self.outlet.state();
+        state.is_gone = true;
+        if let Some(task) = &state.task {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// SSE-04, SSE-05. A bare CR ends a line for a client too, so it is one here (.NET passes it on, as
+/// a forged field).
+fn write_event(payload: &[u8], out: &mut BytesMut) {
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let (line, after) = match end {
+            None => (rest, &[][..]),
+            Some(end) if rest[end..].starts_with(b"\r\n") => (&rest[..end], &rest[end + 2..]),
+            Some(end) => (&rest[..end], &rest[end + 1..]),
+        };
+        out.reserve(line.len() + 10);
+        out.put_slice(b"data: ");
+        out.put_slice(line);
+        out.put_slice(b"\r\n");
+        rest = after;
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Tokio's clock, which tests can stop.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The data of the events in a stream, as a browser reads it (WHATWG).
+    fn read(stream: &str) -> Vec<String> {
+        let stream = stream.replace("\r\n", "\n").replace('\r', "\n");
+        let mut events = Vec::new();
+        let mut data: Vec<&str> = Vec::new();
+        for line in stream.split('\n') {
+            if line.is_empty() && !data.is_empty() {
+                events.push(data.join("\n"));
+                data.clear();
+            } else if let Some(value) = line.strip_prefix("data:") {
+                data.push(value.strip_prefix(' ').unwrap_or(value));
+            } else {
+                assert_eq!(line, "", "a forged field");
+            }
+        }
+        events
+    }
+
+    #[test]
+    fn row_161_a_payload_forges_nothing() {
+        for (payload, data) in [
+            ("{}\u{1e}", "{}\u{1e}"),
+            ("a\nb", "a\nb"),
+            ("a\r\nb", "a\nb"),
+            ("a\rb", "a\nb"),
+            ("a\r\revent: x\n\ndata: y", "a\n\nevent: x\n\ndata: y"),
+            ("id: 1\rretry: 0\r\n: c", "id: 1\nretry: 0\n: c"),
+            ("a\u{2028}b\u{85}c\u{b}", "a\u{2028}b\u{85}c\u{b}"),
+            (" leading", " leading"),
+        ] {
+            let mut out = BytesMut::new();
+            write_event(payload.as_bytes(), &mut out);
+            let text = std::str::from_utf8(&out).unwrap();
+            assert_eq!(read(text), [data], "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn sse_04_sse_05_bytes() {
+        for (payload, bytes) in [
+            ("{}\u{1e}", "data: {}\u{1e}\r\n\r\n"),
+            ("a\r\nb\nc", "data: a\r\ndata: b\r\ndata: c\r\n\r\n"),
+            ("", "\r\n"),
+        ] {
+            let mut out = BytesMut::new();
+            write_event(payload.as_bytes(), &mut out);
+            assert_eq!(out, bytes.as_bytes());
+        }
+    }
+}
