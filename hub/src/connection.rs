@@ -218,18 +218,24 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         live
     }
 
-    /// Runs what runs on connect. Calls that come meanwhile wait (HB-03).
+    /// Runs what runs on connect, to its end whatever happens. Calls that come meanwhile wait
+    /// (HB-03).
     async fn let_in(&mut self) -> Welcome {
         let mut over = None;
         if let Some(mut on_connected) = self.on_connected() {
             let connected = loop {
-                if over.is_some() {
-                    break on_connected.await; // it has begun, and runs to its end
-                }
                 match self.take_input_or(&mut on_connected).await {
                     Ok(Some(connected)) => break connected,
                     Ok(None) => {}
-                    Err(end) => over = Some(end),
+                    // It has begun, and is told: what runs on disconnect undoes it.
+                    Err(end) => {
+                        over = Some(end);
+                        if let Some(live) = &self.live {
+                            self.hub.registry.remove(live);
+                            live.aborted().cancel();
+                        }
+                        break self.beside_writing(&mut on_connected).await;
+                    }
                 }
             };
             if let Err(error) = connected {
@@ -449,14 +455,18 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let Some(mut on_disconnected) = self.on_disconnected(live, end.error()) else {
             return Ok(());
         };
-        // The transport goes on writing meanwhile.
-        let result = poll_fn(|cx| {
-            let _ = self.transport.poll(cx, Intake::Over);
-            on_disconnected.as_mut().poll(cx)
-        });
-        result
+        self.beside_writing(&mut on_disconnected)
             .await
             .inspect_err(|error| events::method_failed("on_disconnected", error))
+    }
+
+    /// Runs something at the end, while the transport goes on writing.
+    async fn beside_writing<R>(&mut self, run: &mut Running<R>) -> crate::error::Result<R> {
+        poll_fn(|cx| {
+            let _ = self.transport.poll(cx, Intake::Over);
+            run.as_mut().poll(cx)
+        })
+        .await
     }
 
     async fn close(&mut self, code: CloseCode) {

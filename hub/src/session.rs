@@ -384,8 +384,9 @@ impl Session {
         End::Handshake
     }
 
-    /// The next message of the stream, decoded; `None` when there is no whole one.
-    fn decode(&mut self) -> Option<Result<HubMessage, ProtocolError>> {
+    /// The next message of the stream, decoded; `None` when there is no whole one. One to be kept
+    /// is copied: otherwise a few bytes would keep the transport's whole read buffer.
+    fn decode(&mut self, to_keep: bool) -> Option<Result<HubMessage, ProtocolError>> {
         let protocol = self.encoding.protocol;
         loop {
             let record = match self
@@ -394,6 +395,11 @@ impl Session {
             {
                 Ok(record) => record?,
                 Err(error) => return Some(Err(error)),
+            };
+            let record = if to_keep {
+                Bytes::copy_from_slice(&record)
+            } else {
+                record
             };
             // J-09, M-05: a type that nobody knows is skipped.
             if let Some(message) = protocol.decode(&record).transpose() {
@@ -410,7 +416,7 @@ impl Session {
         }
         while self.room() > 0 {
             let before = self.frames.len();
-            match self.decode() {
+            match self.decode(true) {
                 None => return,
                 Some(Ok(HubMessage::Ping)) => self.clock.pinged(now),
                 Some(message) => {
@@ -435,7 +441,7 @@ impl Session {
                     }
                     message
                 }
-                None => self.decode()?,
+                None => self.decode(false)?,
             };
             self.clock.heard(now);
             let event = match message {

@@ -127,11 +127,12 @@ impl Upload {
         })
     }
 
-    pub(crate) fn push(&self, item: Bytes) {
+    /// Keeps a copy: a few bytes would keep the transport's whole read buffer.
+    pub(crate) fn push(&self, item: &Bytes) {
         let mut state = self.state();
         if state.end.is_none() {
-            self.budget.take(&item);
-            state.items.push_back(item);
+            self.budget.take(item);
+            state.items.push_back(Bytes::copy_from_slice(item));
             state.wake();
         }
     }

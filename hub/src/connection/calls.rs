@@ -277,7 +277,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Event::Cancel(key) => self.cancel(key),
             Event::UploadItem(stream, item) => {
                 if let Some(upload) = self.upload(stream) {
-                    upload.push(item);
+                    upload.push(&item);
                 }
             }
             Event::UploadEnd(stream, error) => {
