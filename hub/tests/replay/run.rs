@@ -186,7 +186,8 @@ impl Run<'_> {
         let mut exchange = self.asked.remove(name).ok_or_else(unknown)?;
         if let Some(window) = window {
             exchange.head(Instant::now() + window.to).await?;
-            self.within(window)?;
+            // The answer may be on its way since before this step.
+            within(window, exchange.began(), self.step_began)?;
         }
         self.answered(want, &mut exchange, true).await
     }
@@ -210,14 +211,7 @@ impl Run<'_> {
 
     /// Has what came come within the window, counted from the beginning of the step?
     fn within(&self, window: Window) -> Result<()> {
-        let took = self.step_began.elapsed();
-        if window.from <= took && took <= window.to {
-            return Ok(());
-        }
-        failed(format!(
-            "came after {took:.0?}, not within {:?}..{:?}",
-            window.from, window.to
-        ))
+        within(window, self.step_began, self.step_began)
     }
 
     // -- connections --
@@ -497,4 +491,16 @@ fn wanted(expected: &Expected) -> String {
         Expected::Frame(frame) => body("frame ", frame),
         other => format!("{other:?}"),
     }
+}
+
+/// Was there nothing for so long since `began`, and not too long a wait since `waited_from`?
+fn within(window: Window, began: Instant, waited_from: Instant) -> Result<()> {
+    let (took, waited) = (began.elapsed(), waited_from.elapsed());
+    if window.from <= took && waited <= window.to {
+        return Ok(());
+    }
+    failed(format!(
+        "came after {took:.1?}, not within {:?}..{:?}",
+        window.from, window.to
+    ))
 }

@@ -103,6 +103,8 @@ impl Wire {
 pub(crate) struct Exchange {
     pub(crate) wire: Wire,
     method: String,
+    /// When the request was written.
+    began: Instant,
     head: Option<Head>,
 }
 
@@ -147,6 +149,10 @@ impl Head {
 }
 
 impl Exchange {
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     pub(crate) async fn send(
         base: &BaseUrl,
         method: &str,
@@ -172,10 +178,12 @@ impl Exchange {
         head.push_str("\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend_from_slice(body.unwrap_or_default());
+        let began = Instant::now();
         wire.write(&bytes).await?;
         Ok(Self {
             wire,
             method: method.into(),
+            began,
             head: None,
         })
     }
