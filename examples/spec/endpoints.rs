@@ -7,11 +7,14 @@ use axum::{
     Router,
     extract::{Path, Query, Request, State},
     http::{HeaderValue, Method, StatusCode, header},
-    middleware::{self, Next},
+    middleware::{self, Next, from_fn_with_state},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 use hub::{HubHandle, HubOptions, Transport, ignore_path_case};
+use serde::Deserialize;
+
+use super::jwt::{self, Keys};
 
 /// All endpoints of the contract, and others beside them.
 pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandle>) {
@@ -54,9 +57,46 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandl
     handles.push(filtered.handle());
     app = app.merge(filtered.router("/spec-filtered"));
     paths.push("/spec-filtered");
+    let (authorized, handle) = authorized();
+    handles.push(handle);
+    app = app.merge(authorized);
+    paths.push("/spec-auth");
     app = app.merge(from_outside(handles[0].clone()));
     let app = ignore_path_case(app, &paths).layer(middleware::from_fn(cors));
     (app, handles)
+}
+
+/// The contract for users with a token, and where they get it.
+fn authorized() -> (Router, HubHandle) {
+    let keys = Keys::new(b"a key only for tests, known to everybody");
+    let hub = super::hub(super::options().close_on_authentication_expiration(true))
+        .method("AdminsOnly", async |_| Ok("welcome"))
+        .authorize("AdminsOnly", |cx| {
+            let user = cx.user_of_request();
+            user.is_some_and(|user| user.is_in_role("admin"))
+        })
+        .require_user();
+    let handle = hub.handle();
+    let hub = hub.router("/spec-auth");
+    let hub = hub.layer(from_fn_with_state(keys.clone(), jwt::authenticate));
+    let tokens = Router::new().route("/token", get(token)).with_state(keys);
+    (hub.merge(tokens), handle)
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    user: String,
+    role: Option<String>,
+    seconds: Option<u64>,
+}
+
+async fn token(
+    State(keys): State<Keys>,
+    Query(wanted): Query<Wanted>,
+) -> Result<String, StatusCode> {
+    let lifetime = Duration::from_secs(wanted.seconds.unwrap_or(3600));
+    let token = keys.token(&wanted.user, wanted.role.as_deref(), lifetime);
+    token.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Pages of any origin may call, with credentials: as ASP.NET Core's `UseCors` writes it,

@@ -2,6 +2,9 @@
 
 mod dotnet;
 pub(crate) mod endpoints;
+#[path = "../src/jwt.rs"]
+#[expect(unreachable_pub, reason = "public where the examples share it")]
+mod jwt;
 mod streams;
 
 use std::time::Duration;

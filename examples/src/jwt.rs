@@ -69,6 +69,10 @@ impl Keys {
             }
             Err(_) => return Err(Challenge::invalid_token()),
         };
+        // The library counts whole seconds.
+        if at(claims.exp) <= SystemTime::now() {
+            return Err(Challenge::expired(at(claims.exp)));
+        }
         let user = User::new(claims.sub).expires_at(at(claims.exp));
         Ok(match claims.role {
             Some(role) => user.with_role(role),

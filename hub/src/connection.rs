@@ -206,16 +206,23 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     fn become_live(&mut self, who: Who, request: Request) -> Arc<Live> {
         let encoding = self.session.encoding();
         let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
-        if self.hub.registry.options.close_on_authentication_expiration {
-            let lifetime = live.who().and_then(|user| user.lifetime());
-            self.expires_at = lifetime.map(|lifetime| now() + lifetime);
-        }
+        self.expires_at = self.expiry(&live);
         let live = Arc::new(live);
         if self.hub.registry.is_stopping() {
             live.command(Command::Shutdown); // nobody else tells it
         }
         self.live = Some(live.clone());
         live
+    }
+
+    /// When its user is known no longer, as things are (AU-04).
+    fn expiry(&self, live: &Live) -> Option<Instant> {
+        let options = &self.hub.registry.options;
+        if !options.close_on_authentication_expiration {
+            return None;
+        }
+        let lifetime = live.who()?.lifetime()?;
+        Some(self.now + lifetime)
     }
 
     /// Runs what runs on connect, to its end whatever happens. Calls that come meanwhile wait
@@ -357,7 +364,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             Input::Deadline => {
                 self.now = now();
                 if self.expires_at.is_some_and(|at| self.now >= at) {
-                    return Some(self.end(End::Expired));
+                    // A request since then may have renewed it.
+                    self.expires_at = self.live.as_ref().and_then(|live| self.expiry(live));
+                    if self.expires_at.is_some_and(|at| self.now >= at) {
+                        return Some(self.end(End::Expired));
+                    }
                 }
                 self.end_stuck_upload();
                 let end = self.session.handle_timeout(self.now);

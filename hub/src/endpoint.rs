@@ -32,7 +32,7 @@ use crate::{
     negotiate::{self, Negotiation},
     query::query_value,
     request::{Request, Transport},
-    tokens::{Found, Tokens, Unused},
+    tokens::{Found, Presented, Tokens, Unused},
     transport::{Preceded, websocket},
     user::{Challenge, User},
 };
@@ -122,14 +122,15 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     State(endpoint): State<Arc<Endpoint<S>>>,
     request: HttpRequest,
 ) -> Response {
-    if let Some(refusal) = endpoint.unauthorized(request.extensions()) {
+    let (parts, _) = request.into_parts();
+    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
         return refusal;
     }
-    if request.method() != Method::POST {
+    if parts.method != Method::POST {
         return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
     let options = &endpoint.hub.registry.options;
-    let query = request.uri().query().unwrap_or_default();
+    let query = parts.uri.query().unwrap_or_default();
     let version = match negotiate::read(query, options) {
         Negotiation::Version(version) => version,
         Negotiation::Refused(error) => return json(negotiate::refused(&error)),
@@ -144,11 +145,9 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     } else {
         ConnectionToken::random()
     };
-    if endpoint
-        .tokens
-        .add(id.clone(), token.clone(), now())
-        .is_none()
-    {
+    let user = endpoint.hub.user_of(&parts);
+    let added = endpoint.tokens.add(id.clone(), user, token.clone(), now());
+    if added.is_none() {
         return text(
             negotiate::OVERLOADED,
             "Too many connections wait to be used.",
@@ -186,8 +185,8 @@ async fn connect<S: Send + Sync + 'static>(
                 endpoint.poll(&parts, token).await
             }
         }
-        Method::POST => endpoint.post(body, token).await,
-        Method::DELETE => endpoint.delete(token),
+        Method::POST => endpoint.post(&parts, body, token).await,
+        Method::DELETE => endpoint.delete(&parts, token),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, ""),
     }
 }
@@ -218,7 +217,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
                 posts: None,
                 polls: None,
             }),
-            Some(token) => self.find_unused(token, Transport::WebSockets),
+            Some(token) => self.find_unused(token, parts, Transport::WebSockets),
         };
         let unused = match found {
             Ok(unused) => unused,
@@ -248,25 +247,38 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         })
     }
 
-    /// C-08: whether the token is known, the transport offered, not another one, not in use.
-    fn find(&self, token: &ConnectionToken, transport: Transport) -> Result<Found, Refusal> {
+    /// C-08: whether the token is known, the transport offered, not another one, not in use. Before
+    /// all of these, whether it is the user's own.
+    fn find(
+        &self,
+        token: &ConnectionToken,
+        parts: &Parts,
+        transport: Transport,
+    ) -> Result<Found, Refusal> {
+        let user = self.hub.user_of(parts);
+        let presented = Presented {
+            token,
+            user: user.as_ref(),
+            now: now(),
+        };
         // A connection that lives may go on while the server stops.
-        match self.tokens.look(token, now())? {
+        match self.tokens.look(presented)? {
             None => self.may_begin(transport)?,
             Some(_) => self.is_offered(transport)?,
         }
-        Ok(self.tokens.connect(token, transport, now())?)
+        Ok(self.tokens.connect(presented, transport)?)
     }
 
     /// The same for a transport with one request per connection.
     fn find_unused(
         &self,
         token: &ConnectionToken,
+        parts: &Parts,
         transport: Transport,
     ) -> Result<Unused, Refusal> {
-        match self.find(token, transport)? {
+        match self.find(token, parts, transport)? {
             Found::Unused(unused) => Ok(unused),
-            Found::Polled(_) => Err(Refusal::Active),
+            Found::Polled(..) => Err(Refusal::Active),
         }
     }
 

@@ -225,11 +225,19 @@ impl<S> Shared<S> {
     /// Who a connection is, by the request that starts it (HB-07).
     pub(crate) fn who(&self, id: ConnectionId, parts: &Parts) -> Who {
         let who = parts.extensions.get::<User>().cloned();
-        let user = match &self.user_identifier {
-            Some(of) => of(parts).map(Into::into),
-            None => who.as_ref().map(|user| user.identifier().into()),
-        };
+        let user = self.user_of(parts);
         Who { id, user, who }
+    }
+
+    /// The identifier of the user that a request belongs to.
+    pub(crate) fn user_of(&self, parts: &Parts) -> Option<Arc<str>> {
+        match &self.user_identifier {
+            Some(of) => of(parts).map(Into::into),
+            None => {
+                let user = parts.extensions.get::<User>();
+                user.map(|user| user.identifier().into())
+            }
+        }
     }
 }
 

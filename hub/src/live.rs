@@ -128,6 +128,12 @@ impl Live {
         who.clone()
     }
 
+    /// A later request of the same user came (AU-04).
+    pub(crate) fn set_who(&self, who: User) {
+        let mut current = self.who.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(who);
+    }
+
     /// Fires when the connection is over (HB-05).
     pub(crate) fn aborted(&self) -> &CancellationToken {
         self.aborted.get_or_init(CancellationToken::new)

@@ -33,6 +33,8 @@ struct Table {
 
 struct Negotiated {
     id: ConnectionId,
+    /// Whose it is; once known, no other user's request reaches it.
+    user: Option<Arc<str>>,
     /// Fixed by the first GET (C-07).
     used_as: Option<Used>,
     /// Made with the first POST, or by a transport that needs them.
@@ -55,6 +57,16 @@ pub(crate) enum NotFound {
     OtherTransport,
     /// Its connection is in use (C-12).
     Active,
+    /// Its connection belongs to another user.
+    OtherUser,
+}
+
+/// Who presents a token, and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Presented<'a> {
+    pub(crate) token: &'a ConnectionToken,
+    pub(crate) user: Option<&'a Arc<str>>,
+    pub(crate) now: Instant,
 }
 
 /// What a GET has found.
@@ -62,7 +74,7 @@ pub(crate) enum Found {
     /// A connection that was unused until now.
     Unused(Unused),
     /// A connection that is polled (LP-03).
-    Polled(Arc<Polls>),
+    Polled(ConnectionId, Arc<Polls>),
 }
 
 /// What a connection comes with.
@@ -84,7 +96,13 @@ impl Tokens {
     }
 
     /// A new connection, to be used soon; `None` when too many wait already.
-    pub(crate) fn add(&self, id: ConnectionId, token: ConnectionToken, now: Instant) -> Option<()> {
+    pub(crate) fn add(
+        &self,
+        id: ConnectionId,
+        user: Option<Arc<str>>,
+        token: ConnectionToken,
+        now: Instant,
+    ) -> Option<()> {
         let mut table = self.table(now);
         if table.unused.len() >= self.options.max_unused_connections {
             return None;
@@ -94,6 +112,7 @@ impl Tokens {
             .push_back((now + self.unused_for(), token.clone()));
         let negotiated = Negotiated {
             id,
+            user,
             used_as: None,
             posts: None,
         };
@@ -105,6 +124,7 @@ impl Tokens {
     pub(crate) fn add_in_use(&self, id: ConnectionId, token: ConnectionToken) {
         let negotiated = Negotiated {
             id,
+            user: None, // nothing else presents it
             used_as: Some(Used::WebSockets),
             posts: None,
         };
@@ -112,33 +132,30 @@ impl Tokens {
     }
 
     /// Whether somebody has the token, and as what it is used.
-    pub(crate) fn look(
-        &self,
-        token: &ConnectionToken,
-        now: Instant,
-    ) -> Result<Option<Transport>, NotFound> {
-        let table = self.table(now);
-        let negotiated = table.by_token.get(token).ok_or(NotFound::Unknown)?;
+    pub(crate) fn look(&self, presented: Presented<'_>) -> Result<Option<Transport>, NotFound> {
+        let mut table = self.table(presented.now);
+        let negotiated = find(&mut table.by_token, presented)?;
         Ok(negotiated.used_as.as_ref().map(Used::transport))
     }
 
     /// Takes the connection into use, or finds the polls of one that is (C-08).
     pub(crate) fn connect(
         &self,
-        token: &ConnectionToken,
+        presented: Presented<'_>,
         transport: Transport,
-        now: Instant,
     ) -> Result<Found, NotFound> {
-        let mut table = self.table(now);
+        let mut table = self.table(presented.now);
         let table = &mut *table;
-        let negotiated = table.by_token.get_mut(token).ok_or(NotFound::Unknown)?;
+        let negotiated = find(&mut table.by_token, presented)?;
         match &negotiated.used_as {
             Some(used) if used.transport() != transport => return Err(NotFound::OtherTransport),
-            Some(Used::LongPolling(polls)) => return Ok(Found::Polled(polls.clone())),
+            Some(Used::LongPolling(polls)) => {
+                return Ok(Found::Polled(negotiated.id.clone(), polls.clone()));
+            }
             Some(_) => return Err(NotFound::Active),
             None => {}
         }
-        table.unused.retain(|(_, unused)| unused != token);
+        table.unused.retain(|(_, unused)| unused != presented.token);
         let used = match transport {
             Transport::WebSockets => Used::WebSockets,
             Transport::ServerSentEvents => Used::ServerSentEvents,
@@ -151,6 +168,7 @@ impl Tokens {
             _ => Some(self.posts_of(negotiated)),
         };
         negotiated.used_as = Some(used);
+        negotiated.user = presented.user.cloned();
         let id = negotiated.id.clone();
         Ok(Found::Unused(Unused { id, posts, polls }))
     }
@@ -158,26 +176,25 @@ impl Tokens {
     /// The POSTs of a connection, and when it dies if it stays unused (P-05).
     pub(crate) fn posts(
         &self,
-        token: &ConnectionToken,
-        now: Instant,
+        presented: Presented<'_>,
     ) -> Result<(Arc<Posts>, Option<Instant>), NotFound> {
-        let mut table = self.table(now);
-        let negotiated = table.by_token.get_mut(token).ok_or(NotFound::Unknown)?;
+        let mut table = self.table(presented.now);
+        let negotiated = find(&mut table.by_token, presented)?;
         if let Some(Used::WebSockets) = negotiated.used_as {
             return Err(NotFound::OtherTransport);
         }
         let is_unused = negotiated.used_as.is_none();
-        let dies = is_unused.then(|| now + self.unused_for());
+        let dies = is_unused.then(|| presented.now + self.unused_for());
         Ok((self.posts_of(negotiated), dies))
     }
 
     /// Ends a connection that is polled (LP-12, LP-13).
-    pub(crate) fn delete(&self, token: &ConnectionToken, now: Instant) -> Result<(), NotFound> {
-        let mut table = self.table(now);
-        let negotiated = table.by_token.get(token).ok_or(NotFound::Unknown)?;
+    pub(crate) fn delete(&self, presented: Presented<'_>) -> Result<(), NotFound> {
+        let mut table = self.table(presented.now);
+        let negotiated = find(&mut table.by_token, presented)?;
         let polls = negotiated.used_as.as_ref().and_then(Used::polls).cloned();
         let polls = polls.ok_or(NotFound::OtherTransport)?;
-        table.by_token.remove(token);
+        table.by_token.remove(presented.token);
         polls.delete();
         Ok(())
     }
@@ -233,6 +250,17 @@ impl Used {
     }
 }
 
+fn find<'t>(
+    by_token: &'t mut HashMap<ConnectionToken, Negotiated>,
+    presented: Presented<'_>,
+) -> Result<&'t mut Negotiated, NotFound> {
+    let negotiated = by_token.get_mut(presented.token).ok_or(NotFound::Unknown)?;
+    match &negotiated.user {
+        Some(user) if presented.user != Some(user) => Err(NotFound::OtherUser),
+        _ => Ok(negotiated),
+    }
+}
+
 impl Table {
     fn expire(&mut self, now: Instant) {
         while self.unused.front().is_some_and(|(dies, _)| *dies <= now) {
@@ -254,7 +282,7 @@ mod tests {
         let tokens = Tokens::new(Arc::new(HubOptions::new().max_unused_connections(2)));
         let (token, now) = (ConnectionToken::random(), Instant::now());
         tokens
-            .add(ConnectionId::random(), token.clone(), now)
+            .add(ConnectionId::random(), None, token.clone(), now)
             .unwrap();
         (tokens, token, now)
     }
@@ -262,19 +290,17 @@ mod tests {
     #[test]
     fn c_05_an_unused_token_dies() {
         let (tokens, token, now) = tokens();
-        assert_eq!(
-            tokens.look(&token, now + Duration::from_millis(14_999)),
-            Ok(None)
-        );
+        let look = |at| tokens.look(by(None, &token, at));
+        assert_eq!(look(now + Duration::from_millis(14_999)), Ok(None));
         let at_last = now + Duration::from_secs(15);
-        assert_eq!(tokens.look(&token, at_last), Err(NotFound::Unknown));
+        assert_eq!(look(at_last), Err(NotFound::Unknown));
         assert!(tokens.lock().by_token.is_empty());
     }
 
     #[test]
     fn c_12_a_token_is_used_once_at_a_time_and_does_not_die_meanwhile() {
         let (tokens, token, now) = tokens();
-        let connect = |transport, at| tokens.connect(&token, transport, at).err();
+        let connect = |transport, at| tokens.connect(by(None, &token, at), transport).err();
         assert_eq!(connect(Transport::ServerSentEvents, now), None);
         let later = now + Duration::from_secs(60);
         let again = connect(Transport::ServerSentEvents, later);
@@ -284,13 +310,53 @@ mod tests {
             assert_eq!(other, Some(NotFound::OtherTransport)); // C-07 before C-12: C-08
         }
         tokens.remove(&token);
-        assert_eq!(tokens.look(&token, later), Err(NotFound::Unknown));
+        let look = tokens.look(by(None, &token, later));
+        assert_eq!(look, Err(NotFound::Unknown));
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_user_alone() {
+        let (tokens, _, now) = tokens();
+        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
+        let token = ConnectionToken::random();
+        let id = ConnectionId::random();
+        tokens.add(id, Some(Arc::clone(&ann)), token.clone(), now);
+        for other in [None, Some(&bob)] {
+            let presented = by(other, &token, now);
+            let connected = tokens.connect(presented, Transport::LongPolling).err();
+            assert_eq!(connected, Some(NotFound::OtherUser));
+            assert_eq!(tokens.posts(presented).err(), Some(NotFound::OtherUser));
+            assert_eq!(tokens.delete(presented).err(), Some(NotFound::OtherUser));
+        }
+        let presented = by(Some(&ann), &token, now);
+        let connected = tokens.connect(presented, Transport::LongPolling).err();
+        assert_eq!(connected, None);
+    }
+
+    #[test]
+    fn who_connects_first_has_a_token_that_nobody_negotiated() {
+        let (tokens, token, now) = tokens();
+        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
+        let connect = |user| {
+            let connected = tokens.connect(by(Some(user), &token, now), Transport::LongPolling);
+            connected.err()
+        };
+        assert_eq!(connect(&ann), None);
+        assert_eq!(connect(&bob), Some(NotFound::OtherUser));
+    }
+
+    fn by<'a>(
+        user: Option<&'a Arc<str>>,
+        token: &'a ConnectionToken,
+        now: Instant,
+    ) -> Presented<'a> {
+        Presented { token, user, now }
     }
 
     #[test]
     fn row_145_unused_tokens_are_capped_and_die() {
         let (tokens, _, now) = tokens();
-        let add = |at| tokens.add(ConnectionId::random(), ConnectionToken::random(), at);
+        let add = |at| tokens.add(ConnectionId::random(), None, ConnectionToken::random(), at);
         assert!(add(now).is_some());
         assert!(add(now).is_none());
         assert!(add(now + Duration::from_secs(15)).is_some());

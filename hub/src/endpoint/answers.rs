@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     OtherTransport,
     /// C-12.
     Active,
+    /// The connection belongs to another user.
+    OtherUser,
     /// The server stops.
     Stopping,
 }
@@ -37,6 +39,11 @@ impl Refusal {
                 text(StatusCode::BAD_REQUEST, reason)
             }
             Self::Active => text(StatusCode::CONFLICT, ""),
+            Self::OtherUser => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                response // as AU-01
+            }
             Self::Stopping => text(negotiate::OVERLOADED, "The server is stopping."),
         }
     }
@@ -57,6 +64,7 @@ impl From<NotFound> for Refusal {
             NotFound::Unknown => Self::Unknown,
             NotFound::OtherTransport => Self::OtherTransport,
             NotFound::Active => Self::Active,
+            NotFound::OtherUser => Self::OtherUser,
         }
     }
 }

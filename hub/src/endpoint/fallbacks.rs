@@ -16,14 +16,15 @@ use super::{
 };
 use crate::{
     connection,
-    connection_id::ConnectionToken,
+    connection_id::{ConnectionId, ConnectionToken},
     request::{Request, Transport},
-    tokens::{Found, NotFound, Unused},
+    tokens::{Found, NotFound, Presented, Unused},
     transport::{
         long_polling::{Answer, LongPolling},
         posts::Refused,
         server_sent_events::event_stream,
     },
+    user::User,
 };
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
@@ -32,7 +33,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        let unused = match self.find_unused(&token, Transport::ServerSentEvents) {
+        let unused = match self.find_unused(&token, parts, Transport::ServerSentEvents) {
             Ok(unused) => unused,
             Err(refusal) => return refusal.answer(),
         };
@@ -70,19 +71,22 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     pub(super) async fn poll(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let mut response = match token {
             None => Refusal::NoId.answer(),
-            Some(token) => match self.find(&token, Transport::LongPolling) {
+            Some(token) => match self.find(&token, parts, Transport::LongPolling) {
                 Err(refusal) => refusal.answer(),
                 Ok(Found::Unused(unused)) => self.begin_polling(parts, token, unused),
-                Ok(Found::Polled(polls)) => match polls.poll().await {
-                    Answer::Messages(messages) => octets(Body::new(messages)),
-                    Answer::Nothing => text(StatusCode::OK, ""), // LP-04
-                    Answer::GivenWay => text(StatusCode::NO_CONTENT, ""), // LP-06
-                    Answer::Ended => {
-                        self.tokens.remove(&token);
-                        text(StatusCode::NO_CONTENT, "") // LP-05
+                Ok(Found::Polled(id, polls)) => {
+                    self.renew_user(&id, parts);
+                    match polls.poll().await {
+                        Answer::Messages(messages) => octets(Body::new(messages)),
+                        Answer::Nothing => text(StatusCode::OK, ""), // LP-04
+                        Answer::GivenWay => text(StatusCode::NO_CONTENT, ""), // LP-06
+                        Answer::Ended => {
+                            self.tokens.remove(&token);
+                            text(StatusCode::NO_CONTENT, "") // LP-05
+                        }
+                        Answer::Disposed => text(StatusCode::NOT_FOUND, ""), // C-13
                     }
-                    Answer::Disposed => text(StatusCode::NOT_FOUND, ""), // C-13
-                },
+                }
             },
         };
         // LP-02
@@ -115,14 +119,36 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         octets(Body::empty())
     }
 
+    /// AU-04: what the newest request says of the user holds, its expiry too.
+    fn renew_user(&self, id: &ConnectionId, parts: &Parts) {
+        if let Some(user) = parts.extensions.get::<User>()
+            && let Some(live) = self.hub.registry.find(id.as_str())
+        {
+            live.set_who(user.clone());
+        }
+    }
+
     /// Section 4.
-    pub(super) async fn post(&self, body: Body, token: Option<ConnectionToken>) -> Response {
+    pub(super) async fn post(
+        &self,
+        parts: &Parts,
+        body: Body,
+        token: Option<ConnectionToken>,
+    ) -> Response {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        let (posts, dies) = match self.tokens.posts(&token, now()) {
+        let user = self.hub.user_of(parts);
+        let presented = Presented {
+            token: &token,
+            user: user.as_ref(),
+            now: now(),
+        };
+        let (posts, dies) = match self.tokens.posts(presented) {
             Ok(found) => found,
-            Err(NotFound::Unknown) => return Refusal::Unknown.answer(),
+            Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
+                return Refusal::from(refused).answer();
+            }
             // P-06
             Err(NotFound::OtherTransport | NotFound::Active) => {
                 let reason = "POST requests are not allowed for WebSocket connections.";
@@ -149,13 +175,21 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     /// LP-12 to LP-14.
-    pub(super) fn delete(&self, token: Option<ConnectionToken>) -> Response {
+    pub(super) fn delete(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        match self.tokens.delete(&token, now()) {
+        let user = self.hub.user_of(parts);
+        let presented = Presented {
+            token: &token,
+            user: user.as_ref(),
+            now: now(),
+        };
+        match self.tokens.delete(presented) {
             Ok(()) => text(StatusCode::ACCEPTED, ""),
-            Err(NotFound::Unknown) => Refusal::Unknown.answer(),
+            Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
+                Refusal::from(refused).answer()
+            }
             Err(NotFound::OtherTransport | NotFound::Active) => text(
                 StatusCode::BAD_REQUEST,
                 "Cannot terminate this connection using the DELETE endpoint.",
