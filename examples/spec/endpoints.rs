@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use hub::{HubHandle, HubOptions, Transport, ignore_path_case};
+use hub::{Hub, HubHandle, HubOptions, Transport, ignore_path_case};
 use serde::Deserialize;
 
 use super::jwt::{self, Keys};
@@ -57,30 +57,31 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandl
     handles.push(filtered.handle());
     app = app.merge(filtered.router("/spec-filtered"));
     paths.push("/spec-filtered");
-    let (authorized, handle) = authorized();
-    handles.push(handle);
-    app = app.merge(authorized);
-    paths.push("/spec-auth");
+    let keys = Keys::new(b"a key only for tests, known to everybody");
+    let expiring = super::options().close_on_authentication_expiration(true);
+    let refreshed = expiring.clone().authentication_refresh(true);
+    for (path, options) in [("/spec-auth", expiring), ("/spec-refresh", refreshed)] {
+        let hub = authorized(options);
+        handles.push(hub.handle());
+        let authenticate = from_fn_with_state(keys.clone(), jwt::authenticate);
+        app = app.merge(hub.router(path).layer(authenticate));
+        paths.push(path);
+    }
+    app = app.merge(Router::new().route("/token", get(token)).with_state(keys));
     app = app.merge(from_outside(handles[0].clone()));
     let app = ignore_path_case(app, &paths).layer(middleware::from_fn(cors));
     (app, handles)
 }
 
-/// The contract for users with a token, and where they get it.
-fn authorized() -> (Router, HubHandle) {
-    let keys = Keys::new(b"a key only for tests, known to everybody");
-    let hub = super::hub(super::options().close_on_authentication_expiration(true))
+/// The contract for users with a token.
+fn authorized(options: HubOptions) -> Hub {
+    super::hub(options)
         .method("AdminsOnly", async |_| Ok("welcome"))
         .authorize("AdminsOnly", |cx| {
             let user = cx.user_of_request();
             user.is_some_and(|user| user.is_in_role("admin"))
         })
-        .require_user();
-    let handle = hub.handle();
-    let hub = hub.router("/spec-auth");
-    let hub = hub.layer(from_fn_with_state(keys.clone(), jwt::authenticate));
-    let tokens = Router::new().route("/token", get(token)).with_state(keys);
-    (hub.merge(tokens), handle)
+        .require_user()
 }
 
 #[derive(Deserialize)]

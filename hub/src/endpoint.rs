@@ -3,6 +3,7 @@
 
 mod answers;
 mod fallbacks;
+mod refresh;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -41,7 +42,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// The hub at `path`, to be merged into any axum app; layers of the app work around it (CORS,
     /// tracing, authentication).
     ///
-    /// It owns `path` and `path/negotiate`, each also with one slash at the end. axum
+    /// It owns `path` and `path/negotiate`, and `path/refresh` where its options say so, each also with one slash at the end. axum
     /// matches paths by case; [`ignore_path_case`] adds what ASP.NET Core does.
     ///
     /// # Panics
@@ -60,6 +61,12 @@ impl<S: Send + Sync + 'static> Hub<S> {
             .route(&slash(path), any(connect::<S>))
             .route(&slash(&negotiate), any(negotiate_with::<S>))
             .route(&negotiate, any(negotiate_with::<S>));
+        if options.authentication_refresh {
+            let refresh = format!("{path}/refresh");
+            router = router
+                .route(&slash(&refresh), any(refresh_user::<S>))
+                .route(&refresh, any(refresh_user::<S>));
+        }
         if !path.is_empty() {
             router = router.route(path, any(connect::<S>));
         }
@@ -80,7 +87,8 @@ pub fn ignore_path_case(app: Router, paths: &[&str]) -> Router {
         .iter()
         .flat_map(|path| {
             let path = path.trim_end_matches('/');
-            [path.into(), format!("{path}/negotiate").into_boxed_str()]
+            let below = |name: &str| format!("{path}/{name}").into_boxed_str();
+            [path.into(), below("negotiate"), below("refresh")]
         })
         .collect();
     // Around the router, not in it: a layer of a router runs after the route is found.
@@ -153,11 +161,16 @@ async fn negotiate_with<S: Send + Sync + 'static>(
             "Too many connections wait to be used.",
         );
     }
+    let known = parts.extensions.get::<User>();
+    let lifetime = known
+        .filter(|_| options.authentication_refresh)
+        .and_then(User::lifetime);
     let shown = (version > 0).then(|| token.reveal());
     json(negotiate::accepted(
         version,
         &id,
         shown,
+        lifetime,
         &options.transports,
     ))
 }
@@ -189,6 +202,20 @@ async fn connect<S: Send + Sync + 'static>(
         Method::DELETE => endpoint.delete(&parts, token),
         _ => text(StatusCode::METHOD_NOT_ALLOWED, ""),
     }
+}
+
+async fn refresh_user<S: Send + Sync + 'static>(
+    State(endpoint): State<Arc<Endpoint<S>>>,
+    request: HttpRequest,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+        return refusal;
+    }
+    if parts.method != Method::POST {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "");
+    }
+    endpoint.refresh(&parts)
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {

@@ -1,6 +1,6 @@
 //! `POST …/negotiate`: what a client may use, and the names of its connection (spec section 3).
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use http::StatusCode;
 
@@ -51,11 +51,16 @@ pub(crate) fn accepted(
     version: i32,
     id: &str,
     token: Option<&str>,
+    lifetime: Option<Duration>,
     offered: &[Transport],
 ) -> String {
     let mut body = format!(r#"{{"negotiateVersion":{version},"connectionId":"{id}""#);
     if let Some(token) = token {
         let _ = write!(body, r#","connectionToken":"{token}""#);
+    }
+    // N-20
+    if let Some(seconds @ 1..) = lifetime.map(|lifetime| lifetime.as_secs()) {
+        let _ = write!(body, r#","tokenLifetimeSeconds":{seconds}"#);
     }
     body.push_str(r#","availableTransports":["#);
     // N-04: in their order, whatever that of the options is.
@@ -131,20 +136,30 @@ mod tests {
     fn n_03_n_08_members_in_their_order() {
         let one = [Transport::WebSockets];
         assert_eq!(
-            accepted(1, "i", Some("t"), &one),
+            accepted(1, "i", Some("t"), None, &one),
             r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]}]}"#
         );
         assert_eq!(
-            accepted(0, "i", None, &[]),
+            accepted(0, "i", None, None, &[]),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[]}"#
         );
+    }
+
+    #[test]
+    fn n_20_what_is_left_of_the_users_token() {
+        let answer = |millis| accepted(1, "i", Some("t"), Some(Duration::from_millis(millis)), &[]);
+        assert_eq!(
+            answer(59_999),
+            r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","tokenLifetimeSeconds":59,"availableTransports":[]}"#
+        );
+        assert!(!answer(999).contains("tokenLifetimeSeconds"));
     }
 
     #[test]
     fn n_04_what_is_offered_in_its_order() {
         let offered = [Transport::LongPolling, Transport::ServerSentEvents];
         assert_eq!(
-            accepted(0, "i", None, &offered),
+            accepted(0, "i", None, None, &offered),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[{"transport":"ServerSentEvents","transferFormats":["Text"]},{"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#
         );
     }

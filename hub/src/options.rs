@@ -75,6 +75,9 @@ pub struct HubOptions {
     pub origins: Origins,
     /// Whether a connection ends when its [`User`](crate::User) expires; `false` by default (CL-06).
     pub close_on_authentication_expiration: bool,
+    /// Whether a client may bring a newer token while its connection goes on, at `refresh` below the
+    /// hub's path; `false` by default (AU-06).
+    pub authentication_refresh: bool,
     /// Over how much time a graceful stop spreads its goodbyes, so that the clients do not all
     /// come back at once; 1 s by default.
     pub shutdown_spread: Duration,
@@ -106,6 +109,7 @@ impl Default for HubOptions {
             maximum_groups_per_connection: 128,
             origins: Origins::default(),
             close_on_authentication_expiration: false,
+            authentication_refresh: false,
             shutdown_spread: Duration::from_secs(1),
         }
     }
@@ -152,6 +156,7 @@ impl HubOptions {
         maximum_groups_per_connection: usize,
         origins: Origins,
         close_on_authentication_expiration: bool,
+        authentication_refresh: bool,
         shutdown_spread: Duration,
     }
 

@@ -188,6 +188,12 @@ impl Tokens {
         Ok((self.posts_of(negotiated), dies))
     }
 
+    /// The connection behind a token.
+    pub(crate) fn owner(&self, presented: Presented<'_>) -> Result<ConnectionId, NotFound> {
+        let mut table = self.table(presented.now);
+        Ok(find(&mut table.by_token, presented)?.id.clone())
+    }
+
     /// Ends a connection that is polled (LP-12, LP-13).
     pub(crate) fn delete(&self, presented: Presented<'_>) -> Result<(), NotFound> {
         let mut table = self.table(presented.now);
