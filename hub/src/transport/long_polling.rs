@@ -89,7 +89,7 @@ impl Transport for LongPolling {
 
     /// LP-05: what is left goes with the next poll, and the one after that is told of the end.
     async fn close(&mut self, _: CloseCode) {
-        self.posts.end();
+        self.posts.end().await;
         let mut messages = BytesMut::new();
         while let Some(message) = self.mailbox.try_recv() {
             messages.extend_from_slice(&message.into_bytes());

@@ -161,8 +161,13 @@ impl Posts {
     }
 
     /// The session has ended: what still comes is taken, and nobody looks at it.
-    pub(crate) fn end(&self) {
+    ///
+    /// Waits until the POSTs that have come are answered: the one that brought the client's Close
+    /// is, before a poll tells of the end. A client that hears of the end first takes it for the
+    /// server's doing, and does not say goodbye with DELETE (LP-12).
+    pub(crate) async fn end(&self) {
         self.finish(Reader::Over);
+        drop(self.turn.lock().await);
     }
 
     /// The connection is gone: POSTs are refused (P-08).
@@ -266,5 +271,40 @@ impl State {
             none => *none = Some(cx.waker().clone()),
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use axum::body::Body;
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn lp_12_a_post_that_has_come_is_answered_before_the_end_is_told() {
+        let posts = Posts::new(64, Arc::default());
+        posts.connect();
+        let mut post = pin!(posts.write(Body::from("close").into_data_stream()));
+        assert_eq!((&mut post).now_or_never(), None);
+        let mut end = pin!(posts.end());
+        assert_eq!((&mut end).now_or_never(), None);
+        assert_eq!(post.now_or_never(), Some(Ok(())));
+        assert_eq!(end.now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn p_04_a_post_that_does_not_come_whole_does_not_hold_up_the_end() {
+        let posts = Posts::new(64, Arc::default());
+        posts.connect();
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let mut post = pin!(posts.write(Body::from_stream(never).into_data_stream()));
+        assert_eq!((&mut post).now_or_never(), None);
+        let mut end = pin!(posts.end());
+        assert_eq!((&mut end).now_or_never(), None);
+        assert_eq!(post.now_or_never(), Some(Ok(())));
+        assert_eq!(end.now_or_never(), Some(()));
     }
 }

@@ -124,7 +124,7 @@ impl Transport for EventStream {
 
     /// SSE-08: the response just ends.
     async fn close(&mut self, _: CloseCode) {
-        self.posts.end();
+        self.posts.end().await;
         let deadline = now() + self.send_timeout;
         poll_fn(|cx| self.poll_written(cx, deadline)).await;
     }
