@@ -21,7 +21,7 @@ use http::{
     request::Parts,
     uri::{PathAndQuery, Uri},
 };
-use raw_ws::{Config, Upgrade, WebSocket};
+use raw_ws::{Config, Origins, Upgrade, WebSocket};
 use tower::{ServiceExt as _, service_fn};
 
 use answers::{Refusal, json, text};
@@ -131,7 +131,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+    if let Some(refusal) = endpoint.refuse(&parts) {
         return refusal;
     }
     if parts.method != Method::POST {
@@ -180,7 +180,7 @@ async fn connect<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+    if let Some(refusal) = endpoint.refuse(&parts) {
         return refusal;
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -209,7 +209,7 @@ async fn refresh_user<S: Send + Sync + 'static>(
     request: HttpRequest,
 ) -> Response {
     let (parts, _) = request.into_parts();
-    if let Some(refusal) = endpoint.unauthorized(&parts.extensions) {
+    if let Some(refusal) = endpoint.refuse(&parts) {
         return refusal;
     }
     if parts.method != Method::POST {
@@ -219,7 +219,19 @@ async fn refresh_user<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
-    /// AU-01: before everything else, and without a body (N-17).
+    /// What is looked at before everything else, whatever the request: so what is refused here has
+    /// changed nothing.
+    fn refuse(&self, parts: &Parts) -> Option<Response> {
+        // R-09, and the same for all other requests: a page that may not open a WebSocket here does
+        // not get its way by another transport. CORS would keep the answer from it, but not the
+        // request from us.
+        if !self.hub.registry.options.origins.allow(&parts.headers) {
+            return Some(Refusal::ForeignOrigin.answer());
+        }
+        self.unauthorized(&parts.extensions)
+    }
+
+    /// AU-01: without a body (N-17).
     fn unauthorized(&self, extensions: &Extensions) -> Option<Response> {
         if !self.hub.requires_user || extensions.get::<User>().is_some() {
             return None;
@@ -235,9 +247,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
 
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
-        let upgrade = upgrade
-            .config(self.config.clone())
-            .origins(self.hub.registry.options.origins.clone());
+        let upgrade = upgrade.config(self.config.clone()).origins(Origins::any()); // looked at by `refuse`
         let found = match &token {
             None => self.may_begin(Transport::WebSockets).map(|()| Unused {
                 id: ConnectionId::random(),

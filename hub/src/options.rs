@@ -71,7 +71,8 @@ pub struct HubOptions {
     pub maximum_streams_per_client: usize,
     /// Groups that one connection may be in; 128 by default.
     pub maximum_groups_per_connection: usize,
-    /// Whose pages may connect by WebSocket; those of this host by default.
+    /// Whose pages may use the hub, over every transport; those of this host by default. Others
+    /// get 403. Pages of another origin need CORS as well.
     pub origins: Origins,
     /// Whether a connection ends when its [`User`](crate::User) expires; `false` by default (CL-06).
     pub close_on_authentication_expiration: bool,

@@ -97,24 +97,29 @@ impl Origins {
         })
     }
 
-    /// Refuses requests without an `Origin` too: where cookies decide who somebody is.
+    /// Refuses requests that do not say which page they come from: where cookies decide who
+    /// somebody is. Browsers name no origin when a page GETs something of its own, but say so
+    /// (`Sec-Fetch-Site`), unless it is plain `http` on another machine.
     pub fn required(mut self) -> Self {
         self.is_required = true;
         self
     }
 
-    pub(crate) fn allow(&self, headers: &HeaderMap) -> bool {
+    /// Whether a request with these headers may be served. An [`Upgrade`](crate::Upgrade) asks by
+    /// itself; this is for what is no upgrade, and does the same for the same pages.
+    pub fn allow(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (Some(_), Some(_)) => false,
             (Some(origin), None) => self.allows(origin, headers.get(HOST)),
-            (None, _) if self.is_required => false,
-            // A browser that hides the origin still says when a request crosses sites.
             (None, _) => {
+                let site = headers.get(SEC_FETCH_SITE);
+                if self.is_required {
+                    return site.is_some_and(|site| site == "same-origin");
+                }
+                // A browser that hides the origin still says when a request crosses sites.
                 matches!(self.allowed, Allowed::Any)
-                    || headers
-                        .get(SEC_FETCH_SITE)
-                        .is_none_or(|site| site == "same-origin" || site == "none")
+                    || site.is_none_or(|site| site == "same-origin" || site == "none")
             }
         }
     }
@@ -247,6 +252,18 @@ mod tests {
         headers.insert(SEC_FETCH_SITE, "cross-site".parse().unwrap());
         assert!(!Origins::same_host().allow(&headers));
         assert!(Origins::any().allow(&headers));
+        assert!(!Origins::any().required().allow(&headers));
+    }
+
+    /// A page that GETs something of its own names no origin, but its browser tells.
+    #[test]
+    fn a_page_that_asks_its_own_host_has_said_so() {
+        let mut headers = HeaderMap::new();
+        headers.insert(SEC_FETCH_SITE, "same-origin".parse().unwrap());
+        assert!(Origins::same_host().required().allow(&headers));
+        headers.insert(SEC_FETCH_SITE, "none".parse().unwrap());
+        assert!(!Origins::same_host().required().allow(&headers));
+        assert!(Origins::same_host().allow(&headers));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) enum Refusal {
     OtherTransport,
     /// C-12.
     Active,
+    /// A page that may not use this hub.
+    ForeignOrigin,
     /// The connection belongs to another user.
     OtherUser,
     /// The server stops.
@@ -39,6 +41,10 @@ impl Refusal {
                 text(StatusCode::BAD_REQUEST, reason)
             }
             Self::Active => text(StatusCode::CONFLICT, ""),
+            Self::ForeignOrigin => {
+                let reason = "Pages of this origin may not connect here.";
+                text(StatusCode::FORBIDDEN, reason)
+            }
             Self::OtherUser => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::FORBIDDEN;

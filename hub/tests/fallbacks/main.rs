@@ -4,6 +4,7 @@
 mod connections;
 mod events;
 mod hostile;
+mod origins;
 mod polls;
 mod posts;
 mod stress;

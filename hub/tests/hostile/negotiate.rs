@@ -1,5 +1,6 @@
 use super::*;
 use live::Answer;
+use raw_ws::Origins;
 
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
@@ -165,5 +166,18 @@ async fn row_157_what_a_websocket_connection_does_not_take() {
         server.request("DELETE", &target).await,
         answer(400, "text/plain", delete)
     );
+    assert_eq!(client.ask("Echo", "[1]").await, "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_09_row_38_a_foreign_page_opens_no_websocket_and_takes_no_token() {
+    let (server, _) = start_with(HubOptions::new().origins(Origins::list(["https://ok.example"])));
+    let (_, token) = server.negotiate().await;
+    let target = format!("/hub?id={token}");
+    let foreign = format!("{UPGRADE}Origin: https://ok.example.evil\r\n");
+    let heard = server.request_with("GET", &target, &foreign).await;
+    let refused = "Pages of this origin may not connect here.";
+    assert_eq!(heard, answer(403, "text/plain", refused));
+    let mut client = server.client_at(&target).await;
     assert_eq!(client.ask("Echo", "[1]").await, "1");
 }
