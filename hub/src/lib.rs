@@ -64,6 +64,7 @@ pub use hub::Hub;
 pub use message::{Completion, HubMessage, Invocation};
 pub use method::{ArgumentList, Method};
 pub use options::HubOptions;
+pub use raw_ws::Origins;
 pub use reply::Reply;
 pub use request::{Request, Transport};
 pub use uploads::UploadStream;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{Method, Request, header},
+    http::{HeaderValue, Method, Request, header},
 };
-use hub::HubOptions;
-use raw_ws::Origins;
+use hub::{HubOptions, Origins};
 use tokio::time::sleep;
+use tower_http::cors::CorsLayer;
 
 use crate::support::{Answer, App, HANDSHAKE, call, read};
 
@@ -220,4 +220,64 @@ async fn r_09_a_foreign_negotiate_takes_no_place() {
     app.negotiate().await;
     let over = page(&app, ("origin", OWN), "negotiate", "", "").await;
     assert_eq!(over.status, 503);
+}
+
+/// What the README shows.
+fn with_cors() -> App {
+    let pages = ["https://app.example"];
+    let cors = CorsLayer::very_permissive().allow_origin(pages.map(HeaderValue::from_static));
+    App::new(HubOptions::new().origins(Origins::list(pages))).layered(|app| app.layer(cors))
+}
+
+/// What the official JavaScript client asks for, with a token.
+const ASKED: &str = "authorization,content-type,x-requested-with,x-signalr-user-agent";
+
+async fn preflight(app: &App, origin: &str, path: &str, method: &str) -> Answer {
+    let request = Request::options(format!("{path}?id=x"))
+        .header(header::HOST, HOST)
+        .header(header::ORIGIN, origin)
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, method)
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, ASKED);
+    read(app.send(request.body(Body::empty()).unwrap()).await).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_08_cors_lets_a_listed_page_in_with_credentials() {
+    let app = with_cors();
+    for (path, method) in [
+        ("/hub/negotiate", "POST"),
+        ("/hub", "GET"),
+        ("/hub", "POST"),
+        ("/hub", "DELETE"),
+    ] {
+        let answer = preflight(&app, "https://app.example", path, method).await;
+        assert_eq!(answer.told(), (200, ""));
+        let allowed = |what: &str| answer.header(&format!("access-control-allow-{what}"));
+        assert_eq!(allowed("origin"), "https://app.example");
+        assert_eq!(allowed("credentials"), "true");
+        assert_eq!(allowed("methods"), method);
+        assert_eq!(allowed("headers"), ASKED);
+        assert!(answer.header("vary").contains("origin"));
+    }
+    let who = ("origin", "https://app.example");
+    let answer = page(&app, who, "negotiate", "", "").await;
+    assert_eq!(answer.status, 200);
+    let allowed = answer.header("access-control-allow-origin");
+    assert_eq!(allowed, "https://app.example");
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_08_row_41_cors_names_no_other_page() {
+    let app = with_cors();
+    let named = |answer: &Answer| answer.headers.contains_key("access-control-allow-origin");
+    for origin in ["https://app.example.evil", OWN, "null"] {
+        for path in ["/hub/negotiate", "/hub"] {
+            assert!(!named(&preflight(&app, origin, path, "POST").await));
+        }
+        for what in ["negotiate", "events", "poll", "post", "delete"] {
+            let answer = page(&app, ("origin", origin), what, "", "").await;
+            assert_eq!((answer.told(), named(&answer)), (REFUSED, false), "{what}");
+        }
+    }
 }

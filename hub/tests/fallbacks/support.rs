@@ -80,6 +80,11 @@ impl App {
         }
     }
 
+    pub(crate) fn layered(self, layer: impl FnOnce(Router) -> Router) -> Self {
+        let router = layer(self.router);
+        Self { router, ..self }
+    }
+
     pub(crate) fn gone(&self) -> usize {
         self.gone.load(Ordering::SeqCst)
     }
