@@ -3,9 +3,8 @@
 mod children;
 mod official;
 
-use std::{env, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
-use children::example;
 use official::{Target, run, skip};
 
 #[test]
@@ -17,16 +16,8 @@ fn the_official_javascript_client() {
     }
     let mut node = Command::new("node");
     node.arg(suite.join("run.mjs")).arg(target.url());
-    if let Some(command) = another(&target) {
+    if let Some(command) = target.another() {
         node.arg("--server").arg(command);
     }
     run(node, 300);
-}
-
-/// What starts one more server, when an address follows.
-fn another(target: &Target) -> Option<String> {
-    match target {
-        Target::Ours(_) => Some(format!("{} --listen", example("spec_server").display())),
-        Target::Named(_) => env::var("SPEC_SERVER_COMMAND").ok(),
-    }
 }

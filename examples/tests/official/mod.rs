@@ -2,7 +2,7 @@
 
 use std::{env, path::Path, process::Command};
 
-use crate::children::Server;
+use crate::children::{Server, example};
 
 /// What a suite talks to: `spec_server`, or what `SPEC_SERVER_URL` names.
 pub(crate) enum Target {
@@ -28,6 +28,15 @@ impl Target {
         match self {
             Self::Ours(server) => server.url("").replace("ws://", "http://"),
             Self::Named(url) => url.clone(),
+        }
+    }
+
+    /// What starts one more server, when an address follows.
+    #[allow(dead_code, reason = "not every suite restarts servers")]
+    pub(crate) fn another(&self) -> Option<String> {
+        match self {
+            Self::Ours(_) => Some(format!("{} --listen", example("spec_server").display())),
+            Self::Named(_) => env::var("SPEC_SERVER_COMMAND").ok(),
         }
     }
 }

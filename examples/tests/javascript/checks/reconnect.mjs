@@ -1,46 +1,10 @@
 // Across a restart of the server. These checks start a server of their own.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import net from "node:net";
-import { createInterface } from "node:readline";
 import { area } from "../harness.mjs";
+import { Server } from "../server.mjs";
 
 const check = area("reconnect");
 const PATIENT = { nextRetryDelayInMilliseconds: () => 50 };
-
-/** A server that can be stopped and started again at the same address. */
-class Server {
-  static async start(t) {
-    const listener = net.createServer().listen(0, "127.0.0.1");
-    await once(listener, "listening");
-    const { port } = listener.address();
-    listener.close();
-    await once(listener, "close");
-    const server = new Server();
-    server.address = `127.0.0.1:${port}`;
-    server.command = t.server.split(" ");
-    t.cleanups.push(() => server.stop("SIGKILL"));
-    await server.up();
-    return server;
-  }
-  get url() {
-    return `http://${this.address}`;
-  }
-  async up() {
-    const [program, ...args] = this.command;
-    this.child = spawn(program, [...args, this.address], { stdio: ["ignore", "pipe", "inherit"] });
-    this.exit = once(this.child, "exit");
-    for await (const line of createInterface({ input: this.child.stdout })) {
-      if (line.startsWith("listening on")) break;
-    }
-    this.child.stdout.resume();
-  }
-  async stop(signal) {
-    this.child.kill(signal);
-    await this.exit;
-  }
-}
 
 /** A client that tells what happens to it. */
 async function watched(t, server, reconnect) {
@@ -61,7 +25,7 @@ async function watched(t, server, reconnect) {
 
 for (const signal of ["SIGTERM", "SIGKILL"]) {
   check(`the server restarts (${signal})`, async (t) => {
-    const server = await Server.start(t);
+    const server = await Server.start(t.server, t.cleanups);
     const client = await watched(t, server, PATIENT);
     const final = await watched(t, server);
     const before = await client.call("ConnectionId");
@@ -95,7 +59,7 @@ for (const signal of ["SIGTERM", "SIGKILL"]) {
 }
 
 check("the server does not come back", async (t) => {
-  const server = await Server.start(t);
+  const server = await Server.start(t.server, t.cleanups);
   const client = await watched(t, server, [0, 10, 20]);
   await server.stop("SIGKILL");
   await client.closed;
