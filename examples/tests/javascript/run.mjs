@@ -10,6 +10,7 @@ import "./checks/calls.mjs";
 import "./checks/chat.mjs";
 import "./checks/connect.mjs";
 import "./checks/errors.mjs";
+import "./checks/fallback.mjs";
 import "./checks/keepalive.mjs";
 import "./checks/reconnect.mjs";
 import "./checks/results.mjs";
