@@ -5,6 +5,7 @@
 //! far ahead of them, or does not read what it is sent.
 
 mod calls;
+mod refusals;
 
 use std::{
     future::{Future, poll_fn},

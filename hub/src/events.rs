@@ -51,8 +51,8 @@ pub(crate) fn method_failed(method: &str, error: &HubError) {
     }
 }
 
-pub(crate) fn call_refused(reason: &str) {
-    tracing::debug!(reason, "a call was refused");
+pub(crate) fn call_refused(why: &'static str) {
+    tracing::debug!(why, "a call was refused");
 }
 
 pub(crate) fn upload_stuck() {

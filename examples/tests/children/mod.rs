@@ -1,9 +1,10 @@
 //! An example server as a child, found next to the test.
+#![allow(dead_code, reason = "each test has its own use of it")]
 
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     time::SystemTime,
 };
 
@@ -15,7 +16,12 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
-        let mut child = Command::new(example(name))
+        Self::spawn(&mut Command::new(example(name))).0
+    }
+
+    /// The same for a command with more to it; and what else it writes to stdout.
+    pub(crate) fn spawn(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
+        let mut child = command
             .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
@@ -25,7 +31,11 @@ impl Server {
         lines.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
         let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
-        Self { child, address }
+        (Self { child, address }, lines)
+    }
+
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -28,6 +28,19 @@ export const area = (name) => (what, run, options = {}) =>
 export const protocol = (name) =>
   name === "json" ? new signalR.JsonHubProtocol() : new msgpack.MessagePackHubProtocol();
 
+/** A hub protocol with a name or version of its own. */
+export const renamed = (name, changed) => {
+  const inner = protocol(name);
+  return {
+    name: inner.name,
+    version: inner.version,
+    transferFormat: inner.transferFormat,
+    parseMessages: (input, logger) => inner.parseMessages(input, logger),
+    writeMessage: (message) => inner.writeMessage(message),
+    ...changed,
+  };
+};
+
 /** A hub protocol that tells what arrives. Clients take any IHubProtocol. */
 class Watched {
   constructor(inner, arrived) {

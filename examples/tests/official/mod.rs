@@ -1,4 +1,5 @@
 //! Suites in other languages, and the server that they test.
+#![allow(dead_code, reason = "each test has its own use of it")]
 
 use std::{env, path::Path, process::Command};
 
@@ -32,7 +33,6 @@ impl Target {
     }
 
     /// What starts one more server, when an address follows.
-    #[allow(dead_code, reason = "not every suite restarts servers")]
     pub(crate) fn another(&self) -> Option<String> {
         match self {
             Self::Ours(_) => Some(format!("{} --listen", example("spec_server").display())),

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::FutureExt as _;
 
-use super::{Connection, now};
+use super::{
+    Connection, now,
+    refusals::{Refusal, failed},
+};
 use crate::{
     arguments::{Arguments, BindError},
     call::CallHandle,
@@ -22,7 +25,7 @@ use crate::{
     protocol::Protocol,
     reply::Reply,
     running::{RunningCall, RunningCalls, Step, panicked},
-    session::{CallKind, End, Event, Refused, StreamKey},
+    session::{CallKind, End, Event, StreamKey},
     transport::Transport,
     uploads::Upload,
 };
@@ -51,10 +54,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         } = invocation;
         let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
             Ok(bound) => bound,
-            Err(text) => {
-                events::call_refused(&text);
+            Err(refusal) => {
+                events::call_refused(refusal.why);
                 self.session
-                    .refuse(invocation_id, Completion::Error(text.into()));
+                    .refuse(invocation_id, Completion::Error(refusal.text.into()));
                 return None;
             }
         };
@@ -67,10 +70,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                let text = refusal(&name, refused);
-                events::call_refused(&text);
+                let refusal = Refusal::of_ids(&name, refused);
+                events::call_refused(refusal.why);
                 self.session
-                    .refuse(invocation_id, Completion::Error(text.into()));
+                    .refuse(invocation_id, Completion::Error(refusal.text.into()));
                 return None;
             }
         };
@@ -91,9 +94,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         arguments: Bytes,
         kind: CallKind,
         streams: usize,
-    ) -> Result<Bound, String> {
+    ) -> Result<Bound, Refusal> {
         let Some(live) = &self.live else {
-            return Err("the connection is not open".into());
+            return Err(Refusal::not_open());
         };
         let spare = self.spare_handle.take();
         let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
@@ -118,24 +121,18 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         // A type of the hub's may panic as it is decoded.
         let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
         let method = catch_unwind(bind)
-            .map_err(|panic| failed(&name, &panicked(&*panic), detailed))?
-            .map_err(|error| unbound(&name, &error, detailed))?;
+            .map_err(|panic| Refusal::panicked(&name, &panicked(&*panic), detailed))?
+            .map_err(|error| Refusal::unbound(&name, &error, detailed))?;
         if !is_allowed {
-            // E-03
-            return Err(format!(
-                "Failed to invoke '{name}' because user is unauthorized"
-            ));
+            return Err(Refusal::unauthorized(&name));
         }
         match (entry.kind, kind) {
-            // IN-10
-            (CallKind::Stream, CallKind::Plain) => Err(format!(
-                "The client attempted to invoke the streaming '{name}' method with a non-streaming invocation."
-            )),
-            (CallKind::Plain, CallKind::Stream) => Err(format!(
-                "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
-            )),
-            // IN-11
-            _ if streams != entry.streams => Err(wrong_streams(&name, streams, entry.streams)),
+            (CallKind::Stream, CallKind::Plain) | (CallKind::Plain, CallKind::Stream) => {
+                Err(Refusal::of_kind(&name, entry.kind))
+            }
+            _ if streams != entry.streams => {
+                Err(Refusal::wrong_streams(&name, streams, entry.streams))
+            }
             _ => Ok(Bound {
                 method,
                 name,
@@ -152,27 +149,24 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         kind: CallKind,
         streams: usize,
         handle: Arc<CallHandle>,
-    ) -> Result<Bound, String> {
+    ) -> Result<Bound, Refusal> {
         let fallback = self
             .hub
             .dispatch
             .find_fallback()
             .filter(|_| kind == CallKind::Plain);
         let (Some(fallback), Some(live)) = (fallback, &self.live) else {
-            // IN-04: shown even without detailed errors.
-            return Err(format!(
-                "Failed to invoke '{target}' due to an error on the server. HubException: Method does not exist."
-            ));
+            return Err(Refusal::unknown(target));
         };
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let name: Arc<str> = Arc::from(&**target);
         if streams > 0 {
-            return Err(wrong_streams(&name, streams, 0));
+            return Err(Refusal::wrong_streams(&name, streams, 0));
         }
         let elements = live
             .encoding
             .elements(arguments)
-            .map_err(|error| unbound(&name, &BindError::Malformed(error), detailed))?;
+            .map_err(|error| Refusal::unbound(&name, &BindError::Malformed(error), detailed))?;
         let cx = self.cx(handle.clone());
         let method = fallback(cx.clone(), target.clone(), RawArguments(elements));
         let filters = &self.hub.dispatch.filters;
@@ -399,37 +393,6 @@ impl End {
             Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Expired | Self::Shutdown => {
                 None
             }
-        }
-    }
-}
-
-/// IN-06
-fn failed(name: &str, error: &HubError, detailed: bool) -> String {
-    let generic = format!("An unexpected error occurred invoking '{name}' on the server.");
-    error.for_client(&generic, detailed)
-}
-
-/// IN-05
-fn unbound(name: &str, error: &BindError, detailed: bool) -> String {
-    let generic = format!("Failed to invoke '{name}' due to an error on the server.");
-    HubError::hidden("InvalidDataException", error.to_string()).for_client(&generic, detailed)
-}
-
-/// IN-11
-fn wrong_streams(name: &str, sent: usize, expected: usize) -> String {
-    let text = format!("Client sent {sent} stream(s), Hub method expects {expected}.");
-    failed(name, &HubError::new(text), false)
-}
-
-fn refusal(name: &str, refused: Refused) -> String {
-    match refused {
-        Refused::IdInUse(id) => format!("Invocation ID '{id}' is already in use."), // ST-05
-        Refused::StreamIdInUse(id) => {
-            let text = format!("Stream ID '{id}' is already in use.");
-            failed(name, &HubError::new(text), false)
-        }
-        Refused::TooManyStreams => {
-            failed(name, &HubError::new("Too many streams at a time."), false)
         }
     }
 }

@@ -1,25 +1,12 @@
 // Connecting: what is accepted, what is refused, and with which words.
 
-import { area, protocol, signalR } from "../harness.mjs";
+import { area, renamed, signalR } from "../harness.mjs";
 
 const check = area("connect");
 
-/** A hub protocol with a name or version of its own. */
-const renamed = (t, changed) => {
-  const inner = protocol(t.protocol);
-  return {
-    name: inner.name,
-    version: inner.version,
-    transferFormat: inner.transferFormat,
-    parseMessages: (input, logger) => inner.parseMessages(input, logger),
-    writeMessage: (message) => inner.writeMessage(message),
-    ...changed,
-  };
-};
-
 check("an unknown protocol is refused", async (t) => {
   for (const name of ["klingon", "ünï😀", "jsonx"]) {
-    const client = t.client("/spec", { hubProtocol: renamed(t, { name }) });
+    const client = t.client("/spec", { hubProtocol: renamed(t.protocol, { name }) });
     await t.fails(client.start(), `Server returned handshake error: The protocol '${name}' is not supported.`);
     t.equal(client.connection.state, "Disconnected");
   }
@@ -27,7 +14,7 @@ check("an unknown protocol is refused", async (t) => {
 
 check("the name of a protocol in any case", async (t) => {
   const name = t.protocol.toUpperCase();
-  const client = await t.connect("/spec", { hubProtocol: renamed(t, { name }) });
+  const client = await t.connect("/spec", { hubProtocol: renamed(t.protocol, { name }) });
   t.equal(await client.call("Echo", "x"), "x");
 });
 
@@ -42,7 +29,7 @@ class Granting extends signalR.DefaultHttpClient {
 
 check("an unknown version is refused", async (t) => {
   const client = t.client("/spec", {
-    hubProtocol: renamed(t, { version: 3 }),
+    hubProtocol: renamed(t.protocol, { version: 3 }),
     stateful: true,
     http: { httpClient: new Granting(signalR.NullLogger.instance) },
   });

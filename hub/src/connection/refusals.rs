@@ -1,0 +1,120 @@
+//! Why a call is not begun, in two ways: for the log, and for who called.
+
+use crate::{
+    arguments::BindError,
+    error::HubError,
+    session::{CallKind, Refused},
+};
+
+/// A call that is not begun.
+pub(super) struct Refusal {
+    /// For the log: no word of the client's, whose method names, ids and arguments are its own.
+    pub(super) why: &'static str,
+    /// For the client.
+    pub(super) text: String,
+}
+
+impl Refusal {
+    pub(super) fn not_open() -> Self {
+        let why = "the connection is not open";
+        Self {
+            why,
+            text: why.into(),
+        }
+    }
+
+    /// IN-04: shown even without detailed errors.
+    pub(super) fn unknown(target: &str) -> Self {
+        Self {
+            why: "no such method",
+            text: format!(
+                "Failed to invoke '{target}' due to an error on the server. HubException: Method does not exist."
+            ),
+        }
+    }
+
+    /// E-03
+    pub(super) fn unauthorized(name: &str) -> Self {
+        Self {
+            why: "the user may not call the method",
+            text: format!("Failed to invoke '{name}' because user is unauthorized"),
+        }
+    }
+
+    /// A type of the hub's panicked as it was decoded.
+    pub(super) fn panicked(name: &str, error: &HubError, detailed: bool) -> Self {
+        Self {
+            why: "decoding the arguments panicked",
+            text: failed(name, error, detailed),
+        }
+    }
+
+    /// IN-05
+    pub(super) fn unbound(name: &str, error: &BindError, detailed: bool) -> Self {
+        let generic = format!("Failed to invoke '{name}' due to an error on the server.");
+        let error_text = HubError::hidden("InvalidDataException", error.to_string());
+        Self {
+            why: match error {
+                BindError::Count { .. } => "too many or too few arguments",
+                BindError::Type => "arguments of other types",
+                BindError::Malformed(_) => "arguments that cannot be read",
+            },
+            text: error_text.for_client(&generic, detailed),
+        }
+    }
+
+    /// IN-10: the method is of this kind, and was called as if it were of the other.
+    pub(super) fn of_kind(name: &str, kind: CallKind) -> Self {
+        match kind {
+            CallKind::Stream => Self {
+                why: "a streaming method, called as a plain one",
+                text: format!(
+                    "The client attempted to invoke the streaming '{name}' method with a non-streaming invocation."
+                ),
+            },
+            CallKind::Plain => Self {
+                why: "a plain method, called as a streaming one",
+                text: format!(
+                    "The client attempted to invoke the non-streaming '{name}' method with a streaming invocation."
+                ),
+            },
+        }
+    }
+
+    /// IN-11
+    pub(super) fn wrong_streams(name: &str, sent: usize, expected: usize) -> Self {
+        let text = format!("Client sent {sent} stream(s), Hub method expects {expected}.");
+        Self {
+            why: "too many or too few uploads",
+            text: failed(name, &HubError::new(text), false),
+        }
+    }
+
+    /// What the session does not take.
+    pub(super) fn of_ids(name: &str, refused: Refused) -> Self {
+        match refused {
+            // ST-05
+            Refused::IdInUse(id) => Self {
+                why: "an invocation id in use",
+                text: format!("Invocation ID '{id}' is already in use."),
+            },
+            Refused::StreamIdInUse(id) => {
+                let text = format!("Stream ID '{id}' is already in use.");
+                Self {
+                    why: "a stream id in use",
+                    text: failed(name, &HubError::new(text), false),
+                }
+            }
+            Refused::TooManyStreams => Self {
+                why: "too many streams at a time",
+                text: failed(name, &HubError::new("Too many streams at a time."), false),
+            },
+        }
+    }
+}
+
+/// IN-06
+pub(super) fn failed(name: &str, error: &HubError, detailed: bool) -> String {
+    let generic = format!("An unexpected error occurred invoking '{name}' on the server.");
+    error.for_client(&generic, detailed)
+}
