@@ -15,9 +15,11 @@ fn the_official_javascript_client() {
         return skip("npm ci has not been run in examples/tests/javascript");
     }
     let mut node = Command::new("node");
-    node.arg(suite.join("run.mjs")).arg(target.url());
+    node.arg(suite.join("run.mjs"))
+        .arg(target.url())
+        .arg("--auth");
     if let Some(command) = target.another() {
         node.arg("--server").arg(command);
     }
-    run(node, 300);
+    run(node, 700);
 }

@@ -21,6 +21,6 @@ fn clients_in_python() {
     }
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/run.py");
     let mut command = Command::new(python);
-    command.arg(suite).arg(target.url());
-    run(command, 50);
+    command.arg(suite).arg(target.url()).arg("--auth");
+    run(command, 200);
 }

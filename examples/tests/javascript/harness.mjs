@@ -7,7 +7,7 @@ import msgpack from "@microsoft/signalr-protocol-msgpack";
 export { signalR };
 export const { Invocation, Ping } = signalR.MessageType;
 
-/** What a client runs over. Those that fall back are asked for: `--over sse,lp`. */
+/** What a client runs over. */
 export const TRANSPORTS = {
   ws: { transport: signalR.HttpTransportType.WebSockets, name: "WebSockets" },
   "ws-skip": { transport: signalR.HttpTransportType.WebSockets, skipNegotiation: true, name: "WebSockets" },
@@ -169,6 +169,10 @@ export class Test {
   }
   get json() {
     return this.protocol === "json";
+  }
+  /** It sends by POSTs. */
+  get posts() {
+    return this.over === "sse" || this.over === "lp";
   }
   get skipsNegotiation() {
     return this.over === "ws-skip";

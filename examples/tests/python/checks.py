@@ -10,6 +10,7 @@ HUB_ERROR = "An unexpected error occurred invoking 'ThrowHub' on the server. Hub
 OTHER_ERROR = "An unexpected error occurred invoking 'ThrowOther' on the server."
 BINDING = "Failed to invoke 'Add' due to an error on the server."
 STREAM_ERROR = "An error occurred on the server while streaming results. HubException: no more"
+UNAUTHORIZED = "Failed to invoke 'AdminsOnly' because user is unauthorized"
 ECHOED = ["", "héllo", "😀👩‍👩‍👧‍👦", "שלום", '"\\/\b\f\n\r\t', "\u0000\u001e\u2028", "x" * 20_000]
 
 

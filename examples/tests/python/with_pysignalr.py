@@ -2,7 +2,7 @@
 
 import asyncio
 
-from checks import BINDING, ECHOED, HUB_ERROR, LIMIT, NO_METHOD, OTHER_ERROR, STREAM_ERROR, Checks
+from checks import BINDING, ECHOED, HUB_ERROR, LIMIT, NO_METHOD, OTHER_ERROR, STREAM_ERROR, UNAUTHORIZED, Checks
 from pysignalr.client import SignalRClient
 from pysignalr.protocol.json import JSONProtocol
 from pysignalr.protocol.messagepack import MessagepackProtocol
@@ -127,18 +127,28 @@ async def run(checks, url, protocol):
         checks.equal("a client result", await other.call("AskClient", asked, "ünï", 10_000), "you asked ünï")
 
 
-async def login(checks, url, protocol, token):
-    async with Client(url, protocol, token) as client:
-        checks.equal("with a token", await client.call("UserIdentifier"), "ann")
+async def login(checks, url, protocol, tokens):
+    async with Client(url, protocol, tokens["guest"]) as guest, Client(url, protocol, tokens["admin"]) as admin:
+        checks.equal("with a token", await guest.call("UserIdentifier"), "ann")
+        checks.equal("not for guests", await guest.call("AdminsOnly"), UNAUTHORIZED)
+        checks.equal("for admins", await admin.call("AdminsOnly"), "welcome")
+        received = guest.inbox("Received")
+        await admin.call("ToUser", "ann", "hello ann")
+        checks.equal("to a user", await asyncio.wait_for(received.get(), LIMIT), ["hello ann"])
+    try:
+        async with Client(url, protocol):
+            checks.equal("without a token", "let in", "refused")
+    except Exception as refused:
+        checks.equal("without a token", type(refused).__name__, "AuthorizationError")
 
 
-def main(url, token):
+def main(url, tokens):
     for name, protocol in (("json", JSONProtocol), ("messagepack", MessagepackProtocol)):
         checks = Checks(f"pysignalr {name}")
         try:
             asyncio.run(run(checks, f"{url}/spec", protocol))
-            if token:
-                asyncio.run(login(checks, f"{url}/spec-auth", protocol, token))
+            if tokens:
+                asyncio.run(login(checks, f"{url}/spec-auth", protocol, tokens))
         except Exception:
             checks.broken()
         yield checks

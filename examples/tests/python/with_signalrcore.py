@@ -4,7 +4,7 @@ import logging
 import queue
 import threading
 
-from checks import BINDING, ECHOED, HUB_ERROR, LIMIT, NO_METHOD, OTHER_ERROR, STREAM_ERROR, Checks
+from checks import BINDING, ECHOED, HUB_ERROR, LIMIT, NO_METHOD, OTHER_ERROR, STREAM_ERROR, UNAUTHORIZED, Checks
 from signalrcore.hub_connection_builder import HubConnectionBuilder
 from signalrcore.subject import Subject
 from signalrcore.types import HttpTransportType, HubProtocolEncoding
@@ -118,7 +118,22 @@ def run(checks, connect):
         checks.equal("after an upload", client.call("Zero"), 0)
 
 
-def main(url, token, over):
+def login(checks, connect, tokens):
+    with connect(tokens["guest"]) as guest, connect(tokens["admin"]) as admin:
+        checks.equal("with a token", guest.call("UserIdentifier"), "ann")
+        checks.equal("not for guests", guest.call("AdminsOnly"), UNAUTHORIZED)
+        checks.equal("for admins", admin.call("AdminsOnly"), "welcome")
+        received = guest.inbox("Received")
+        admin.call("ToUser", "ann", "hello ann")
+        checks.equal("to a user", received.get(timeout=LIMIT), ["hello ann"])
+    try:
+        connect(None)
+        checks.equal("without a token", "let in", "refused")
+    except Exception as refused:
+        checks.equal("without a token", "401 Unauthorized" in str(refused).replace(":", ""), True)
+
+
+def main(url, tokens, over):
     ways = [(name, TRANSPORTS[name], False) for name in over if name in TRANSPORTS]
     if "ws-skip" in over:
         ways.append(("ws-skip", TRANSPORTS["ws"], True))
@@ -129,9 +144,9 @@ def main(url, token, over):
             checks = Checks(f"signalrcore {name} {protocol}")
             try:
                 run(checks, lambda: Client(f"{url}/spec", transport, encoding, skip))
-                if token:
-                    with Client(f"{url}/spec-auth", transport, encoding, skip, token) as client:
-                        checks.equal("with a token", client.call("UserIdentifier"), "ann")
+                if tokens:
+                    spec_auth = f"{url}/spec-auth"
+                    login(checks, lambda token: Client(spec_auth, transport, encoding, skip, token), tokens)
             except Exception:
                 checks.broken()
             yield checks

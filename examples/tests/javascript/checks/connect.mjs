@@ -5,7 +5,9 @@ import { area, renamed, signalR } from "../harness.mjs";
 const check = area("connect");
 
 check("an unknown protocol is refused", async (t) => {
-  for (const name of ["klingon", "ünï😀", "jsonx"]) {
+  // Polls give it to the client as bytes, which it does not read as UTF-8.
+  const names = ["klingon", "jsonx", ...(t.over === "lp" && !t.json ? [] : ["ünï😀"])];
+  for (const name of names) {
     const client = t.client("/spec", { hubProtocol: renamed(t.protocol, { name }) });
     await t.fails(client.start(), `Server returned handshake error: The protocol '${name}' is not supported.`);
     t.equal(client.connection.state, "Disconnected");
@@ -79,7 +81,10 @@ check("start, stop, and start again", async (t) => {
 
 check("calls that nobody will answer end with the connection", async (t) => {
   const client = await t.connect();
-  const held = t.fails(client.call("Hold", 60_000, "x"), "Invocation canceled due to the underlying connection being closed.");
+  const canceled = "Invocation canceled due to the underlying connection being closed.";
+  // A POST may not even have been sent.
+  const error = t.posts ? new RegExp(`^${canceled}$|^Cannot send until the transport is connected$`) : canceled;
+  const held = t.fails(client.call("Hold", 60_000, "x"), error);
   await client.connection.stop();
   await held;
 });

@@ -175,12 +175,14 @@ check("up: a failure that nobody waits for", async (t) => {
   t.equal(await client.call("Zero"), 0);
 });
 
-check(`up: ${MANY} items`, async (t) => {
+check("up: very many items", async (t) => {
   const client = await t.connect("/bench");
-  const { subject, feed } = of(...upTo(MANY));
+  // The client makes a POST of each item, and waits for its answer.
+  const count = t.posts ? MANY / 50 : MANY;
+  const { subject, feed } = of(...upTo(count));
   const sum = client.call("Sum", subject);
   feed();
-  t.equal(await sum, MANY * (MANY - 1) / 2);
+  t.equal(await sum, count * (count - 1) / 2);
 }, { alone: true, over: ["ws", "sse", "lp"] });
 
 check("both ways: each item answered", async (t) => {
