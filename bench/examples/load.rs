@@ -5,6 +5,7 @@
 //! cargo run --release -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
 //! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --release -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
+//! cargo run --release -p bench --example load -- polling --url http://127.0.0.1:5000/bench --hub json --pid PID
 //! ```
 //!
 //! Pin the server to one core and this to another (`taskset -c`), and look at the busy shares: when
@@ -33,6 +34,8 @@ enum Load {
     FanOut(Traffic),
     /// Many connections that do nothing: the server's memory for each.
     Idle(Idle),
+    /// Many long-polling clients of a hub that do nothing but poll: the same.
+    Polling(Idle),
 }
 
 #[derive(Args)]
@@ -64,7 +67,7 @@ struct Idle {
 
 #[derive(Args)]
 struct Server {
-    /// ws://HOST:PORT/PATH, or tcp://HOST:PORT for a server that returns bytes as they came.
+    /// ws://HOST:PORT/PATH (for `polling` also http://), or tcp://HOST:PORT for a server that returns bytes as they came.
     #[arg(long)]
     url: Target,
     /// The server is a SignalR hub with the methods Echo, Join and Broadcast: json or messagepack.
@@ -73,7 +76,7 @@ struct Server {
     /// With --hub: sends the same bytes to a server that returns them unread.
     #[arg(long, requires = "hub")]
     as_bytes: bool,
-    /// The server's process, to measure what it uses; `idle` needs it.
+    /// The server's process, to measure what it uses; `idle` and `polling` need it.
     #[arg(long)]
     pid: Option<u32>,
 }
@@ -119,13 +122,18 @@ fn run(load: &Load) -> io::Result<()> {
             );
         }
         Load::Idle(options) => {
-            let process = options.server.process()?;
-            let process = process.ok_or_else(|| io::Error::other("idle needs --pid"))?;
+            let process = options.process()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
             println!(
                 "{}",
                 load::idle(url, options.connections.into(), dialect, &process)?
             );
+        }
+        Load::Polling(options) => {
+            let process = options.process()?;
+            let protocol = options.server.hub.unwrap_or(HubProtocol::Json);
+            let (url, count) = (&options.server.url, options.connections.into());
+            println!("{}", load::polling(url, count, protocol, &process)?);
         }
     }
     Ok(())
@@ -138,6 +146,13 @@ impl Traffic {
             warm_up: Duration::from_secs(1),
             measured,
         }
+    }
+}
+
+impl Idle {
+    fn process(&self) -> io::Result<Process> {
+        let process = self.server.process()?;
+        process.ok_or_else(|| io::Error::other("this needs --pid"))
     }
 }
 

@@ -13,6 +13,7 @@ mod fan_out;
 mod hub;
 mod idle;
 mod measurement;
+mod polling;
 mod replies;
 mod target;
 
@@ -23,6 +24,7 @@ pub use self::{
     hub::{HubProtocol, hub_text},
     idle::{IdleMemory, idle},
     measurement::{Measurement, Window},
+    polling::polling,
     replies::masked_frame,
     target::Target,
 };

@@ -40,10 +40,7 @@ pub fn idle(
     let mut first = Connections::open(target, FIRST_CONNECTIONS, &script, 1)?;
     echo_on_each(&mut first)?;
     drop(first);
-    wait_until_quiet(server, |time| {
-        std::thread::sleep(time);
-        Ok(())
-    })?;
+    quiet(server)?;
     let before = server.resident_bytes()?;
 
     let mut all = Connections::open(target, connections, &script, 1)?;
@@ -69,6 +66,14 @@ fn echo_on_each(connections: &mut Connections) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same with nothing to do meanwhile.
+pub(super) fn quiet(server: &Process) -> io::Result<()> {
+    wait_until_quiet(server, |time| {
+        std::thread::sleep(time);
+        Ok(())
+    })
 }
 
 fn wait_until_quiet(
@@ -110,6 +115,6 @@ impl fmt::Display for IdleMemory {
     }
 }
 
-const FIRST_CONNECTIONS: usize = 64;
-const MESSAGE_SIZE: usize = 16 * 1024;
+pub(super) const FIRST_CONNECTIONS: usize = 64;
+pub(super) const MESSAGE_SIZE: usize = 16 * 1024;
 const QUIET_LIMIT: Duration = Duration::from_secs(15);

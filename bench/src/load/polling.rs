@@ -1,0 +1,169 @@
+//! The memory that a long-polling client of a hub holds on the server while it does nothing: one
+//! poll that waits, and what the hub knows of the connection.
+
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpStream},
+};
+
+use super::{
+    connections::PATIENCE,
+    hub::{HubProtocol, hub_text},
+    idle::{FIRST_CONNECTIONS, IdleMemory, MESSAGE_SIZE, quiet},
+    target::Target,
+};
+use crate::process::Process;
+
+/// Connects `connections` long-polling clients to a hub with the method `Echo`, one after the
+/// other, and measures the server's memory before, with a poll of each waiting, and when each has
+/// POSTed a call of 16 KiB, polled its answer, and polls again.
+///
+/// # Errors
+///
+/// When the hub answers otherwise, or it does not become quiet within 15 s.
+pub fn polling(
+    target: &Target,
+    connections: usize,
+    protocol: HubProtocol,
+    server: &Process,
+) -> io::Result<IdleMemory> {
+    let connect = |count| -> io::Result<Vec<Client>> {
+        (0..count)
+            .map(|_| Client::connect(target, protocol))
+            .collect()
+    };
+    // What the server only does once is not a connection's.
+    let mut first = connect(FIRST_CONNECTIONS)?;
+    first.iter_mut().try_for_each(Client::echo)?;
+    first.into_iter().try_for_each(Client::leave)?;
+    quiet(server)?;
+    let before = server.resident_bytes()?;
+
+    let mut all = connect(connections)?;
+    quiet(server)?;
+    let silent = server.resident_bytes()?;
+
+    all.iter_mut().try_for_each(Client::echo)?;
+    quiet(server)?;
+    let after_message = server.resident_bytes()?;
+    all.into_iter().try_for_each(Client::leave)?;
+    Ok(IdleMemory {
+        connections,
+        before,
+        silent,
+        after_message,
+    })
+}
+
+/// A client whose poll waits.
+struct Client {
+    polls: Http,
+    address: SocketAddr,
+    path: String,
+    call: Vec<u8>,
+}
+
+impl Client {
+    fn connect(target: &Target, protocol: HubProtocol) -> io::Result<Self> {
+        let hub = target.path.clone().unwrap_or_default();
+        let mut polls = Http::connect(target.address)?;
+        let negotiate = format!("{hub}/negotiate?negotiateVersion=1");
+        let answer = polls.ask("POST", &negotiate, b"")?;
+        let answer = String::from_utf8_lossy(&answer);
+        let token = answer
+            .split_once("\"connectionToken\":\"")
+            .and_then(|(_, rest)| rest.split('"').next())
+            .ok_or_else(|| io::Error::other(format!("no token: {answer}")))?;
+        let mut client = Self {
+            polls,
+            address: target.address,
+            path: format!("{hub}?id={token}"),
+            call: protocol.call(Some("1"), "Echo", &[&hub_text(MESSAGE_SIZE)]),
+        };
+        client.polls.ask("GET", &client.path, b"")?;
+        client.polls.write("GET", &client.path, b"")?;
+        client.post(&protocol.handshake())?;
+        client.polls.read()?;
+        client.polls.write("GET", &client.path, b"")?;
+        Ok(client)
+    }
+
+    /// A connection of its own: the other one waits for its poll.
+    fn post(&self, body: &[u8]) -> io::Result<()> {
+        Http::connect(self.address)?
+            .ask("POST", &self.path, body)
+            .map(drop)
+    }
+
+    fn echo(&mut self) -> io::Result<()> {
+        self.post(&self.call)?;
+        let mut received = 0;
+        while received < MESSAGE_SIZE {
+            received += self.polls.read()?.len();
+            self.polls.write("GET", &self.path, b"")?;
+        }
+        Ok(())
+    }
+
+    fn leave(self) -> io::Result<()> {
+        let path = &self.path;
+        Http::connect(self.address)?
+            .ask("DELETE", path, b"")
+            .map(drop)
+    }
+}
+
+/// One HTTP connection, one request at a time.
+struct Http {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+impl Http {
+    fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, address })
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Vec<u8>> {
+        self.write(method, path, body)?;
+        self.read()
+    }
+
+    fn write(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<()> {
+        let (host, length) = (self.address, body.len());
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
+        self.stream.write_all(&[head.as_bytes(), body].concat())
+    }
+
+    /// The body of an answer that went well and says its length.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut answer = Vec::new();
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+                let length = head
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                let Some(length): Option<usize> =
+                    length.filter(|_| head.starts_with("http/1.1 20"))
+                else {
+                    return Err(io::Error::other(format!(
+                        "not the answer hoped for: {head}"
+                    )));
+                };
+                if answer.len() >= end + 4 + length {
+                    return Ok(answer.split_off(end + 4));
+                }
+            }
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => answer.extend_from_slice(&buffer[..read]),
+            }
+        }
+    }
+}
