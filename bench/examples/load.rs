@@ -5,7 +5,7 @@
 //! cargo run --release -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
 //! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --release -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
-//! cargo run --release -p bench --example load -- polling --url http://127.0.0.1:5000/bench --hub json --pid PID
+//! cargo run --release -p bench --example load -- polling --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! ```
 //!
 //! Pin the server to one core and this to another (`taskset -c`), and look at the busy shares: when
@@ -67,7 +67,7 @@ struct Idle {
 
 #[derive(Args)]
 struct Server {
-    /// ws://HOST:PORT/PATH (for `polling` also http://), or tcp://HOST:PORT for a server that returns bytes as they came.
+    /// ws://HOST:PORT/PATH, or tcp://HOST:PORT for a server that returns bytes as they came.
     #[arg(long)]
     url: Target,
     /// The server is a SignalR hub with the methods Echo, Join and Broadcast: json or messagepack.

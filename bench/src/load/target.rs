@@ -81,7 +81,7 @@ impl FromStr for Target {
             None => (rest, "/"),
         };
         let path = match (scheme, path) {
-            ("ws" | "http", path) => Some(path.to_owned()),
+            ("ws", path) => Some(path.to_owned()),
             ("tcp", "/") => None,
             ("tcp", _) => return Err("a tcp:// address has no path".into()),
             _ => return Err(format!("the scheme is ws or tcp, not {scheme:?}")),
