@@ -21,12 +21,16 @@ use super::jwt::{self, Keys};
 /// All endpoints of the contract, and others beside them.
 pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandle>) {
     let usual = super::options();
-    let hubs: [(&str, HubOptions); 5] = [
+    let hubs: [(&str, HubOptions); 6] = [
         ("/spec", usual.clone()),
         ("/spec-detailed", usual.clone().enable_detailed_errors(true)),
         (
             "/spec-parallel",
             usual.clone().maximum_parallel_invocations_per_client(4),
+        ),
+        (
+            "/spec-stateful",
+            usual.clone().allow_stateful_reconnects(true),
         ),
         (
             "/spec-nowebsockets",

@@ -35,6 +35,7 @@ use crate::{
     session::{End, Event, Session},
     transport::{Intake, Received, Transport},
     uploads::UploadBudget,
+    user::User,
 };
 
 /// Messages of one client taken before others get their turn.
@@ -49,7 +50,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
 ) {
     let began = Instant::now();
     let name = request.transport().name();
-    let mut connection = Connection::new(hub, transport, &request);
+    let mut connection = Connection::new(hub, transport, &request, who.may_count);
 
     // 1. Agree on a protocol. H-10: if that fails, nobody notices.
     if let Err(end) = connection.shake_hands().await {
@@ -160,7 +161,7 @@ enum Input {
 }
 
 impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
-    fn new(hub: Arc<Shared<S>>, transport: T, request: &Request) -> Self {
+    fn new(hub: Arc<Shared<S>>, transport: T, request: &Request, may_count: bool) -> Self {
         let options = hub.registry.options.clone();
         let now = now();
         Self {
@@ -171,7 +172,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 request.transport().needs_pings(),
                 request.transport().is_text_only(),
                 now,
-            ),
+            )
+            .may_count(may_count),
             hub,
             transport,
             live: None,
@@ -192,6 +194,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             match self.session.poll_event(self.now) {
                 Some(Event::Opened) => {
                     self.write_outgoing();
+                    self.transport.opened(self.session.counts());
                     return Ok(());
                 }
                 Some(Event::Ended(end)) => {
@@ -291,6 +294,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 let end = self.handle_input(input);
                 // Pings are answered, and what comes is kept for later.
                 self.session.poll_event(self.now);
+                self.tell_transport();
                 self.write_outgoing();
                 end.map_or(Ok(None), Err)
             }
@@ -322,10 +326,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
-            let room = self.session.room();
+            let room = self.session.room(is_clogged);
             let intake = if room == 0 {
                 Intake::Full
-            } else if is_clogged {
+            } else if is_clogged && self.session.counts().is_none() {
                 Intake::Resting
             } else if self.uploads_are_full(cx) {
                 Intake::Full
@@ -358,6 +362,16 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.write_outgoing();
                 end
             }
+            Input::Received(Received::Lost) => {
+                self.session.lost();
+                self.tell_transport();
+                events::detached();
+                None
+            }
+            Input::Received(Received::Resumed(user)) => {
+                self.resumed(user);
+                None
+            }
             Input::Step(place, step) => self.handle_step(place, step),
             Input::More => None,
             Input::Command(Command::Abort) => Some(self.end(End::Aborted)),
@@ -385,6 +399,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         self.has_more = true;
         for _ in 0..EVENTS_AT_A_TIME {
             if self.is_clogged() {
+                self.session.read_on(self.now);
                 break;
             }
             if let Some(end) = self.start_waiting(cx) {
@@ -401,12 +416,38 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 other => self.handle_event(other),
             };
             if end.is_some() {
+                self.tell_transport();
                 self.write_outgoing();
                 return end;
             }
         }
+        self.tell_transport();
         self.write_outgoing();
         None
+    }
+
+    /// SR-12, SR-15: a client that was away is back, on another socket. The hub did not notice, but
+    /// may have asked to be told.
+    fn resumed(&mut self, user: Option<User>) {
+        self.now = now();
+        self.session.resumed(self.now);
+        let Some(live) = self.live.clone() else {
+            return; // SR-23: it begins anew
+        };
+        if let Some(user) = user {
+            live.set_who(user);
+            self.expires_at = self.expiry(&live);
+        }
+        live.set_resumed();
+        events::resumed(&live.id);
+    }
+
+    /// What the client said of what it was sent, for who keeps it (SR-06).
+    fn tell_transport(&mut self) {
+        if let Some(mut signals) = self.session.take_signals() {
+            signals.keeps = signals.keeps.map(|bytes| bytes + self.uploads.bytes());
+            self.transport.hear(signals);
+        }
     }
 
     /// Queues what the session has to say, in order with what others send.
@@ -432,7 +473,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// Whether the client leaves too much unread: its calls rest.
     fn is_clogged(&self) -> bool {
-        let unread = self.sender.queued_bytes() + self.session.outgoing_bytes();
+        let unread = self.sender.queued_bytes()
+            + self.transport.waiting_bytes()
+            + self.session.outgoing_bytes();
         unread >= self.hub.registry.options.transport_max_buffer_size
     }
 

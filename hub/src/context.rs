@@ -1,6 +1,6 @@
 //! What a hub method knows of its caller, and whom it can reach.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, future::Future, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -93,6 +93,31 @@ impl<S> Context<S> {
             () = self.call.cancelled().cancelled() => {}
             () = self.live().aborted().cancelled() => {}
         }
+    }
+
+    /// Waits until the client has come back on a new socket, from this call on (SR-12). Nothing was
+    /// lost meanwhile, nothing else has changed, and no method ran for it: look here where a client
+    /// that was away needs something, such as the current state instead of all that led to it.
+    ///
+    /// Without [`allow_stateful_reconnects`](crate::HubOptions), and once the connection is over, it
+    /// waits for ever: see [`disconnected`](Self::disconnected).
+    ///
+    /// ```
+    /// use hub::Context;
+    /// async fn watch(cx: Context) -> hub::Result<()> {
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = cx.resumed() => cx.caller().send("WelcomeBack", ())?,
+    ///             () = cx.disconnected() => return Ok(()),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Safe, but what happens between two calls is not seen by the second.
+    pub fn resumed(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        self.live().resumed().clone().notified_owned()
     }
 
     /// Waits until the connection is over (HB-05).

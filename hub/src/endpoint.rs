@@ -5,7 +5,7 @@ mod answers;
 mod fallbacks;
 mod refresh;
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -34,7 +34,11 @@ use crate::{
     query::query_value,
     request::{Request, Transport},
     tokens::{Found, Presented, Tokens, Unused},
-    transport::{Preceded, websocket},
+    transport::{
+        Preceded,
+        stateful::{Detached, Reservation, Stateful},
+        websocket,
+    },
     user::{Challenge, User},
 };
 
@@ -52,6 +56,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         let options = self.shared.registry.options.clone();
         let endpoint = Arc::new(Endpoint {
             tokens: Arc::new(Tokens::new(options.clone())),
+            detached: Arc::new(Detached::new(&options)),
             config: Arc::new(websocket::config(&options)),
             hub: Arc::new(self.shared),
         });
@@ -123,6 +128,7 @@ fn with_path(uri: &Uri, path: &str) -> Uri {
 struct Endpoint<S> {
     hub: Arc<Shared<S>>,
     tokens: Arc<Tokens>,
+    detached: Arc<Detached>,
     config: Arc<Config>,
 }
 
@@ -154,7 +160,10 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         ConnectionToken::random()
     };
     let user = endpoint.hub.user_of(&parts);
-    let added = endpoint.tokens.add(id.clone(), user, token.clone(), now());
+    let is_stateful = negotiate::is_stateful(query, version, options);
+    let added = endpoint
+        .tokens
+        .add(id.clone(), user, token.clone(), is_stateful, now());
     if added.is_none() {
         return text(
             negotiate::OVERLOADED,
@@ -171,6 +180,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         &id,
         shown,
         lifetime,
+        is_stateful,
         &options.transports,
     ))
 }
@@ -249,15 +259,21 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let upgrade = upgrade.config(self.config.clone()).origins(Origins::any()); // looked at by `refuse`
         let found = match &token {
-            None => self.may_begin(Transport::WebSockets).map(|()| Unused {
-                id: ConnectionId::random(),
-                posts: None,
-                polls: None,
+            None => self.may_begin(Transport::WebSockets).map(|()| {
+                Found::Unused(Unused {
+                    id: ConnectionId::random(),
+                    posts: None,
+                    polls: None,
+                    is_stateful: false,
+                    seat: None,
+                })
             }),
-            Some(token) => self.find_unused(token, parts, Transport::WebSockets),
+            Some(token) => self.find(token, parts, Transport::WebSockets),
         };
         let unused = match found {
-            Ok(unused) => unused,
+            Ok(Found::Unused(unused)) => unused,
+            Ok(Found::Resumed(reservation)) => return resume(upgrade, parts, reservation),
+            Ok(Found::Polled(..)) => return Refusal::Active.answer_to_upgrade(),
             Err(refusal) => return refusal.answer_to_upgrade(),
         };
         // Given back however the connection ends, a refused upgrade included.
@@ -272,6 +288,18 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         let first = unused.posts.map(|posts| posts.take_all()); // P-05
+        if let Some(seat) = unused.seat {
+            let mut who = who;
+            who.may_count = true;
+            let (config, detached) = (self.config.clone(), self.detached.clone());
+            return upgrade.on_upgrade(move |ws: WebSocket| {
+                let options = hub.registry.options.clone();
+                let transport = Stateful::new(options, config, ws, first, seat, detached);
+                // A task of its own: it outlives this socket.
+                tokio::spawn(connection::run(hub, transport, request, who).map(|()| drop(in_use)));
+                ready(())
+            });
+        }
         // Not awaited in an async block: that would hold all of these twice.
         upgrade.on_upgrade(move |ws: WebSocket| match first {
             None => connection::run(hub, ws, request, who)
@@ -315,7 +343,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     ) -> Result<Unused, Refusal> {
         match self.find(token, parts, transport)? {
             Found::Unused(unused) => Ok(unused),
-            Found::Polled(..) => Err(Refusal::Active),
+            Found::Polled(..) | Found::Resumed(_) => Err(Refusal::Active),
         }
     }
 
@@ -341,6 +369,15 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             token,
         }
     }
+}
+
+/// SR-07: the socket is the connection's next one. Nothing is negotiated, and no hands are shaken.
+fn resume(upgrade: Upgrade, parts: &Parts, reservation: Reservation) -> Response {
+    let user = parts.extensions.get::<User>().cloned();
+    upgrade.on_upgrade(move |ws: WebSocket| {
+        reservation.come(ws, user);
+        ready(())
+    })
 }
 
 /// A token whose connection lives.

@@ -39,6 +39,23 @@ pub(crate) fn disconnected(
     tracing::debug!(%id, transport, status, "disconnected");
 }
 
+/// SR-12.
+pub(crate) fn detached() {
+    tracing::debug!("a connection lost its socket and waits for another");
+}
+
+/// SR-07.
+pub(crate) fn resumed(id: &ConnectionId) {
+    metrics::counter!("hub.resumed").increment(1);
+    tracing::debug!(%id, "resumed");
+}
+
+/// Row 186.
+pub(crate) fn detached_evicted() {
+    metrics::counter!("hub.detached_evicted").increment(1);
+    tracing::warn!("a connection was ended while its client was away: too much was kept");
+}
+
 pub(crate) fn handshake_failed() {
     tracing::debug!("the hub handshake failed");
 }

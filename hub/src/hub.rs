@@ -226,7 +226,12 @@ impl<S> Shared<S> {
     pub(crate) fn who(&self, id: ConnectionId, parts: &Parts) -> Who {
         let who = parts.extensions.get::<User>().cloned();
         let user = self.user_of(parts);
-        Who { id, user, who }
+        Who {
+            id,
+            user,
+            who,
+            may_count: false,
+        }
     }
 
     /// The identifier of the user that a request belongs to.

@@ -11,6 +11,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 use raw_ws::Sender;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{connection_id::ConnectionId, protocol::Encoding, request::Request, user::User};
@@ -28,6 +29,7 @@ pub(crate) struct Live {
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
+    resumed: OnceLock<Arc<Notify>>,
     groups: Mutex<Joined>,
     command: AtomicU8,
     task: AtomicWaker,
@@ -40,6 +42,8 @@ pub(crate) struct Who {
     pub(crate) user: Option<Arc<str>>,
     /// The user itself, where a layer of the app knows it.
     pub(crate) who: Option<User>,
+    /// Stateful reconnect was granted to it (SR-01).
+    pub(crate) may_count: bool,
 }
 
 /// The groups of a connection, in the order in which it joined them. They are kept here because the
@@ -62,7 +66,7 @@ pub(crate) enum Command {
 
 impl Live {
     pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Arc<Request>) -> Self {
-        let Who { id, user, who } = who;
+        let Who { id, user, who, .. } = who;
         Self {
             id,
             user,
@@ -73,6 +77,7 @@ impl Live {
             items: OnceLock::new(),
             aborted: OnceLock::new(),
             gone: OnceLock::new(),
+            resumed: OnceLock::new(),
             groups: Mutex::default(),
             command: AtomicU8::new(0),
             task: AtomicWaker::new(),
@@ -115,6 +120,18 @@ impl Live {
             .get_or_init(CancellationToken::new)
             .cancelled()
             .await;
+    }
+
+    /// The client is back, on another socket.
+    pub(crate) fn set_resumed(&self) {
+        if let Some(resumed) = self.resumed.get() {
+            resumed.notify_waiters();
+        }
+    }
+
+    /// Tells of that.
+    pub(crate) fn resumed(&self) -> &Arc<Notify> {
+        self.resumed.get_or_init(Arc::default)
     }
 
     /// Wakes the task, to look again.

@@ -53,6 +53,25 @@ pub enum HubMessage {
     },
 }
 
+impl HubMessage {
+    pub(crate) const PING: u8 = 6;
+    pub(crate) const CLOSE: u8 = 7;
+    pub(crate) const ACK: u8 = 8;
+    pub(crate) const SEQUENCE: u8 = 9;
+
+    /// Whether it has a sequence id where both ends count (SR-02).
+    pub(crate) fn is_counted(&self) -> bool {
+        match self {
+            Self::Invocation(_)
+            | Self::StreamItem { .. }
+            | Self::Completion { .. }
+            | Self::StreamInvocation(_)
+            | Self::CancelInvocation { .. } => true,
+            Self::Ping | Self::Close { .. } | Self::Ack { .. } | Self::Sequence { .. } => false,
+        }
+    }
+}
+
 /// A call of a method (types 1 and 4).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invocation {

@@ -46,15 +46,31 @@ fn parse_int(text: &str) -> Option<i32> {
         .ok()
 }
 
+/// Whether stateful reconnect is asked for and granted (N-13). Not in version 0, where everybody
+/// knows the token: it is the connection's id (C-02).
+pub(crate) fn is_stateful(query: &str, version: i32, options: &HubOptions) -> bool {
+    options.allow_stateful_reconnects
+        && version > 0
+        && query_value(query, "useStatefulReconnect")
+            .is_some_and(|wanted| wanted.trim().eq_ignore_ascii_case("true"))
+}
+
 /// The answer to a client that gets a connection (N-03).
 pub(crate) fn accepted(
     version: i32,
     id: &str,
     token: Option<&str>,
     lifetime: Option<Duration>,
+    is_stateful: bool,
     offered: &[Transport],
 ) -> String {
-    let mut body = format!(r#"{{"negotiateVersion":{version},"connectionId":"{id}""#);
+    // N-14: never unasked.
+    let stateful = if is_stateful {
+        r#""useStatefulReconnect":true,"#
+    } else {
+        ""
+    };
+    let mut body = format!(r#"{{{stateful}"negotiateVersion":{version},"connectionId":"{id}""#);
     if let Some(token) = token {
         let _ = write!(body, r#","connectionToken":"{token}""#);
     }
@@ -136,18 +152,42 @@ mod tests {
     fn n_03_n_08_members_in_their_order() {
         let one = [Transport::WebSockets];
         assert_eq!(
-            accepted(1, "i", Some("t"), None, &one),
+            accepted(1, "i", Some("t"), None, false, &one),
             r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]}]}"#
         );
         assert_eq!(
-            accepted(0, "i", None, None, &[]),
+            accepted(0, "i", None, None, false, &[]),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[]}"#
+        );
+        assert_eq!(
+            accepted(1, "i", Some("t"), None, true, &[]),
+            r#"{"useStatefulReconnect":true,"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[]}"#
         );
     }
 
     #[test]
+    fn n_13_stateful_reconnect_only_where_allowed_and_asked_for() {
+        let allowed = HubOptions::default().allow_stateful_reconnects(true);
+        for (query, version, is_granted) in [
+            ("useStatefulReconnect=true", 1, true),
+            ("usestatefulreconnect=%20TRUE%20", 1, true),
+            ("useStatefulReconnect=1", 1, false),
+            ("useStatefulReconnect=false", 1, false),
+            ("useStatefulReconnect", 1, false),
+            ("", 1, false),
+            ("useStatefulReconnect=true", 0, false),
+        ] {
+            assert_eq!(is_stateful(query, version, &allowed), is_granted, "{query}");
+            assert!(!is_stateful(query, version, &HubOptions::default()));
+        }
+    }
+
+    #[test]
     fn n_20_what_is_left_of_the_users_token() {
-        let answer = |millis| accepted(1, "i", Some("t"), Some(Duration::from_millis(millis)), &[]);
+        let answer = |millis| {
+            let lifetime = Some(Duration::from_millis(millis));
+            accepted(1, "i", Some("t"), lifetime, false, &[])
+        };
         assert_eq!(
             answer(59_999),
             r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","tokenLifetimeSeconds":59,"availableTransports":[]}"#
@@ -159,7 +199,7 @@ mod tests {
     fn n_04_what_is_offered_in_its_order() {
         let offered = [Transport::LongPolling, Transport::ServerSentEvents];
         assert_eq!(
-            accepted(0, "i", None, None, &offered),
+            accepted(0, "i", None, None, false, &offered),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[{"transport":"ServerSentEvents","transferFormats":["Text"]},{"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#
         );
     }

@@ -79,6 +79,20 @@ pub struct HubOptions {
     /// Whether a client may bring a newer token while its connection goes on, at `refresh` below the
     /// hub's path; `false` by default (AU-06).
     pub authentication_refresh: bool,
+    /// Whether clients that ask for it may replace a lost WebSocket without losing a message
+    /// (stateful reconnect); `false` by default (SR-01). They have
+    /// [`disconnect_timeout`](Self::disconnect_timeout) for that.
+    pub allow_stateful_reconnects: bool,
+    /// Bytes sent to a client that are kept until it says that they have arrived, where stateful
+    /// reconnect is on; 100,000 by default (SR-04). Over it nothing more is sent until it does. More
+    /// lets a client be away for longer before its calls rest, and costs that memory for each.
+    pub stateful_reconnect_buffer_size: usize,
+    /// Connections that may be without a socket at a time, waiting for their clients; 1,000 by
+    /// default. Over it the one that has waited longest ends.
+    pub max_detached_connections: usize,
+    /// Bytes kept for all of these together, in bytes, with 8 KiB for each; 64 MiB by default. Over it
+    /// the one that has waited longest ends.
+    pub max_detached_bytes: usize,
     /// Over how much time a graceful stop spreads its goodbyes, so that the clients do not all
     /// come back at once; 1 s by default.
     pub shutdown_spread: Duration,
@@ -111,6 +125,10 @@ impl Default for HubOptions {
             origins: Origins::default(),
             close_on_authentication_expiration: false,
             authentication_refresh: false,
+            allow_stateful_reconnects: false,
+            stateful_reconnect_buffer_size: 100_000,
+            max_detached_connections: 1000,
+            max_detached_bytes: 64 * 1024 * 1024,
             shutdown_spread: Duration::from_secs(1),
         }
     }
@@ -158,6 +176,10 @@ impl HubOptions {
         origins: Origins,
         close_on_authentication_expiration: bool,
         authentication_refresh: bool,
+        allow_stateful_reconnects: bool,
+        stateful_reconnect_buffer_size: usize,
+        max_detached_connections: usize,
+        max_detached_bytes: usize,
         shutdown_spread: Duration,
     }
 

@@ -72,6 +72,20 @@ impl Protocol {
         }
     }
 
+    /// The type of a record that this crate encoded: there it always comes first.
+    pub(crate) fn type_of(self, record: &[u8]) -> Option<u8> {
+        match self {
+            Self::Json => match record.strip_prefix(br#"{"type":"#)? {
+                [digit @ b'1'..=b'9', b',' | b'}', ..] => Some(digit - b'0'),
+                _ => None,
+            },
+            Self::MessagePack => match record {
+                [0x91..=0x9f, number @ 1..=9, ..] => Some(*number),
+                _ => None,
+            },
+        }
+    }
+
     /// Decodes one record, as [`Frames`] cuts them: without 0x1E or length prefix. `None` for a
     /// message of a type that is not known, which is to be skipped (J-09, M-05).
     ///

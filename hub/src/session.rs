@@ -11,6 +11,9 @@
 
 mod calls;
 mod clock;
+mod counting;
+mod farewell;
+pub(crate) mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +23,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 pub(crate) use calls::{ActiveCall, Refused, StreamKey};
+pub(crate) use counting::Signals;
 
 use crate::{
     message::{Completion, HubMessage, Invocation},
@@ -31,9 +35,13 @@ use crate::{
 };
 use calls::Calls;
 use clock::{Clock, Due};
+use replay::Arrived;
 
 /// The highest version of both protocols (H-06).
 const MAX_VERSION: i32 = 2;
+
+/// From here on clients know stateful reconnect (SR-01).
+const COUNTING_VERSION: i32 = 2;
 
 /// What a message that waits costs besides its bytes.
 const MESSAGE_OVERHEAD: usize = 64;
@@ -51,6 +59,13 @@ pub(crate) struct Session {
     clock: Clock,
     /// The transport carries text alone (H-09).
     text_only: bool,
+    /// Stateful reconnect was granted (SR-01).
+    may_count: bool,
+    /// Where both ends count; `None` elsewhere.
+    arrived: Option<Box<Arrived>>,
+    /// The client's socket is lost, and another may come (SR-12).
+    is_away: bool,
+    signals: Signals,
     outgoing: BytesMut,
 }
 
@@ -138,6 +153,10 @@ impl Session {
             backlog_bytes: 0,
             is_held: false,
             text_only,
+            may_count: false,
+            arrived: None,
+            is_away: false,
+            signals: Signals::default(),
             outgoing: BytesMut::new(),
         }
     }
@@ -155,7 +174,10 @@ impl Session {
             Phase::Closed => None,
             // H-11: gone before the handshake, nobody noticed it.
             Phase::Handshake => Some(self.end(End::Handshake)),
-            Phase::Open if self.frames.is_empty() => Some(self.end(End::ClientLeft)),
+            // who was away and does not come back has left, whatever it was saying.
+            Phase::Open if self.frames.is_empty() || self.is_away => {
+                Some(self.end(End::ClientLeft))
+            }
             // F-04.
             Phase::Open => Some(self.end(End::Protocol(ProtocolError::invalid(
                 "Connection terminated while reading a message.",
@@ -169,13 +191,20 @@ impl Session {
             Phase::Handshake if now >= self.clock.handshake() => {
                 Some(self.refuse_handshake("Handshake was canceled.".into())) // H-08
             }
-            Phase::Open => match self.clock.due(now, self.is_held)? {
-                Due::Ping => {
-                    self.send(&HubMessage::Ping); // K-01
-                    None
+            Phase::Open => {
+                if !self.is_away
+                    && let Some(ack) = self.arrived.as_mut().and_then(|arrived| arrived.ack(now))
+                {
+                    self.send(&ack); // SR-05
                 }
-                Due::ClientTimeout => Some(self.end(End::Timeout)),
-            },
+                match self.clock.due(now, self.is_still())? {
+                    Due::Ping => {
+                        self.send(&HubMessage::Ping); // K-01
+                        None
+                    }
+                    Due::ClientTimeout => Some(self.end(End::Timeout)),
+                }
+            }
             Phase::Handshake | Phase::Closed => None,
         }
     }
@@ -184,7 +213,12 @@ impl Session {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
             Phase::Handshake => Some(self.clock.handshake()),
-            Phase::Open => self.clock.next(self.is_held),
+            Phase::Open => {
+                let next = self.clock.next(self.is_still());
+                let ack = self.arrived.as_ref().and_then(|arrived| arrived.ack_at());
+                let ack = ack.filter(|_| !self.is_away);
+                next.into_iter().chain(ack).min()
+            }
             Phase::Closed => None,
         }
     }
@@ -202,10 +236,15 @@ impl Session {
         }
     }
 
-    /// How many bytes more may wait; at none the transport should deliver no more for now.
-    pub(crate) fn room(&self) -> usize {
-        let limit = self.options.application_max_buffer_size;
-        if !self.is_held {
+    /// How many bytes more may wait; at none the transport should deliver no more for now. `is_clogged`
+    /// when the client does not read its answers.
+    pub(crate) fn room(&self, is_clogged: bool) -> usize {
+        let mut limit = self.options.application_max_buffer_size;
+        if self.arrived.is_some() {
+            // a client sends so much without an Ack, and its own Acks behind it.
+            limit = limit.max(4 * self.options.stateful_reconnect_buffer_size);
+        }
+        if !self.is_held && !is_clogged {
             // What waits for the rest of its record has a bound of its own (F-05).
             return limit.max(1);
         }
@@ -348,7 +387,7 @@ impl Session {
         }
     }
 
-    fn agree(&self, record: &Bytes) -> Result<Protocol, ByteString> {
+    fn agree(&mut self, record: &Bytes) -> Result<Protocol, ByteString> {
         let request = HandshakeRequest::decode(record).map_err(|fault| {
             let generic = "An unexpected error occurred during connection handshake.";
             self.with_details(generic, &fault) // H-04
@@ -374,6 +413,9 @@ impl Session {
                 "Cannot use the '{name}' protocol on the current transport. The transport does not support 'Binary' transfer format."
             ).into()); // H-09
         }
+        if request.version >= COUNTING_VERSION && self.may_count {
+            self.arrived = Some(Box::new(Arrived::new()));
+        }
         Ok(protocol)
     }
 
@@ -386,7 +428,7 @@ impl Session {
 
     /// The next message of the stream, decoded; `None` when there is no whole one. One to be kept
     /// is copied: otherwise a few bytes would keep the transport's whole read buffer.
-    fn decode(&mut self, to_keep: bool) -> Option<Result<HubMessage, ProtocolError>> {
+    fn decode(&mut self, to_keep: bool, now: Instant) -> Option<Result<HubMessage, ProtocolError>> {
         let protocol = self.encoding.protocol;
         loop {
             let record = match self
@@ -402,8 +444,12 @@ impl Session {
                 record
             };
             // J-09, M-05: a type that nobody knows is skipped.
-            if let Some(message) = protocol.decode(&record).transpose() {
-                return Some(message);
+            let Some(message) = protocol.decode(&record).transpose() else {
+                continue;
+            };
+            match self.count(message, now) {
+                Some(message) => return Some(message),
+                None => continue, // SR-10
             }
         }
     }
@@ -414,11 +460,12 @@ impl Session {
         if self.backlog.back().is_some_and(Result::is_err) {
             return;
         }
-        while self.room() > 0 {
+        while self.room(true) > 0 {
             let before = self.frames.len();
-            match self.decode(true) {
+            match self.decode(true, now) {
                 None => return,
                 Some(Ok(HubMessage::Ping)) => self.clock.pinged(now),
+                Some(Ok(HubMessage::Ack { .. } | HubMessage::Sequence { .. })) => {}
                 Some(message) => {
                     self.backlog_bytes += before - self.frames.len() + MESSAGE_OVERHEAD;
                     let is_fault = message.is_err();
@@ -441,7 +488,7 @@ impl Session {
                     }
                     message
                 }
-                None => self.decode(false)?,
+                None => self.decode(false, now)?,
             };
             self.clock.heard(now);
             let event = match message {
@@ -492,45 +539,8 @@ impl Session {
             HubMessage::Close { error, .. } => {
                 Some(Event::Ended(self.end(End::ClientClosed(error))))
             }
-            HubMessage::Ack { .. } | HubMessage::Sequence { .. } => None, // SR-17
-        }
-    }
-
-    /// Section 17: what the client is told at the end.
-    fn close_message(&self, end: &End) -> HubMessage {
-        let generic = "Connection closed with an error.";
-        let (error, allow_reconnect) = match end {
-            End::Handshake | End::ClientClosed(_) | End::Aborted => (None, false),
-            End::ClientLeft | End::Expired | End::Shutdown => (None, true),
-            End::Protocol(fault) => (Some(self.with_details(generic, fault)), true),
-            End::Timeout => {
-                let text = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
-                (Some(self.with_details(generic, &text)), true)
-            }
-            End::Failed {
-                details,
-                is_shown,
-                may_reconnect,
-            } => {
-                let error = if *is_shown {
-                    format!("{generic} {details}").into()
-                } else {
-                    self.with_details(generic, details)
-                };
-                (Some(error), *may_reconnect)
-            }
-        };
-        HubMessage::Close {
-            error,
-            allow_reconnect,
-        }
-    }
-
-    fn with_details(&self, generic: &str, details: &dyn std::fmt::Display) -> ByteString {
-        if self.options.enable_detailed_errors {
-            format!("{generic} {details}").into()
-        } else {
-            generic.into()
+            // SR-17; where both ends count they were taken as they were read.
+            HubMessage::Ack { .. } | HubMessage::Sequence { .. } => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     transport::{
         long_polling::Polls,
         posts::{Posts, UnusedBytes},
+        stateful::{Refused, Reservation, Seat},
     },
 };
 
@@ -35,6 +36,8 @@ struct Negotiated {
     id: ConnectionId,
     /// Whose it is; once known, no other user's request reaches it.
     user: Option<Arc<str>>,
+    /// Stateful reconnect was granted to it (SR-01).
+    is_stateful: bool,
     /// Fixed by the first GET (C-07).
     used_as: Option<Used>,
     /// Made with the first POST, or by a transport that needs them.
@@ -43,7 +46,8 @@ struct Negotiated {
 
 #[derive(Clone)]
 enum Used {
-    WebSockets,
+    /// With a place for the next socket, where another may follow (SR-07).
+    WebSockets(Option<Arc<Seat>>),
     ServerSentEvents,
     LongPolling(Arc<Polls>),
 }
@@ -59,6 +63,8 @@ pub(crate) enum NotFound {
     Active,
     /// Its connection belongs to another user.
     OtherUser,
+    /// Its connection was resumed too often (row 190).
+    TooOften,
 }
 
 /// Who presents a token, and when.
@@ -75,6 +81,8 @@ pub(crate) enum Found {
     Unused(Unused),
     /// A connection that is polled (LP-03).
     Polled(ConnectionId, Arc<Polls>),
+    /// A connection that goes on with another WebSocket (SR-07).
+    Resumed(Reservation),
 }
 
 /// What a connection comes with.
@@ -84,6 +92,10 @@ pub(crate) struct Unused {
     pub(crate) posts: Option<Arc<Posts>>,
     /// There for long polling.
     pub(crate) polls: Option<Arc<Polls>>,
+    /// Stateful reconnect was granted to it (SR-01).
+    pub(crate) is_stateful: bool,
+    /// There for WebSockets where it was.
+    pub(crate) seat: Option<Arc<Seat>>,
 }
 
 impl Tokens {
@@ -101,6 +113,7 @@ impl Tokens {
         id: ConnectionId,
         user: Option<Arc<str>>,
         token: ConnectionToken,
+        is_stateful: bool,
         now: Instant,
     ) -> Option<()> {
         let mut table = self.table(now);
@@ -113,6 +126,7 @@ impl Tokens {
         let negotiated = Negotiated {
             id,
             user,
+            is_stateful,
             used_as: None,
             posts: None,
         };
@@ -125,7 +139,8 @@ impl Tokens {
         let negotiated = Negotiated {
             id,
             user: None, // nothing else presents it
-            used_as: Some(Used::WebSockets),
+            is_stateful: false,
+            used_as: Some(Used::WebSockets(None)),
             posts: None,
         };
         self.lock().by_token.insert(token, negotiated);
@@ -152,16 +167,27 @@ impl Tokens {
             Some(Used::LongPolling(polls)) => {
                 return Ok(Found::Polled(negotiated.id.clone(), polls.clone()));
             }
+            // SR-13, never 409 for a socket that only looks alive. Its user was checked above.
+            Some(Used::WebSockets(Some(seat))) => {
+                return match seat.reserve(presented.now) {
+                    Ok(reservation) => Ok(Found::Resumed(reservation)),
+                    Err(Refused::Taken) => Err(NotFound::Active),
+                    Err(Refused::TooOften) => Err(NotFound::TooOften),
+                };
+            }
             Some(_) => return Err(NotFound::Active),
             None => {}
         }
         table.unused.retain(|(_, unused)| unused != presented.token);
         let used = match transport {
-            Transport::WebSockets => Used::WebSockets,
+            Transport::WebSockets => {
+                Used::WebSockets(negotiated.is_stateful.then(Arc::<Seat>::default))
+            }
             Transport::ServerSentEvents => Used::ServerSentEvents,
             Transport::LongPolling => Used::LongPolling(Arc::new(Polls::new(&self.options))),
         };
         let polls = used.polls().cloned();
+        let seat = used.seat().cloned();
         let posts = match transport {
             // P-06: it needs none, and gets what came before.
             Transport::WebSockets => negotiated.posts.take(),
@@ -170,7 +196,13 @@ impl Tokens {
         negotiated.used_as = Some(used);
         negotiated.user = presented.user.cloned();
         let id = negotiated.id.clone();
-        Ok(Found::Unused(Unused { id, posts, polls }))
+        Ok(Found::Unused(Unused {
+            id,
+            posts,
+            polls,
+            is_stateful: negotiated.is_stateful,
+            seat,
+        }))
     }
 
     /// The POSTs of a connection, and when it dies if it stays unused (P-05).
@@ -180,7 +212,7 @@ impl Tokens {
     ) -> Result<(Arc<Posts>, Option<Instant>), NotFound> {
         let mut table = self.table(presented.now);
         let negotiated = find(&mut table.by_token, presented)?;
-        if let Some(Used::WebSockets) = negotiated.used_as {
+        if let Some(Used::WebSockets(_)) = negotiated.used_as {
             return Err(NotFound::OtherTransport);
         }
         let is_unused = negotiated.used_as.is_none();
@@ -242,7 +274,7 @@ impl Tokens {
 impl Used {
     fn transport(&self) -> Transport {
         match self {
-            Self::WebSockets => Transport::WebSockets,
+            Self::WebSockets(_) => Transport::WebSockets,
             Self::ServerSentEvents => Transport::ServerSentEvents,
             Self::LongPolling(_) => Transport::LongPolling,
         }
@@ -251,7 +283,14 @@ impl Used {
     fn polls(&self) -> Option<&Arc<Polls>> {
         match self {
             Self::LongPolling(polls) => Some(polls),
-            Self::WebSockets | Self::ServerSentEvents => None,
+            Self::WebSockets(_) | Self::ServerSentEvents => None,
+        }
+    }
+
+    fn seat(&self) -> Option<&Arc<Seat>> {
+        match self {
+            Self::WebSockets(seat) => seat.as_ref(),
+            Self::ServerSentEvents | Self::LongPolling(_) => None,
         }
     }
 }
@@ -288,7 +327,7 @@ mod tests {
         let tokens = Tokens::new(Arc::new(HubOptions::new().max_unused_connections(2)));
         let (token, now) = (ConnectionToken::random(), Instant::now());
         tokens
-            .add(ConnectionId::random(), None, token.clone(), now)
+            .add(ConnectionId::random(), None, token.clone(), false, now)
             .unwrap();
         (tokens, token, now)
     }
@@ -326,7 +365,7 @@ mod tests {
         let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
         let token = ConnectionToken::random();
         let id = ConnectionId::random();
-        tokens.add(id, Some(Arc::clone(&ann)), token.clone(), now);
+        tokens.add(id, Some(Arc::clone(&ann)), token.clone(), false, now);
         for other in [None, Some(&bob)] {
             let presented = by(other, &token, now);
             let connected = tokens.connect(presented, Transport::LongPolling).err();
@@ -362,7 +401,10 @@ mod tests {
     #[test]
     fn row_145_unused_tokens_are_capped_and_die() {
         let (tokens, _, now) = tokens();
-        let add = |at| tokens.add(ConnectionId::random(), None, ConnectionToken::random(), at);
+        let add = |at| {
+            let (id, token) = (ConnectionId::random(), ConnectionToken::random());
+            tokens.add(id, None, token, false, at)
+        };
         assert!(add(now).is_some());
         assert!(add(now).is_none());
         assert!(add(now + Duration::from_secs(15)).is_some());

@@ -4,6 +4,7 @@ mod alarm;
 pub(crate) mod long_polling;
 pub(crate) mod posts;
 pub(crate) mod server_sent_events;
+pub(crate) mod stateful;
 pub(crate) mod websocket;
 
 use std::{
@@ -13,6 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use raw_ws::{CloseCode, Sender};
+
+use crate::{protocol::Protocol, session::Signals, user::User};
 
 /// The two directions of a connection.
 pub(crate) trait Transport: Send {
@@ -25,6 +28,17 @@ pub(crate) trait Transport: Send {
 
     /// Writes what is queued, then ends.
     fn close(&mut self, code: CloseCode) -> impl Future<Output = ()> + Send;
+
+    /// The hub handshake is done, and both ends count from here on, in this protocol (SR-01).
+    fn opened(&mut self, _counts: Option<Protocol>) {}
+
+    /// What is new of a session that counts.
+    fn hear(&mut self, _signals: Signals) {}
+
+    /// Bytes that wait for the client, beside those in the queue.
+    fn waiting_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Whether a session takes what its client sends.
@@ -41,12 +55,15 @@ pub(crate) enum Intake {
 }
 
 /// What came from a client.
-#[derive(Debug)]
 pub(crate) enum Received {
     /// Bytes, cut anywhere (WS-06).
     Bytes(Bytes),
     /// It is gone.
     Gone,
+    /// Its socket is gone, and it may come back with another (SR-12).
+    Lost,
+    /// It is back, as this user (SR-15).
+    Resumed(Option<User>),
 }
 
 /// A transport whose client has sent something before it connected (P-05).

@@ -211,6 +211,11 @@ impl UploadBudget {
         self.held.load(Ordering::Acquire) >= self.limit
     }
 
+    /// What they hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held.load(Ordering::Acquire)
+    }
+
     fn take(&self, item: &Bytes) {
         self.held
             .fetch_add(item.len() + ITEM_OVERHEAD, Ordering::AcqRel);

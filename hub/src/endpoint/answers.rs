@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     ForeignOrigin,
     /// The connection belongs to another user.
     OtherUser,
+    /// The connection was resumed too often.
+    TooOften,
     /// The server stops.
     Stopping,
 }
@@ -50,6 +52,7 @@ impl Refusal {
                 *response.status_mut() = StatusCode::FORBIDDEN;
                 response // as AU-01
             }
+            Self::TooOften => text(StatusCode::TOO_MANY_REQUESTS, ""),
             Self::Stopping => text(negotiate::OVERLOADED, "The server is stopping."),
         }
     }
@@ -71,6 +74,7 @@ impl From<NotFound> for Refusal {
             NotFound::OtherTransport => Self::OtherTransport,
             NotFound::Active => Self::Active,
             NotFound::OtherUser => Self::OtherUser,
+            NotFound::TooOften => Self::TooOften,
         }
     }
 }

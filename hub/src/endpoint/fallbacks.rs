@@ -40,6 +40,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let Unused {
             id,
             posts: Some(posts),
+            is_stateful,
             ..
         } = unused
         else {
@@ -48,7 +49,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let options = &self.hub.registry.options;
         let (in_use, in_use_too) = (self.in_use(token.clone()), self.in_use(token));
         let (stream, body) = event_stream(self.config.clone(), posts, options, in_use);
-        let who = self.hub.who(id, parts);
+        let mut who = self.hub.who(id, parts);
+        who.may_count = is_stateful; // SR-21
         let request = Request::new(parts, Transport::ServerSentEvents);
         let hub = self.hub.clone();
         tokio::spawn(async move {
@@ -73,6 +75,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             None => Refusal::NoId.answer(),
             Some(token) => match self.find(&token, parts, Transport::LongPolling) {
                 Err(refusal) => refusal.answer(),
+                Ok(Found::Resumed(_)) => Refusal::OtherTransport.answer(), // never
                 Ok(Found::Unused(unused)) => self.begin_polling(parts, token, unused),
                 Ok(Found::Polled(id, polls)) => {
                     self.renew_user(&id, parts);
@@ -103,12 +106,15 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             id,
             posts: Some(posts),
             polls: Some(polls),
+            is_stateful,
+            ..
         } = unused
         else {
             return text(StatusCode::INTERNAL_SERVER_ERROR, ""); // never
         };
         let transport = LongPolling::new(self.config.clone(), posts, polls);
-        let who = self.hub.who(id, parts);
+        let mut who = self.hub.who(id, parts);
+        who.may_count = is_stateful; // SR-21
         let request = Request::new(parts, Transport::LongPolling);
         let in_use = self.in_use(token);
         let hub = self.hub.clone();
@@ -150,7 +156,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
                 return Refusal::from(refused).answer();
             }
             // P-06
-            Err(NotFound::OtherTransport | NotFound::Active) => {
+            Err(NotFound::OtherTransport | NotFound::Active | NotFound::TooOften) => {
                 let reason = "POST requests are not allowed for WebSocket connections.";
                 return text(StatusCode::METHOD_NOT_ALLOWED, reason);
             }
@@ -190,7 +196,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
                 Refusal::from(refused).answer()
             }
-            Err(NotFound::OtherTransport | NotFound::Active) => text(
+            Err(NotFound::OtherTransport | NotFound::Active | NotFound::TooOften) => text(
                 StatusCode::BAD_REQUEST,
                 "Cannot terminate this connection using the DELETE endpoint.",
             ),

@@ -118,7 +118,7 @@ impl Pair {
         loop {
             self.server.work(self.now);
             self.flush();
-            if self.server.session.room() == 0 {
+            if self.server.session.room(false) == 0 {
                 return;
             }
             let Some(bytes) = self.server.unread.pop_front() else {

@@ -1,0 +1,93 @@
+//! Stateful reconnect, as a session sees it: what comes is counted, and a client may be away for a
+//! while (spec section 22).
+
+use std::time::Instant;
+
+use super::{Frames, Phase, Session};
+use crate::{
+    message::HubMessage,
+    protocol::{Protocol, ProtocolError},
+};
+
+/// What a transport that keeps messages is told.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signals {
+    /// The client has said something since the hub handshake: it counts what it gets (SR-22).
+    pub(crate) client_counts: bool,
+    /// So much has arrived (SR-06).
+    pub(crate) acknowledged: Option<i64>,
+    /// The session keeps so many bytes for a client that is away.
+    pub(crate) keeps: Option<usize>,
+}
+
+impl Session {
+    /// Stateful reconnect was granted: a client of version 2 is counted with (SR-01).
+    pub(crate) fn may_count(mut self, granted: bool) -> Self {
+        self.may_count = granted;
+        self
+    }
+
+    /// Where both ends count: how messages are encoded (SR-01).
+    pub(crate) fn counts(&self) -> Option<Protocol> {
+        self.arrived.as_ref().map(|_| self.encoding.protocol)
+    }
+
+    /// The client's socket is lost, and another may come (SR-12). What it said before is done all
+    /// the same.
+    pub(crate) fn lost(&mut self) {
+        self.is_away = true;
+        self.signals.keeps = Some(self.backlog_bytes + self.frames.len());
+    }
+
+    /// The client is there again. It sends again what has not come whole.
+    pub(crate) fn resumed(&mut self, now: Instant) {
+        self.is_away = false;
+        self.frames = Frames::default();
+        self.clock.resumed(now);
+    }
+
+    /// While the client does not read its answers: what it says is looked through for Acks, which
+    /// may be what everything waits for, and kept.
+    pub(crate) fn read_on(&mut self, now: Instant) {
+        if self.phase == Phase::Open && self.arrived.is_some() {
+            self.read_ahead(now);
+        }
+    }
+
+    /// What is new for the transport since it was last asked; `None` for nothing.
+    pub(crate) fn take_signals(&mut self) -> Option<Signals> {
+        if self.signals == Signals::default() {
+            return None;
+        }
+        Some(std::mem::take(&mut self.signals))
+    }
+
+    /// Whether the client's silence says nothing now.
+    pub(super) fn is_still(&self) -> bool {
+        self.is_held || self.is_away
+    }
+
+    /// The one place where what comes is counted; `None` for what came before (SR-10).
+    pub(super) fn count(
+        &mut self,
+        message: Result<HubMessage, ProtocolError>,
+        now: Instant,
+    ) -> Option<Result<HubMessage, ProtocolError>> {
+        let Some(arrived) = &mut self.arrived else {
+            return Some(message);
+        };
+        let Ok(message) = message else {
+            return Some(message);
+        };
+        self.signals.client_counts = true;
+        if let HubMessage::Ack { sequence_id } = &message {
+            let before = self.signals.acknowledged;
+            self.signals.acknowledged = before.max(Some(*sequence_id));
+        }
+        match arrived.take(&message, now) {
+            Ok(true) => Some(Ok(message)),
+            Ok(false) => None,
+            Err(fault) => Some(Err(fault)),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Stateful reconnect, both directions of it (spec section 22). No I/O, no clock.
+//!
+//! [`Sent`] is the one way to a client that counts: it takes what is to be sent, whole messages as
+//! they are on the wire, whoever encoded them, and gives out [`Outgoing`], which nothing else can
+//! make and which alone can be written to such a client's socket. [`Arrived`] counts what comes.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    message::HubMessage,
+    protocol::{Frames, Protocol, ProtocolError, TransferFormat},
+};
+
+/// SR-05.
+const ACK_AFTER: Duration = Duration::from_secs(1);
+
+/// What a message that is kept costs besides its bytes.
+const MESSAGE_OVERHEAD: usize = 64;
+
+/// One hub message, framed, for the client's socket: counted and kept where it must be (SR-02).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    bytes: Bytes,
+    format: TransferFormat,
+}
+
+impl Outgoing {
+    pub(crate) fn into_parts(self) -> (TransferFormat, Bytes) {
+        (self.format, self.bytes)
+    }
+}
+
+/// The connection cannot go on: what it would have to keep has no place, or no number.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+/// What goes to the client: numbered, and kept until it is acknowledged.
+pub(crate) struct Sent {
+    protocol: Protocol,
+    /// `stateful_reconnect_buffer_size` (SR-04).
+    limit: usize,
+    /// Bytes that may wait for the client, beside those it has been sent.
+    max_waiting: usize,
+    /// Counted messages in their order; the first `written` of them were given out.
+    kept: VecDeque<Bytes>,
+    /// The sequence id of the first that is kept, or of the next message.
+    first: i64,
+    written: usize,
+    /// As framed: what .NET counts (SR-03).
+    written_bytes: usize,
+    waiting_bytes: usize,
+    /// What is not counted passes what waits for an Ack: it may be the Ack that the client waits
+    /// for.
+    aside: VecDeque<Bytes>,
+    /// The last message.
+    close: Option<Bytes>,
+    /// It was said: nothing follows it (CL-12).
+    is_closed: bool,
+    is_away: bool,
+    /// Nothing counted may leave yet (SR-22).
+    is_held: bool,
+}
+
+impl Sent {
+    /// SR-22: until the client has said something, nothing counted leaves: it may not count yet.
+    pub(crate) fn new(protocol: Protocol, limit: usize, max_waiting: usize) -> Self {
+        Self {
+            protocol,
+            limit,
+            max_waiting,
+            kept: VecDeque::new(),
+            first: 1,
+            written: 0,
+            written_bytes: 0,
+            waiting_bytes: 0,
+            aside: VecDeque::new(),
+            close: None,
+            is_closed: false,
+            is_away: false,
+            is_held: true,
+        }
+    }
+
+    /// Takes whole messages, framed. Copies are kept: what is sent to many shares one buffer, and
+    /// who is away would keep it.
+    ///
+    /// # Errors
+    /// When more waits than may, or the sequence ids are used up (row 195).
+    pub(crate) fn take(&mut self, messages: &Bytes) -> Result<(), Overflow> {
+        let mut frames = Frames::default();
+        frames.push(messages.clone());
+        let mut at = 0;
+        while !self.is_closed
+            && let Ok(Some(record)) = frames.next(self.protocol, None)
+        {
+            let end = messages.len() - frames.len();
+            let message = Bytes::copy_from_slice(&messages[at..end]);
+            at = end;
+            match self.protocol.type_of(&record) {
+                Some(HubMessage::CLOSE) => {
+                    self.is_closed = true;
+                    self.close = Some(message);
+                }
+                Some(HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) => {
+                    if !self.is_away {
+                        self.aside.push_back(message);
+                    }
+                }
+                // SR-02, SR-18: whatever else it is, and wherever it was encoded.
+                _ => self.count(message)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, message: Bytes) -> Result<(), Overflow> {
+        let ids = i64::try_from(self.kept.len()).map_err(|_| Overflow)?;
+        self.first.checked_add(ids + 1).ok_or(Overflow)?;
+        let cost = cost(&message);
+        // One message may be as large as it likes: it was let in with nothing before it.
+        if self.waiting_bytes > 0 && self.waiting_bytes + cost > self.max_waiting {
+            return Err(Overflow);
+        }
+        self.waiting_bytes += cost;
+        self.kept.push_back(message);
+        Ok(())
+    }
+
+    /// What is to be written next, if the client may be sent it now.
+    pub(crate) fn next(&mut self) -> Option<Outgoing> {
+        if let Some(aside) = self.aside.pop_front() {
+            return Some(self.outgoing(aside));
+        }
+        // SR-04: the message that crosses the limit still leaves. SR-19: before the end all do.
+        if self.may_leave()
+            && let Some(message) = self.kept.get(self.written)
+        {
+            let message = message.clone();
+            let cost = cost(&message);
+            self.written += 1;
+            self.written_bytes += message.len();
+            self.waiting_bytes -= cost;
+            return Some(self.outgoing(message));
+        }
+        let close = self.close.take()?;
+        Some(self.outgoing(close))
+    }
+
+    /// The client counts from here on (SR-22).
+    pub(crate) fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// SR-06: drops what has arrived. What was not sent cannot have: an Ack above it, or a repeated
+    /// one, changes nothing more.
+    pub(crate) fn acknowledge(&mut self, id: i64) {
+        while self.written > 0 && self.first <= id {
+            if let Some(message) = self.kept.pop_front() {
+                self.written_bytes -= message.len();
+            }
+            self.written -= 1;
+            self.first += 1;
+        }
+        if self.kept.is_empty() {
+            self.kept = VecDeque::new();
+        }
+    }
+
+    /// The socket is lost: what is not counted is not sent again.
+    pub(crate) fn lost(&mut self) {
+        self.is_away = true;
+        self.aside = VecDeque::new();
+    }
+
+    /// SR-08: a new socket gets the id of the first message that is not acknowledged, then all of
+    /// them, then what is new.
+    pub(crate) fn resume(&mut self) -> Outgoing {
+        self.is_away = false;
+        self.aside = VecDeque::new();
+        self.waiting_bytes += self.written_bytes + self.written * MESSAGE_OVERHEAD;
+        self.written_bytes = 0;
+        self.written = 0;
+        let mut bytes = BytesMut::new();
+        let sequence_id = self.first;
+        self.protocol
+            .encode(&HubMessage::Sequence { sequence_id }, &mut bytes);
+        self.outgoing(bytes.freeze())
+    }
+
+    /// Bytes that wait for the client.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Bytes that are kept in all.
+    pub(crate) fn bytes(&self) -> usize {
+        self.waiting_bytes + self.written_bytes + self.written * MESSAGE_OVERHEAD
+    }
+
+    /// Whether [`next`](Self::next) has something to give.
+    pub(crate) fn has_next(&self) -> bool {
+        let is_waiting = self.written < self.kept.len() && self.may_leave();
+        is_waiting || self.close.is_some() || !self.aside.is_empty()
+    }
+
+    fn may_leave(&self) -> bool {
+        self.close.is_some() || !(self.is_held || self.is_full())
+    }
+
+    /// SR-04.
+    fn is_full(&self) -> bool {
+        self.written_bytes > self.limit
+    }
+
+    fn outgoing(&self, bytes: Bytes) -> Outgoing {
+        let format = self.protocol.transfer_format();
+        Outgoing { bytes, format }
+    }
+}
+
+fn cost(message: &Bytes) -> usize {
+    message.len() + MESSAGE_OVERHEAD
+}
+
+/// What comes from the client: counted, and told to it.
+#[derive(Debug)]
+pub(crate) struct Arrived {
+    /// The sequence id of the next counted message.
+    next: i64,
+    highest: i64,
+    ack_at: Option<Instant>,
+}
+
+impl Arrived {
+    pub(crate) fn new() -> Self {
+        Self {
+            next: 1,
+            highest: 0,
+            ack_at: None,
+        }
+    }
+
+    /// Counts a message; `false` for one that came before (SR-10).
+    ///
+    /// # Errors
+    /// A sequence id that cannot be (SR-09).
+    pub(crate) fn take(
+        &mut self,
+        message: &HubMessage,
+        now: Instant,
+    ) -> Result<bool, ProtocolError> {
+        if let HubMessage::Sequence { sequence_id } = message {
+            self.go_to(*sequence_id)?;
+            return Ok(true);
+        }
+        if !message.is_counted() {
+            return Ok(true);
+        }
+        let id = self.next;
+        self.next += 1;
+        // A repeated one too: the Ack for it was lost.
+        self.ack_at.get_or_insert(now + ACK_AFTER);
+        let is_new = id > self.highest;
+        self.highest = self.highest.max(id);
+        Ok(is_new)
+    }
+
+    fn go_to(&mut self, sequence_id: i64) -> Result<(), ProtocolError> {
+        if sequence_id > self.next {
+            let text = "Sequence ID greater than amount of messages we've received.";
+            return Err(ProtocolError::new("InvalidOperationException", text));
+        }
+        if sequence_id < 1 {
+            // .NET takes it, and is deaf until the count is positive again.
+            let text = "Sequence ID less than 1.";
+            return Err(ProtocolError::new("InvalidOperationException", text));
+        }
+        self.next = sequence_id;
+        Ok(())
+    }
+
+    /// When [`ack`](Self::ack) has something to say.
+    pub(crate) fn ack_at(&self) -> Option<Instant> {
+        self.ack_at
+    }
+
+    /// SR-05: what the client is told, once a second.
+    pub(crate) fn ack(&mut self, now: Instant) -> Option<HubMessage> {
+        self.ack_at.take_if(|at| now >= *at)?;
+        Some(HubMessage::Ack {
+            sequence_id: self.highest,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Where new sockets of a connection come in: exactly one at a time.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Context,
+    time::{Duration, Instant},
+};
+
+use futures_util::task::AtomicWaker;
+use raw_ws::WebSocket;
+
+use crate::user::User;
+
+/// Resumes of one connection within [`WINDOW`]: each costs the replay of all that is unacknowledged
+/// (row 190).
+const RESUMES: u32 = 100;
+
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The place of a connection's socket, between the requests that present its token and its task.
+#[derive(Default)]
+pub(crate) struct Seat {
+    state: Mutex<State>,
+    task: AtomicWaker,
+}
+
+#[derive(Default)]
+struct State {
+    /// Somebody has been promised the place, and is being upgraded.
+    is_reserved: bool,
+    come: Option<(Box<WebSocket>, Option<User>)>,
+    is_evicted: bool,
+    /// Nobody may come any more (SR-14).
+    is_over: bool,
+    window: Option<Instant>,
+    resumes: u32,
+}
+
+/// Why nobody gets the place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Another comes already, or the connection ends.
+    Taken,
+    /// It was resumed too often.
+    TooOften,
+}
+
+/// What the connection's task is to do.
+pub(super) enum Order {
+    /// Go on with this socket.
+    Come(Box<WebSocket>, Option<User>),
+    /// Another socket is about to come: end the one there is (SR-13).
+    GiveWay,
+    /// Too many are away: end the connection.
+    GoneForGood,
+}
+
+/// The place is kept for a socket that is being upgraded; given back when dropped.
+pub(crate) struct Reservation {
+    seat: Arc<Seat>,
+}
+
+impl Seat {
+    /// Row 188: of several that come at once the first gets the place.
+    pub(crate) fn reserve(self: &Arc<Self>, now: Instant) -> Result<Reservation, Refused> {
+        let mut state = self.state();
+        if state.is_over || state.is_reserved || state.come.is_some() {
+            return Err(Refused::Taken);
+        }
+        let began = *state.window.get_or_insert(now);
+        if now.duration_since(began) >= WINDOW {
+            state.window = Some(now);
+            state.resumes = 0;
+        }
+        if state.resumes >= RESUMES {
+            return Err(Refused::TooOften);
+        }
+        state.resumes += 1;
+        state.is_reserved = true;
+        drop(state);
+        self.task.wake();
+        let seat = self.clone();
+        Ok(Reservation { seat })
+    }
+
+    pub(super) fn poll_order(&self, cx: &mut Context<'_>, has_socket: bool) -> Option<Order> {
+        self.task.register(cx.waker());
+        let mut state = self.state();
+        if let Some((ws, user)) = state.come.take() {
+            return Some(Order::Come(ws, user));
+        }
+        if state.is_reserved && has_socket {
+            return Some(Order::GiveWay);
+        }
+        std::mem::take(&mut state.is_evicted).then_some(Order::GoneForGood)
+    }
+
+    pub(super) fn evict(&self) {
+        self.state().is_evicted = true;
+        self.task.wake();
+    }
+
+    /// Nobody comes any more.
+    pub(super) fn end(&self) {
+        let come = {
+            let mut state = self.state();
+            state.is_over = true;
+            state.come.take()
+        };
+        drop(come);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reservation {
+    /// The upgrade is done. Too late for a connection that has ended: its socket just closes.
+    pub(crate) fn come(self, ws: WebSocket, user: Option<User>) {
+        let mut state = self.seat.state();
+        if !state.is_over {
+            state.come = Some((Box::new(ws), user));
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.seat.state().is_reserved = false;
+        self.seat.task.wake();
+    }
+}
