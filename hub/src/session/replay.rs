@@ -181,6 +181,7 @@ impl Sent {
     /// them, then what is new.
     pub(crate) fn resume(&mut self) -> Outgoing {
         self.is_away = false;
+        self.is_held = false; // who resumes counts
         self.aside = VecDeque::new();
         self.waiting_bytes += self.written_bytes + self.written * MESSAGE_OVERHEAD;
         self.written_bytes = 0;

@@ -205,6 +205,7 @@ impl Stateful {
         let mut socket = Socket::next(ws);
         if let Mode::Counting(sent) = &mut self.mode {
             socket.write(sent.resume()); // SR-08
+            self.counts_at = None;
         }
         self.socket = Some(socket);
     }
