@@ -50,11 +50,19 @@ impl Framed {
 
 impl Client {
     pub(crate) async fn connect(io: DuplexStream, target: &str) -> Self {
-        let (ws, _) = client_async(format!("ws://hub{target}"), io)
-            .await
-            .expect("the upgrade");
-        let records = VecDeque::new();
-        Self { ws, records }
+        Self::try_connect(io, target).await.expect("the upgrade")
+    }
+
+    /// The same, or the status of the refusal.
+    pub(crate) async fn try_connect(io: DuplexStream, target: &str) -> Result<Self, u16> {
+        match client_async(format!("ws://hub{target}"), io).await {
+            Ok((ws, _)) => Ok(Self {
+                ws,
+                records: VecDeque::new(),
+            }),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("no answer: {error}"),
+        }
     }
 
     pub(crate) async fn shake_hands(&mut self) {
