@@ -54,6 +54,11 @@ pub(crate) struct Sent {
     /// As framed: what .NET counts (SR-03).
     written_bytes: usize,
     waiting_bytes: usize,
+    /// The last id that an earlier socket was given.
+    given_before: i64,
+    /// How many of those kept are acknowledged all the same, and their bytes.
+    spare: usize,
+    spare_bytes: usize,
     /// What is not counted passes what waits for an Ack: it may be the Ack that the client waits
     /// for.
     aside: VecDeque<Bytes>,
@@ -78,6 +83,9 @@ impl Sent {
             written: 0,
             written_bytes: 0,
             waiting_bytes: 0,
+            given_before: 0,
+            spare: 0,
+            spare_bytes: 0,
             aside: VecDeque::new(),
             close: None,
             is_closed: false,
@@ -158,10 +166,26 @@ impl Sent {
 
     /// SR-06: drops what has arrived. What was not sent cannot have: an Ack above it, or a repeated
     /// one, changes nothing more.
+    ///
+    /// An Ack may come while the client has read only a part of a replay, of what it has from an
+    /// earlier socket. Official clients refuse a Sequence above what they have read of *this* one:
+    /// if it were lost now, they could not go on. So a replay is kept until something newer arrives.
     pub(crate) fn acknowledge(&mut self, id: i64) {
-        while self.written > 0 && self.first <= id {
+        let id = id.min(self.last_given());
+        if id <= self.given_before {
+            while self.first + (self.spare as i64) <= id {
+                self.spare_bytes += self.kept[self.spare].len();
+                self.spare += 1;
+            }
+            return;
+        }
+        while self.first <= id {
             if let Some(message) = self.kept.pop_front() {
                 self.written_bytes -= message.len();
+                if self.spare > 0 {
+                    self.spare -= 1;
+                    self.spare_bytes -= message.len();
+                }
             }
             self.written -= 1;
             self.first += 1;
@@ -183,6 +207,9 @@ impl Sent {
         self.is_away = false;
         self.is_held = false; // who resumes counts
         self.aside = VecDeque::new();
+        self.given_before = self.given_before.max(self.last_given());
+        self.spare = 0;
+        self.spare_bytes = 0;
         self.waiting_bytes += self.written_bytes + self.written * MESSAGE_OVERHEAD;
         self.written_bytes = 0;
         self.written = 0;
@@ -215,7 +242,12 @@ impl Sent {
 
     /// SR-04.
     fn is_full(&self) -> bool {
-        self.written_bytes > self.limit
+        self.written_bytes - self.spare_bytes > self.limit
+    }
+
+    /// The last id that this socket was given.
+    fn last_given(&self) -> i64 {
+        self.first + self.written as i64 - 1
     }
 
     fn outgoing(&self, bytes: Bytes) -> Outgoing {
@@ -272,7 +304,8 @@ impl Arrived {
     }
 
     fn go_to(&mut self, sequence_id: i64) -> Result<(), ProtocolError> {
-        if sequence_id > self.next {
+        // What was acknowledged is not sent again, though not all of it came by this socket.
+        if sequence_id > self.next.max(self.highest + 1) {
             let text = "Sequence ID greater than amount of messages we've received.";
             return Err(ProtocolError::new("InvalidOperationException", text));
         }

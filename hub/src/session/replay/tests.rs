@@ -202,10 +202,48 @@ fn sr_08_what_is_not_acknowledged_comes_again_then_what_is_new() {
         assert_eq!(show(&sent.resume().bytes), "sequence 2");
         assert_eq!(leaving(&mut sent), ["2", "3", "4"]);
     }
+}
+
+#[test]
+fn sr_08_a_replay_is_kept_until_something_newer_arrives() {
+    let size = encode(Protocol::Json, &cancel("1")).len();
+    let mut sent = sent(3 * size);
+    for id in ["1", "2", "3"] {
+        push(&mut sent, id).unwrap();
+    }
+    assert_eq!(leaving(&mut sent), ["1", "2", "3"]);
+    sent.resume();
+    assert_eq!(leaving(&mut sent), ["1", "2", "3"]);
+    // Sent when the client had read, say, only the first again.
+    sent.acknowledge(3);
+    assert_eq!(show(&sent.resume().bytes), "sequence 1");
+    assert_eq!(leaving(&mut sent), ["1", "2", "3"]);
+    // What is acknowledged stands in nobody's way (SR-04).
+    sent.acknowledge(3);
+    for id in ["4", "5"] {
+        push(&mut sent, id).unwrap();
+    }
+    assert_eq!(leaving(&mut sent), ["4", "5"]);
     sent.acknowledge(4);
     assert_eq!(show(&sent.resume().bytes), "sequence 5");
-    assert_eq!(leaving(&mut sent), [""; 0]);
+    assert_eq!(leaving(&mut sent), ["5"]);
+    push(&mut sent, "6").unwrap();
+    assert_eq!(leaving(&mut sent), ["6"]);
+    sent.acknowledge(6);
     assert_eq!(sent.bytes(), 0);
+}
+
+#[test]
+fn sr_09_what_was_acknowledged_need_not_come_again() {
+    let now = Instant::now();
+    let mut arrived = Arrived::new();
+    arrive(&mut arrived, 10, now);
+    go_to(&mut arrived, 5, now).unwrap();
+    assert_eq!(arrive(&mut arrived, 2, now), [false; 2]);
+    // The Ack of all ten arrived, and the socket was lost again.
+    assert!(go_to(&mut arrived, 12, now).is_err());
+    go_to(&mut arrived, 11, now).unwrap();
+    assert_eq!(arrive(&mut arrived, 1, now), [true]);
 }
 
 #[test]

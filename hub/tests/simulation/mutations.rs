@@ -1,0 +1,1 @@
+//! Bugs put back in, each of which some seed must find.
