@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     client::{Client, State},
     history::{History, Seen},
-    live::{Count, Server},
+    live::{Count, RS, Server, call},
     random::Random,
 };
 
@@ -93,8 +93,33 @@ async fn go_on(mut random: Random) -> History {
     for client in clients {
         client.abort();
     }
-    let history = locked(&history);
+    let liar = lie(&server, &mut random).await;
+    let mut history = locked(&history);
+    if let Some(fault) = liar {
+        history.clients[0].faults.push(fault);
+    }
     history.clone()
+}
+
+/// A client whose Sequence cannot be is answered or ended, never met with silence (row 182).
+async fn lie(server: &Server, random: &mut Random) -> Option<String> {
+    let target = "/hub/negotiate?negotiateVersion=1&useStatefulReconnect=true";
+    let answer = server.request("POST", target).await;
+    let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    let token = body["connectionToken"].as_str().expect("a token");
+    let mut client = server.open_at(&format!("/hub?id={token}")).await;
+    client.send(r#"{"protocol":"json","version":2}"#).await;
+    client.expect(&["{}"]).await;
+    let id = 5 - random.below(10) as i64;
+    let sequence = format!("{{\"type\":9,\"sequenceId\":{id}}}{RS}");
+    let call = call("1", "None", "[]");
+    let _ = client.try_text(&format!("{sequence}{call}{RS}")).await;
+    let next = timeout(Duration::from_secs(10), client.next()).await;
+    match next {
+        Ok(record) if id == 1 => (!record.contains("Method does not exist")).then_some(record),
+        Ok(record) => (!record.contains("\"type\":7")).then_some(record),
+        Err(_) => Some(format!("Sequence {id} was met with silence")),
+    }
 }
 
 fn hub(shared: Shared, random: &mut Random) -> Hub<Shared> {
