@@ -49,6 +49,8 @@ pub(crate) struct Stateful {
     seat: Arc<Seat>,
     detached: Arc<Detached>,
     away: Option<Away>,
+    /// The session is over: its client has nothing to come back to (SR-14).
+    is_over: bool,
     /// What came before the first socket (P-05).
     first: Option<Bytes>,
     alarm: Alarm,
@@ -91,6 +93,7 @@ impl Stateful {
             seat,
             detached,
             away: None,
+            is_over: false,
             first: first.filter(|first| !first.is_empty()),
             alarm: Alarm::default(),
             counts_at: None,
@@ -195,7 +198,7 @@ impl Stateful {
     }
 
     fn may_come_back(&self) -> bool {
-        !matches!(self.mode, Mode::Off(_))
+        !self.is_over && !matches!(self.mode, Mode::Off(_))
     }
 
     /// SR-07, SR-13: the new socket is the one from here on.
@@ -208,6 +211,12 @@ impl Stateful {
             self.counts_at = None;
         }
         self.socket = Some(socket);
+    }
+
+    fn end(&mut self) {
+        self.is_over = true;
+        self.seat.end();
+        self.away = None;
     }
 
     fn has_more(&self) -> bool {
@@ -225,26 +234,28 @@ impl Transport for Stateful {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
+        if intake == Intake::Over && !self.is_over {
+            self.end();
+        }
         match self.seat.poll_order(cx, self.socket.is_some()) {
             Some(Order::Come(ws, user)) => {
                 self.resume(*ws);
                 return Poll::Ready(Received::Resumed(user));
             }
             // SR-13: at once; whoever comes has the token, and messages go one way only.
-            Some(Order::GiveWay) => return self.lost(),
+            Some(Order::GiveWay) if !self.is_over => return self.lost(),
             Some(Order::GoneForGood) if self.away.is_some() => {
                 events::detached_evicted();
                 return Poll::Ready(Received::Gone);
             }
-            Some(Order::GoneForGood) | None => {}
+            Some(Order::GiveWay | Order::GoneForGood) | None => {}
         }
         self.poll_socket(cx, intake)
     }
 
     /// The last word leaves first, and whoever comes now is too late (SR-14).
     async fn close(&mut self, code: CloseCode) {
-        self.seat.end();
-        self.away = None;
+        self.end();
         poll_fn(|cx| {
             loop {
                 if self.pass_on(cx).is_err() {

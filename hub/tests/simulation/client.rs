@@ -83,7 +83,7 @@ impl Client {
                     }
                 }
                 Ok(None) => {}
-                Err(status) if status == 409 => {} // its last attempt is still under way
+                Err(409) => {} // its last attempt is still under way
                 Err(status) => {
                     self.fault(format!("refused with {status}"));
                     return;

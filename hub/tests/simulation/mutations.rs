@@ -37,8 +37,8 @@ const MUTATIONS: &[Mutation] = &[
         file: "hub/src/transport/stateful.rs",
         changes: &[
             (
-                "Some(Order::GiveWay) => return self.lost(),",
-                "Some(Order::GiveWay) => {}",
+                "Some(Order::GiveWay) if !self.is_over => return self.lost(),",
+                "Some(Order::GiveWay) if !self.is_over => {}",
             ),
             (
                 "        self.socket = None;\n        self.away = None;\n        let mut socket",

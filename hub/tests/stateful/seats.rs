@@ -1,5 +1,6 @@
 //! Who has the connection when several come (SR-13; rows 187 to 192).
 
+use super::live::{Client, Server};
 use super::support::{Peer, QUERY, Step::*, hears_until_gone, millis, negotiate, options, start};
 
 const ECHO_1: &str = r#"{"type":1,"invocationId":"1","target":"Echo","arguments":[1]}"#;
@@ -109,6 +110,60 @@ async fn rows_187_191_192_a_token_that_leads_nowhere() {
     };
     lost.does(IsRefused(404)).await;
     peer.does(Waits(millis(15_100))).await;
+    peer.does(IsRefused(404)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_resumes_the_connection_of_another_user() {
+    let options = options();
+    let hub = hub::Hub::with_options((), options)
+        .method("Echo", async |_: hub::Context, value: i64| Ok(value))
+        .user_identifier(|parts| {
+            let query = parts.uri.query()?;
+            let (_, user) = query.split_once("user=")?;
+            Some(user.to_owned())
+        });
+    let server = Server::start(hub);
+    let token = negotiate(&server, &format!("{QUERY}&user=ann")).await;
+    let as_user = |user: &str| format!("/hub?id={token}&user={user}");
+    let mut ann = Client::connect(server.socket(), &as_user("ann")).await;
+    ann.send(r#"{"protocol":"json","version":2}"#).await;
+    ann.expect(&["{}"]).await;
+    for _ in 0..2 {
+        let bob = Client::try_connect(server.socket(), &as_user("bob")).await;
+        assert_eq!(bob.err(), Some(403));
+        let nobody = Client::try_connect(server.socket(), &format!("/hub?id={token}")).await;
+        assert_eq!(nobody.err(), Some(403));
+    }
+    // She did not notice.
+    assert_eq!(ann.ask("Echo", "[1]").await, "1");
+    drop(ann);
+    tokio::time::sleep(millis(10)).await;
+    let bob = Client::try_connect(server.socket(), &as_user("bob")).await;
+    assert_eq!(bob.err(), Some(403));
+    let mut ann = Client::connect(server.socket(), &as_user("ann")).await;
+    ann.expect(&[FIRST]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sr_14_who_comes_while_the_connection_ends_is_too_late() {
+    let hub = hub::Hub::with_options((), options())
+        .method("Abort", async |cx: hub::Context| {
+            cx.abort();
+            Ok(())
+        })
+        .on_disconnected(async |_, _| {
+            tokio::time::sleep(millis(5000)).await;
+            Ok(())
+        });
+    let server = Server::start(hub);
+    let mut peer = Peer::counting(&server).await;
+    peer.says(r#"{"type":1,"target":"Abort","arguments":[]}"#)
+        .await;
+    peer.hears(r#"{"type":7}"#).await;
+    peer.does(IsRefused(409)).await;
+    // And its closing handshake.
+    peer.does(Waits(millis(11_000))).await;
     peer.does(IsRefused(404)).await;
 }
 
