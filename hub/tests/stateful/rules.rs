@@ -27,8 +27,9 @@ async fn sr_02_sr_05_what_counts_and_what_it_is_told() {
             &[
                 Says(ECHO_1),
                 Hears(GOT_1),
-                Waits(SECOND),
-                Hears(r#"{"type":8,"sequenceId":1}"#),
+                HearsNothing(millis(950)),
+                Waits(millis(100)),
+                HearsNow(r#"{"type":8,"sequenceId":1}"#),
                 HearsNothing(millis(5000)),
             ],
         ),

@@ -76,6 +76,8 @@ pub(crate) enum Step {
     SaysHalf(&'static str),
     /// This record is the next.
     Hears(&'static str),
+    /// The same, and it is there already.
+    HearsNow(&'static str),
     HearsNothing(Duration),
     /// A hub Close, then a Close frame 1000.
     IsEnded(&'static str),
@@ -163,6 +165,10 @@ impl<'a> Peer<'a> {
                 sleep(millis(10)).await;
             }
             Step::Hears(record) => self.hears(record).await,
+            Step::HearsNow(record) => {
+                let next = timeout(millis(50), self.client().next()).await;
+                assert_eq!(next.as_deref(), Ok(record));
+            }
             Step::HearsNothing(time) => {
                 let heard = timeout(time, self.client().heard()).await;
                 assert!(heard.is_err(), "silence was expected: {heard:?}");

@@ -131,3 +131,21 @@ impl Drop for Reservation {
         self.seat.task.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_188_the_place_is_promised_to_one_at_a_time() {
+        let (seat, now) = (Arc::new(Seat::default()), Instant::now());
+        let first = seat.reserve(now).ok().unwrap();
+        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+        drop(first); // its upgrade failed
+        let second = seat.reserve(now).ok().unwrap();
+        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+        drop(second);
+        seat.end();
+        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+    }
+}
