@@ -116,8 +116,9 @@ async fn lie(server: &Server, random: &mut Random) -> Option<String> {
     let _ = client.try_text(&format!("{sequence}{call}{RS}")).await;
     let next = timeout(Duration::from_secs(10), client.next()).await;
     match next {
-        Ok(record) if id == 1 => (!record.contains("Method does not exist")).then_some(record),
-        Ok(record) => (!record.contains("\"type\":7")).then_some(record),
+        Ok(record) if id == 1 && record.contains("Method does not exist") => None,
+        Ok(record) if id != 1 && record.contains("\"type\":7") => None,
+        Ok(record) => Some(format!("Sequence {id} was answered with {record}")),
         Err(_) => Some(format!("Sequence {id} was met with silence")),
     }
 }
