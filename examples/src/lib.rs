@@ -3,6 +3,7 @@
 
 pub mod bench_hub;
 pub mod chat_hub;
+pub mod hub_client;
 pub mod jwt;
 
 use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc, time::Duration};

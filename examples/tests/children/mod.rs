@@ -16,7 +16,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(name: &str) -> Self {
-        Self::spawn(&mut Command::new(example(name))).0
+        Self::start_with(name, &[])
+    }
+
+    pub(crate) fn start_with(name: &str, args: &[&str]) -> Self {
+        Self::spawn(Command::new(example(name)).args(args)).0
     }
 
     /// The same for a command with more to it; and what else it writes to stdout.
@@ -36,6 +40,19 @@ impl Server {
 
     pub(crate) fn stderr(&mut self) -> ChildStderr {
         self.child.stderr.take().unwrap()
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Presses Ctrl-C and waits for the end: its exit code.
+    #[cfg(unix)]
+    pub(crate) fn interrupt(&mut self) -> Option<i32> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+        self.child.wait().unwrap().code()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
