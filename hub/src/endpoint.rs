@@ -9,7 +9,6 @@ use std::{convert::Infallible, future::ready, sync::Arc};
 
 use axum::{
     Router,
-    body::Body,
     extract::{Request as HttpRequest, State},
     response::Response,
     routing::any,
@@ -24,7 +23,7 @@ use http::{
 use raw_ws::{Config, Origins, Upgrade, WebSocket};
 use tower::{ServiceExt as _, service_fn};
 
-use answers::{Refusal, json, text};
+use answers::{Refusal, empty, json, text};
 
 use crate::{
     connection,
@@ -243,16 +242,19 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
 
     /// AU-01: without a body (N-17).
     fn unauthorized(&self, extensions: &Extensions) -> Option<Response> {
-        if !self.hub.requires_user || extensions.get::<User>().is_some() {
+        let policies = &self.hub.policies;
+        if policies.is_empty() {
             return None;
         }
-        let challenge = extensions.get::<Challenge>().cloned().unwrap_or_default();
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::UNAUTHORIZED;
-        response
-            .headers_mut()
-            .insert(WWW_AUTHENTICATE, challenge.header_value());
-        Some(response)
+        let Some(user) = extensions.get::<User>() else {
+            let challenge = extensions.get::<Challenge>().cloned().unwrap_or_default();
+            let mut response = empty(StatusCode::UNAUTHORIZED);
+            let headers = response.headers_mut();
+            headers.insert(WWW_AUTHENTICATE, challenge.header_value());
+            return Some(response);
+        };
+        let is_let_in = policies.iter().all(|policy| policy(user));
+        (!is_let_in).then(|| empty(StatusCode::FORBIDDEN))
     }
 
     /// WS-01, WS-02.

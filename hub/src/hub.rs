@@ -52,12 +52,14 @@ pub(crate) struct Shared<S> {
     pub(crate) on_connected: Option<OnConnected<S>>,
     pub(crate) on_disconnected: Option<OnDisconnected<S>>,
     pub(crate) user_identifier: Option<UserIdentifier>,
-    pub(crate) requires_user: bool,
+    /// What the user of every request must satisfy; empty when nobody need be known.
+    pub(crate) policies: Vec<UserPolicy>,
 }
 
 pub(crate) type OnConnected<S> = Box<dyn Fn(Context<S>) -> Running<()> + Send + Sync>;
 pub(crate) type OnDisconnected<S> =
     Box<dyn Fn(Context<S>, Option<HubError>) -> Running<()> + Send + Sync>;
+pub(crate) type UserPolicy = Box<dyn Fn(&User) -> bool + Send + Sync>;
 pub(crate) type UserIdentifier = Box<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 impl<S: Send + Sync + 'static> Hub<S> {
@@ -76,7 +78,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
                 on_connected: None,
                 on_disconnected: None,
                 user_identifier: None,
-                requires_user: false,
+                policies: Vec::new(),
             },
         }
     }
@@ -199,8 +201,21 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// Refuses every request of nobody with 401, negotiate included (AU-01): where no layer of the
     /// app has put a [`User`](crate::User) into the request.
     #[must_use]
-    pub fn require_user(mut self) -> Self {
-        self.shared.requires_user = true;
+    pub fn require_user(self) -> Self {
+        self.require(|_| true)
+    }
+
+    /// Lets in only users for whom `policy` holds: who is nobody gets 401, who is somebody else 403
+    /// (AU-01). It is asked at every request, negotiate included, before anything else is looked at
+    /// or changed. Where there are several, all must hold.
+    ///
+    /// ```
+    /// use hub::Hub;
+    /// let hub = Hub::new(()).require(|user| user.is_in_role("admin"));
+    /// ```
+    #[must_use]
+    pub fn require(mut self, policy: impl Fn(&User) -> bool + Send + Sync + 'static) -> Self {
+        self.shared.policies.push(Box::new(policy));
         self
     }
 

@@ -47,11 +47,7 @@ impl Refusal {
                 let reason = "Pages of this origin may not connect here.";
                 text(StatusCode::FORBIDDEN, reason)
             }
-            Self::OtherUser => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::FORBIDDEN;
-                response // as AU-01
-            }
+            Self::OtherUser => empty(StatusCode::FORBIDDEN),
             Self::TooOften => text(StatusCode::TOO_MANY_REQUESTS, ""),
             Self::Stopping => text(negotiate::OVERLOADED, "The server is stopping."),
         }
@@ -77,6 +73,13 @@ impl From<NotFound> for Refusal {
             NotFound::TooOften => Self::TooOften,
         }
     }
+}
+
+/// AU-01: no body, and no type of one.
+pub(super) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
 }
 
 ///

@@ -56,7 +56,11 @@ impl Listener for InMemory {
 impl Server {
     pub(crate) fn start<S: Send + Sync + 'static>(hub: Hub<S>) -> Self {
         let handle = hub.handle();
-        let app: Router = hub.router("/hub");
+        Self::serve(hub.router("/hub"), handle)
+    }
+
+    /// An app with layers around a hub, or with more than one.
+    pub(crate) fn serve(app: Router, handle: HubHandle) -> Self {
         let (connect, connections) = mpsc::unbounded_channel();
         tokio::spawn(async move { axum::serve(InMemory(connections), app).await });
         Self { connect, handle }
