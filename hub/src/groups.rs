@@ -21,7 +21,8 @@ impl Groups {
     ///
     /// # Errors
     /// When the connection is in
-    /// [`maximum_groups_per_connection`](crate::HubOptions) groups already.
+    /// [`maximum_groups_per_connection`](crate::HubOptions) groups already, or the name is longer
+    /// than `maximum_group_name_length`.
     pub fn join(&self, group: &str) -> Result<()> {
         match &self.caller {
             Some(live) => self.registry.join(&live.id, group),

@@ -71,6 +71,14 @@ pub struct HubOptions {
     pub maximum_streams_per_client: usize,
     /// Groups that one connection may be in; 128 by default.
     pub maximum_groups_per_connection: usize,
+    /// How long the name of a group may be, in bytes; 256 by default. Over it joining fails (L13).
+    pub maximum_group_name_length: usize,
+    /// How long an invocation id or a stream id of a client may be, in bytes; 128 by default. Over
+    /// it the connection ends (L10). Official clients count: `1`, `2`.
+    pub maximum_id_length: usize,
+    /// How long the method name in a client's call may be, in bytes; 256 by default. Over it the
+    /// connection ends (L10).
+    pub maximum_target_length: usize,
     /// Whose pages may use the hub, over every transport; those of this host by default. Others
     /// get 403. Pages of another origin need CORS as well.
     pub origins: Origins,
@@ -122,6 +130,9 @@ impl Default for HubOptions {
             max_unused_connections: 10_000,
             maximum_streams_per_client: 1000,
             maximum_groups_per_connection: 128,
+            maximum_group_name_length: 256,
+            maximum_id_length: 128,
+            maximum_target_length: 256,
             origins: Origins::default(),
             close_on_authentication_expiration: false,
             authentication_refresh: false,
@@ -173,6 +184,9 @@ impl HubOptions {
         max_unused_connections: usize,
         maximum_streams_per_client: usize,
         maximum_groups_per_connection: usize,
+        maximum_group_name_length: usize,
+        maximum_id_length: usize,
+        maximum_target_length: usize,
         origins: Origins,
         close_on_authentication_expiration: bool,
         authentication_refresh: bool,

@@ -139,6 +139,12 @@ impl Registry {
         let Some(live) = self.find(id) else {
             return Ok(());
         };
+        let longest = self.options.maximum_group_name_length;
+        if group.len() > longest {
+            return Err(HubError::new(format!(
+                "The name of a group may have {longest} bytes."
+            )));
+        }
         let mut joined = live.groups();
         if joined.is_over || joined.names.iter().any(|name| **name == *group) {
             return Ok(());

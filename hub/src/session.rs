@@ -13,6 +13,7 @@ mod calls;
 mod clock;
 mod counting;
 mod farewell;
+mod lengths;
 pub(crate) mod replay;
 #[cfg(test)]
 mod tests;
@@ -447,6 +448,10 @@ impl Session {
             let Some(message) = protocol.decode(&record).transpose() else {
                 continue;
             };
+            let message = message.and_then(|message| {
+                lengths::check(&message, &self.options)?;
+                Ok(message)
+            });
             match self.count(message, now) {
                 Some(message) => return Some(message),
                 None => continue, // SR-10

@@ -19,7 +19,7 @@ async fn identify(mut request: Request, next: middleware::Next) -> Response {
         .uri()
         .query()
         .and_then(|query| query.split_once("&user="));
-    if let Some(who) = header.or(query.map(|(_, who)| who)).map(str::to_owned) {
+    if let Some(who) = header.or_else(|| Some(query?.1)).map(str::to_owned) {
         let user = match who.split_once('/') {
             Some((name, role)) => User::new(name).with_role(role),
             None => User::new(who),

@@ -240,9 +240,15 @@ async fn row_117_to_120_calls_that_do_not_fit() {
 
 #[tokio::test(start_paused = true)]
 async fn row_122_invocation_ids() {
-    let long = "x".repeat(129);
-    // The real server sets ids no limit but that of the message.
-    let answer = result(&long, "5");
+    let (fits, long) = ("x".repeat(128), "x".repeat(129));
+    let answer = result(&fits, "5");
+    let about = |kind: u8, id: &str, rest: &str| {
+        format!("{{\"type\":{kind},\"invocationId\":\"{id}\"{rest}}}{RS}")
+    };
+    let uploads = |id: &str| {
+        let rest = format!(r#","target":"Sum","arguments":[],"streamIds":["{id}"]"#);
+        about(1, "1", &rest) + &about(3, id, "")
+    };
     table(
         122,
         &[
@@ -253,9 +259,26 @@ async fn row_122_invocation_ids() {
                 &[],
             ),
             (
-                &format!("{}{RS}", live::call(&long, "Echo", "[5]")),
+                &format!("{}{RS}", live::call(&fits, "Echo", "[5]")),
                 &[&answer],
             ),
+            // L10; the real server sets ids no limit but that of the message.
+            (
+                &format!("{}{RS}", live::call(&long, "Echo", "[5]")),
+                &[CLOSED, "1000"],
+            ),
+            (&uploads(&fits), &[&result("1", "0")]),
+            (&uploads(&long), &[CLOSED, "1000"]),
+            (&about(2, &fits, ",\"item\":1"), &[]),
+            (&about(2, &long, ",\"item\":1"), &[CLOSED, "1000"]),
+            (&about(3, &fits, ""), &[]),
+            (&about(3, &long, ""), &[CLOSED, "1000"]),
+            (
+                &about(4, &long, ",\"target\":\"Three\",\"arguments\":[]"),
+                &[CLOSED, "1000"],
+            ),
+            (&about(5, &fits, ""), &[]),
+            (&about(5, &long, ""), &[CLOSED, "1000"]),
             (
                 &format!(
                     "{}{RS}",
@@ -272,6 +295,42 @@ async fn row_122_invocation_ids() {
         ],
     )
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_122_targets() {
+    let (fits, long) = ("x".repeat(256), "x".repeat(257));
+    let unknown = format!(
+        "Failed to invoke '{fits}' due to an error on the server. HubException: Method does not exist."
+    );
+    let call = |target: &str| format!("{}{RS}", live::call("1", target, "[]"));
+    let stream = |target: &str| call(target).replace("\"type\":1", "\"type\":4");
+    table(
+        122,
+        &[
+            (&call(&fits), &[&failed("1", &unknown)]),
+            (&stream(&fits), &[&failed("1", &unknown)]),
+            // L10
+            (&call(&long), &[CLOSED, "1000"]),
+            (&stream(&long), &[CLOSED, "1000"]),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn row_122_why_is_said_with_details() {
+    let options = HubOptions::new().enable_detailed_errors(true);
+    let (server, _) = start_with(options.maximum_id_length(3).maximum_target_length(4));
+    for (id, target, what) in [("1234", "Echo", "id"), ("123", "Echo2", "target")] {
+        let mut client = server.client().await;
+        let says = format!("{}{RS}", live::call(id, target, "[5]"));
+        let limit = if what == "id" { 3 } else { 4 };
+        let why =
+            format!("InvalidDataException: The {what} of a message is longer than {limit} bytes.");
+        let closed = CLOSED.replace("an error.", &format!("an error. {why}"));
+        assert_eq!(hears(&mut client, &says).await, [closed.as_str(), "1000"]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -332,3 +332,25 @@ async fn row_139_a_busy_client_does_not_hold_up_others() {
     busy.await.unwrap();
     witness.is_unharmed(&server).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn row_137_names_of_groups_at_the_limit_and_one_byte_past_it() {
+    let (server, _) = start();
+    let mut client = server.client().await;
+    // 64 characters of four bytes.
+    let fits = "😀".repeat(64);
+    assert_eq!(client.ask("Join", &format!("[\"{fits}\"]")).await, "null");
+    let long = format!("{fits}x");
+    client.call("1", "Join", &format!("[\"{long}\"]")).await;
+    let error = "An unexpected error occurred invoking 'Join' on the server. HubException: The name of a group may have 256 bytes.";
+    let answer = client.next().await.replace("\\u0027", "'");
+    let expected = format!(r#"{{"type":3,"invocationId":"1","error":"{error}"}}"#);
+    assert_eq!(answer, expected);
+    let groups = server.handle.groups();
+    assert_eq!(groups.members(&fits).len(), 1);
+    assert_eq!(groups.members(&long).len(), 0);
+    // From outside it is the same.
+    let id = groups.everybody().remove(0);
+    let error = groups.add(&id, &"x".repeat(1024 * 1024)).unwrap_err();
+    assert_eq!(error.to_string(), "The name of a group may have 256 bytes.");
+}
