@@ -1,7 +1,7 @@
 //! Negotiated connections by their secret tokens (spec section 2).
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -28,12 +28,19 @@ pub(crate) struct Tokens {
 #[derive(Default)]
 struct Table {
     by_token: HashMap<ConnectionToken, Negotiated>,
-    /// In the order in which they die.
-    unused: VecDeque<(Instant, ConnectionToken)>,
+    /// In the order in which they die. Ordered, so that one that is used is taken out without a
+    /// look at the ten thousand that wait beside it.
+    unused: BTreeMap<Dies, ConnectionToken>,
+    next: u64,
 }
+
+/// When an unused token dies, and its number among those that die with it.
+type Dies = (Instant, u64);
 
 struct Negotiated {
     id: ConnectionId,
+    /// Its place among the unused.
+    dies: Option<Dies>,
     /// Whose it is; once known, no other user's request reaches it.
     user: Option<Arc<str>>,
     /// Stateful reconnect was granted to it (SR-01).
@@ -120,11 +127,12 @@ impl Tokens {
         if table.unused.len() >= self.options.max_unused_connections {
             return None;
         }
-        table
-            .unused
-            .push_back((now + self.unused_for(), token.clone()));
+        table.next += 1;
+        let dies = (now + self.unused_for(), table.next);
+        table.unused.insert(dies, token.clone());
         let negotiated = Negotiated {
             id,
+            dies: Some(dies),
             user,
             is_stateful,
             used_as: None,
@@ -138,6 +146,7 @@ impl Tokens {
     pub(crate) fn add_in_use(&self, id: ConnectionId, token: ConnectionToken) {
         let negotiated = Negotiated {
             id,
+            dies: None,
             user: None, // nothing else presents it
             is_stateful: false,
             used_as: Some(Used::WebSockets(None)),
@@ -178,7 +187,9 @@ impl Tokens {
             Some(_) => return Err(NotFound::Active),
             None => {}
         }
-        table.unused.retain(|(_, unused)| unused != presented.token);
+        if let Some(dies) = negotiated.dies.take() {
+            table.unused.remove(&dies);
+        }
         let used = match transport {
             Transport::WebSockets => {
                 Used::WebSockets(negotiated.is_stateful.then(Arc::<Seat>::default))
@@ -308,9 +319,11 @@ fn find<'t>(
 
 impl Table {
     fn expire(&mut self, now: Instant) {
-        while self.unused.front().is_some_and(|(dies, _)| *dies <= now) {
-            if let Some((_, token)) = self.unused.pop_front()
-                && let Some(negotiated) = self.by_token.remove(&token)
+        while let Some(first) = self.unused.first_entry()
+            && first.key().0 <= now
+        {
+            let token = first.remove();
+            if let Some(negotiated) = self.by_token.remove(&token)
                 && let Some(posts) = negotiated.posts
             {
                 posts.dispose(); // P-08
@@ -396,6 +409,22 @@ mod tests {
         now: Instant,
     ) -> Presented<'a> {
         Presented { token, user, now }
+    }
+
+    #[test]
+    fn row_145_a_token_in_use_makes_room_and_does_not_die() {
+        let (tokens, token, now) = tokens();
+        let add = || tokens.add(ConnectionId::random(), None, ConnectionToken::random(), now);
+        assert!(add().is_some());
+        assert!(add().is_none());
+        let connected = tokens.connect(by(None, &token, now), Transport::LongPolling);
+        assert!(connected.is_ok());
+        assert!(add().is_some());
+        assert!(add().is_none());
+        let later = now + Duration::from_secs(60);
+        let in_use = Some(Transport::LongPolling);
+        assert_eq!(tokens.look(by(None, &token, later)), Ok(in_use));
+        assert_eq!(tokens.lock().by_token.len(), 1, "the two others");
     }
 
     #[test]
