@@ -100,7 +100,7 @@ impl Client {
     /// # Errors
     /// The client's own error, with its text; an answer of another type or none (CR-08, CR-09); a
     /// connection that is not there or ends (CR-05); a deadline that passes; and always while a
-    /// client is only being connected (CR-06).
+    /// client is only being connected, or is gone already in what runs on disconnect (CR-06).
     ///
     /// # Cancel safety
     /// When the future is dropped the answer is ignored. The client has been asked all the same.
@@ -117,9 +117,15 @@ impl Client {
         let gone = |what: &str| {
             HubError::hidden("IOException", format!("Connection '{}' {what}.", self.id))
         };
-        let live: Arc<Live> = registry
-            .find(&self.id)
-            .ok_or_else(|| gone("does not exist"))?;
+        let live: Arc<Live> = registry.find(&self.id).ok_or_else(|| {
+            let asked_by = self.asked_by.as_ref();
+            let is_caller = asked_by.is_some_and(|call| call.live().id == self.id);
+            gone(if is_caller {
+                "disconnected" // CR-06: it was there, or nothing would run for it
+            } else {
+                "does not exist"
+            })
+        })?;
         let mut waiting = registry.results.begin(&live.id);
         if registry.find(&self.id).is_none() {
             return Err(gone("disconnected")); // between the two: nobody would tell it

@@ -442,6 +442,40 @@ async fn cr_06_nobody_is_asked_while_being_connected() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn cr_06_who_is_gone_answers_nothing_and_the_others_do() {
+    let shared = Shared::default();
+    let hub = logged(&shared).on_disconnected(async |cx: Cx, _| {
+        let begun = Instant::now();
+        let patience = Duration::from_secs(60);
+        let asked = cx.caller().invoke::<i64>("Q", (), patience).await;
+        let text = asked.unwrap_err().to_string();
+        cx.state()
+            .log(text.replace(cx.connection_id().as_str(), "ID"));
+        cx.state().log(begun.elapsed().as_secs().to_string());
+        if let Some(other) = cx.groups().everybody().first() {
+            let other = cx.client(other.clone());
+            let answer = other.invoke::<i64>("Q", (), patience).await;
+            cx.state().log(format!("{answer:?}"));
+        }
+        Ok(())
+    });
+    let server = Server::start(hub);
+    let mut other = server.client().await;
+    let client = server.client().await;
+    shared.logs(&["connected", "connected"]).await;
+    client.leave().await;
+    let question = other.next().await;
+    let id = question.split('"').find(|part| part.starts_with('s'));
+    let id = id.expect("its id");
+    other
+        .send(&format!(r#"{{"type":3,"invocationId":"{id}","result":5}}"#))
+        .await;
+    shared
+        .logs(&["Connection 'ID' disconnected.", "0", "Ok(5)"])
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn up_08_the_end_of_a_connection_fails_its_uploads() {
     let shared = Shared::default();
     let hub = logged(&shared).method("Read", async |cx: Cx, mut items: UploadStream<i64>| {
