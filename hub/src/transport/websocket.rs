@@ -42,6 +42,10 @@ impl Transport for WebSocket {
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
         if !matches!(intake, Intake::Open { .. }) {
+            // A client that leaves now is noticed by the next write that fails: a ping (K-01) at
+            // the latest, or `transport_send_timeout` while something waits for it. Its end stands
+            // behind bytes that nobody has room for, and an upgraded connection (TLS, HTTP) has no
+            // way to look past them.
             return match self.poll_flush(cx) {
                 Poll::Ready(Err(error)) => {
                     events::transport_failed(&error);
