@@ -414,7 +414,10 @@ mod tests {
     #[test]
     fn row_145_a_token_in_use_makes_room_and_does_not_die() {
         let (tokens, token, now) = tokens();
-        let add = || tokens.add(ConnectionId::random(), None, ConnectionToken::random(), now);
+        let add = || {
+            let (id, token) = (ConnectionId::random(), ConnectionToken::random());
+            tokens.add(id, None, token, false, now)
+        };
         assert!(add().is_some());
         assert!(add().is_none());
         let connected = tokens.connect(by(None, &token, now), Transport::LongPolling);
