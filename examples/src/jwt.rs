@@ -40,7 +40,7 @@ impl Keys {
         Self(Arc::new(keys))
     }
 
-    /// A token for a user, good for so long.
+    /// A token for a user, good for so long (`exp` counts whole seconds: up to one more).
     ///
     /// # Errors
     /// When it cannot be signed.
@@ -51,10 +51,12 @@ impl Keys {
         lifetime: Duration,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        // Rounded up: nobody's token ends before its time.
+        let expires = since_1970 + lifetime + Duration::from_millis(999);
         let claims = Claims {
             sub: user.to_owned(),
             role: role.map(str::to_owned),
-            exp: (since_1970 + lifetime).as_secs(),
+            exp: expires.as_secs(),
         };
         encode(&Header::new(Algorithm::HS256), &claims, &self.0.0)
     }
