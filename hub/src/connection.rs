@@ -84,6 +84,9 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     };
 
     // 6. The closing handshake, under its deadline.
+    if let End::ClientClosed(_) = end {
+        connection.transport.client_closed();
+    }
     connection.close(close_code).await;
     events::disconnected(&live.id, name, status(&end), began.elapsed());
 }

@@ -32,6 +32,9 @@ pub(crate) trait Transport: Send {
     /// The hub handshake is done, and both ends count from here on, in this protocol (SR-01).
     fn opened(&mut self, _counts: Option<Protocol>) {}
 
+    /// The client has said Close: it ends the connection by itself (LP-12).
+    fn client_closed(&mut self) {}
+
     /// What is new of a session that counts.
     fn hear(&mut self, _signals: Signals) {}
 
@@ -91,6 +94,10 @@ impl<T: Transport> Transport for Preceded<T> {
             return Poll::Ready(Received::Bytes(first));
         }
         self.transport.poll(cx, intake)
+    }
+
+    fn client_closed(&mut self) {
+        self.transport.client_closed();
     }
 
     async fn close(&mut self, code: CloseCode) {

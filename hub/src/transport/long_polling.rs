@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
@@ -26,7 +26,11 @@ pub(crate) struct LongPolling {
     posts: Arc<Posts>,
     polls: Arc<Polls>,
     alarm: Alarm,
+    client_has_closed: bool,
 }
+
+/// How long a client that has said Close gets for its DELETE.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 impl LongPolling {
     pub(crate) fn new(config: Arc<Config>, posts: Arc<Posts>, polls: Arc<Polls>) -> Self {
@@ -36,6 +40,7 @@ impl LongPolling {
             posts,
             polls,
             alarm: Alarm::default(),
+            client_has_closed: false,
         }
     }
 
@@ -87,6 +92,10 @@ impl Transport for LongPolling {
         self.posts.poll_take(cx, intake).map(Received::Bytes)
     }
 
+    fn client_closed(&mut self) {
+        self.client_has_closed = true;
+    }
+
     /// LP-05: what is left goes with the next poll, and the one after that is told of the end.
     async fn close(&mut self, _: CloseCode) {
         self.posts.end().await;
@@ -94,7 +103,8 @@ impl Transport for LongPolling {
         while let Some(message) = self.mailbox.try_recv() {
             messages.extend_from_slice(&message.into_bytes());
         }
-        self.polls.end(messages);
+        let goodbye = self.client_has_closed.then(|| now() + GOODBYE);
+        self.polls.end(messages, goodbye);
         poll_fn(|cx| {
             let wish = self.polls.poll_wish(cx);
             if wish.is_over {

@@ -210,6 +210,29 @@ async fn lp_12_row_171_delete_during_a_poll_and_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn lp_12_a_client_that_said_close_has_2_s_to_say_delete() {
+    let app = App::new(HubOptions::new());
+    for says_delete in [true, false] {
+        let (_, token) = app.polling().await;
+        let poll = start_poll(&app, &token);
+        app.post(&token, "{\"type\":7}\u{1e}").await;
+        assert_eq!(poll.await.unwrap().told(), (200, "{\"type\":7}\u{1e}"));
+        let begun = Instant::now();
+        let poll = start_poll(&app, &token);
+        if says_delete {
+            sleep(Duration::from_millis(1_900)).await;
+            assert!(!poll.is_finished());
+            assert_eq!(app.request("DELETE", &token, "").await.told(), (202, ""));
+        }
+        assert_eq!(poll.await.unwrap().told(), (204, ""));
+        let seconds = if says_delete { 1 } else { 2 };
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+        app.is_empty().await;
+        assert_eq!(app.poll(&token).await.status, 404);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn lp_13_delete_is_for_what_is_polled() {
     let app = App::new(HubOptions::new());
     let refusal = "Cannot terminate this connection using the DELETE endpoint.";

@@ -10,7 +10,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Frame, SizeHint};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, sleep_until},
+};
 
 use super::now;
 use crate::options::HubOptions;
@@ -43,6 +46,9 @@ struct State {
     writing_since: Option<Instant>,
     /// The session is over; what it has left lies here.
     is_ended: bool,
+    /// Until then no poll is told: the client is about to say DELETE. Told of the end first, it
+    /// would take it for the server's doing, and leave without (LP-12).
+    goodbye_until: Option<Instant>,
     /// A poll has been told so.
     is_told: bool,
     /// The client has said that it wants no more (LP-12).
@@ -88,6 +94,7 @@ impl Polls {
                 idle_since: now(),
                 writing_since: None,
                 is_ended: false,
+                goodbye_until: None,
                 is_told: false,
                 is_deleted: false,
                 is_disposed: false,
@@ -110,8 +117,10 @@ impl Polls {
             if let Some(answer) = poll.answer() {
                 return answer.with(poll);
             }
+            let goodbye_until = self.state().goodbye_until;
             tokio::select! {
                 () = changed => {}
+                () = has_come(goodbye_until) => {}
                 () = &mut patience => return Answer::Nothing,
             }
         }
@@ -150,11 +159,13 @@ impl Polls {
         self.changed.notify_waiters();
     }
 
-    /// The session is over, and these are its last messages.
-    pub(super) fn end(&self, messages: BytesMut) {
+    /// The session is over, and these are its last messages; a poll is told so when the client has
+    /// said DELETE, or that time has come.
+    pub(super) fn end(&self, messages: BytesMut, goodbye_until: Option<Instant>) {
         self.change(|state| {
             state.add(messages);
             state.is_ended = true;
+            state.goodbye_until = goodbye_until;
         });
     }
 
@@ -195,6 +206,14 @@ impl State {
         if let Some(task) = &self.task {
             task.wake_by_ref();
         }
+    }
+}
+
+/// Waits for a time; without one for ever.
+async fn has_come(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -268,7 +287,8 @@ impl OpenPoll {
                 std::mem::take(&mut state.messages).freeze(),
             ));
         }
-        if state.is_ended {
+        let is_silent = !state.is_deleted && state.goodbye_until.is_some_and(|until| now() < until);
+        if state.is_ended && !is_silent {
             state.is_told = true;
             state.wake_task();
             return Some(Found::Ended);
