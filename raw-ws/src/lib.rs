@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-// In reading order, lowest first; `tests/layering.rs` holds who may name whom.
+// In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 mod buffers;
 mod close;
 mod error;

@@ -101,15 +101,15 @@ async fn row_70_messages_between_our_close_and_theirs_are_discarded() {
 }
 
 /// What ends a connection that waits for the peer's Close.
-async fn ends_at_the_close_deadline(meanwhile: impl AsyncFnOnce(&mut Peer)) {
+async fn ends_at_the_close_deadline(meanwhile: impl AsyncFn(&mut Peer)) {
     let deadline = Duration::from_millis(300);
-    unharmed(
+    timely(
         Setup::ws(Config::new().close_timeout(deadline)),
         async |server| {
             let mut peer = Peer::upgraded(server, "/bye").await;
+            let begun = Instant::now();
             peer.send(&text_frame("close, please")).await;
             assert_eq!(peer.frame().await.0, Op::CLOSE);
-            let begun = Instant::now();
             meanwhile(&mut peer).await;
             server
                 .seen
@@ -143,7 +143,7 @@ async fn row_72_a_close_in_front_of_a_full_queue_ends_at_once() {
     let ws = Config::new()
         .max_queued_messages(20_000)
         .max_queued_bytes(1 << 30);
-    unharmed(Setup::ws(ws), async |server| {
+    timely(Setup::ws(ws), async |server| {
         let mut peer = Peer::upgraded(server, "/topic").await;
         assert_eq!(peer.frame().await.1, b"subscribed");
         let news = raw_ws::PreparedMessage::new(vec![7; 8 * 1024]);

@@ -136,7 +136,7 @@ async fn l3_a_head_may_have_16_kib_and_not_much_more() {
 #[tokio::test]
 async fn l4_a_head_in_time_is_taken() {
     let serve = ServeConfig::new().head_timeout(Duration::from_secs(5));
-    unharmed(Setup::serve(serve), async |server| {
+    timely(Setup::serve(serve), async |server| {
         let request = upgrade_request("/echo");
         let mut peer = Peer::connect(server).await;
         for piece in request.as_bytes().chunks(request.len().div_ceil(10)) {
@@ -204,7 +204,7 @@ async fn row_47_l5_a_body_at_the_limit_is_taken_and_one_byte_more_gets_413() {
 #[tokio::test]
 async fn l5_a_body_that_is_fast_enough_is_taken_however_long_it_takes() {
     let serve = ServeConfig::new().min_body_rate(100, Duration::from_millis(300));
-    unharmed(Setup::serve(serve), async |server| {
+    timely(Setup::serve(serve), async |server| {
         let mut peer = Peer::connect(server).await;
         let head = "POST /post HTTP/1.1\r\nHost: ok.example\r\nContent-Length: 2000\r\n\r\n";
         peer.send(head.as_bytes()).await;

@@ -17,6 +17,8 @@ mod closing;
 mod deflate;
 mod frames;
 mod http;
+#[path = "../support/lateness.rs"]
+mod lateness;
 mod limits;
 mod slow;
 mod stop;

@@ -40,9 +40,9 @@ async fn takes_the_place(server: &Server) -> Peer {
 
 #[tokio::test]
 async fn row_15_a_peer_behind_a_black_hole_is_dropped_and_its_place_taken() {
-    unharmed(one_place(), async |server| {
-        let mut gone = takes_the_place(server).await;
+    timely(one_place(), async |server| {
         let begun = Instant::now();
+        let mut gone = takes_the_place(server).await;
         assert_eq!(gone.frame().await, (Op::PING, vec![]));
         // Nothing from here on, not even a FIN.
         let _next = takes_the_place(server).await;
@@ -54,7 +54,7 @@ async fn row_15_a_peer_behind_a_black_hole_is_dropped_and_its_place_taken() {
 
 #[tokio::test]
 async fn row_16_a_peer_that_receives_but_whose_answers_are_lost_is_dropped() {
-    unharmed(one_place(), async |server| {
+    timely(one_place(), async |server| {
         let mut lost = takes_the_place(server).await;
         lost.send(&text_frame("once")).await;
         assert_eq!(lost.frame().await.1, b"once");
@@ -67,7 +67,7 @@ async fn row_16_a_peer_that_receives_but_whose_answers_are_lost_is_dropped() {
 
 #[tokio::test]
 async fn row_16_a_peer_that_answers_pings_or_speaks_by_itself_is_kept() {
-    unharmed(one_place(), async |server| {
+    timely(one_place(), async |server| {
         let mut peer = takes_the_place(server).await;
         for _ in 0..4 {
             assert_eq!(peer.frame().await, (Op::PING, vec![]));
@@ -105,18 +105,18 @@ async fn row_63_a_message_that_takes_too_long_gets_1008() {
             "half a header after a message",
         ),
     ];
-    unharmed(
+    timely(
         Setup::ws(Config::new().message_timeout(deadline)),
         async |server| {
-            for (first, next, what) in cases {
+            for (first, next, what) in &cases {
                 let mut peer = Peer::upgraded(server, "/topic").await;
                 assert_eq!(peer.frame().await.1, b"subscribed");
                 let begun = Instant::now();
-                peer.send(&first).await;
+                peer.send(first).await;
                 let (op, payload) = loop {
                     match tokio::time::timeout(deadline / 10, peer.frame()).await {
                         Ok(frame) => break frame,
-                        Err(_) => peer.send(&next).await,
+                        Err(_) => peer.send(next).await,
                     }
                 };
                 assert_eq!(
@@ -135,7 +135,7 @@ async fn row_63_a_message_that_takes_too_long_gets_1008() {
 #[tokio::test]
 async fn row_63_pings_that_straddle_reads_are_no_slow_message() {
     let deadline = Duration::from_secs(1);
-    unharmed(
+    timely(
         Setup::ws(Config::new().message_timeout(deadline)),
         async |server| {
             let mut peer = Peer::upgraded(server, "/echo").await;

@@ -72,21 +72,24 @@ async fn a_graceful_stop_cuts_who_does_not_answer_at_its_deadline() {
         ws: Config::new().close_timeout(Duration::from_secs(60)),
         ..Setup::default()
     };
-    let mut server = Server::start(setup).await;
-    let mut mute = Peer::upgraded(&server, "/echo").await;
-    let mut unfinished = Peer::connect(&server).await;
-    unfinished.send(b"GET /get HTTP/1.1\r\n").await;
-    let seen = server.seen.clone();
+    on_time(async || {
+        let mut server = Server::start(setup.clone()).await;
+        let mut mute = Peer::upgraded(&server, "/echo").await;
+        let mut unfinished = Peer::connect(&server).await;
+        unfinished.send(b"GET /get HTTP/1.1\r\n").await;
+        let seen = server.seen.clone();
 
-    let begun = Instant::now();
-    server.stop();
-    assert_eq!(mute.frame().await.0, Op::CLOSE);
-    server.stopped().await;
-    at_deadline(begun, deadline);
-    mute.ends().await;
-    unfinished.ends().await;
-    seen.until("the end of the handler", |seen| seen.ended == 1)
-        .await;
+        let begun = Instant::now();
+        server.stop();
+        assert_eq!(mute.frame().await.0, Op::CLOSE);
+        server.stopped().await;
+        at_deadline(begun, deadline);
+        mute.ends().await;
+        unfinished.ends().await;
+        seen.until("the end of the handler", |seen| seen.ended == 1)
+            .await;
+    })
+    .await;
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -225,7 +228,7 @@ async fn wss_a_peer_that_does_not_read_is_cut() {
 async fn row_01_a_silent_socket_on_the_tls_port_is_closed_at_the_head_deadline() {
     let tls = tls();
     let deadline = Duration::from_millis(300);
-    unharmed(
+    timely(
         over(&tls, ServeConfig::new().head_timeout(deadline)),
         async |server| {
             let begun = Instant::now();

@@ -23,11 +23,11 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{oneshot, watch},
-    task::JoinHandle,
+    task::JoinSet,
     time::{Instant, interval, timeout},
 };
 
-pub(crate) use crate::wire::*;
+pub(crate) use crate::{lateness::on_time, wire::*};
 
 /// Ends a test that hangs. Nothing passes because of it.
 const GUARD: Duration = Duration::from_secs(15);
@@ -59,7 +59,7 @@ pub(crate) fn at_deadline(begun: Instant, deadline: Duration) {
 // The server
 
 /// How a server under test differs from one with the defaults.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Setup {
     pub(crate) serve: ServeConfig,
     pub(crate) ws: Config,
@@ -133,7 +133,8 @@ pub(crate) struct Server {
     /// Those of the server, once the first has come.
     pub(crate) connections: watch::Receiver<Option<Connections>>,
     stop: Option<oneshot::Sender<()>>,
-    running: JoinHandle<io::Result<()>>,
+    /// One task, which ends with this.
+    running: JoinSet<io::Result<()>>,
 }
 
 impl Server {
@@ -160,7 +161,7 @@ impl Server {
             topics,
             connections,
             stop: Some(stop),
-            running: tokio::spawn(serve.into_future()),
+            running: JoinSet::from_iter([serve.into_future()]),
         }
     }
 
@@ -170,9 +171,9 @@ impl Server {
     }
 
     /// Waits for the end of the graceful stop.
-    pub(crate) async fn stopped(self) {
-        let ended = soon("the end of the server", self.running).await;
-        ended.unwrap().unwrap();
+    pub(crate) async fn stopped(mut self) {
+        let ended = soon("the end of the server", self.running.join_next()).await;
+        ended.unwrap().unwrap().unwrap();
     }
 
     /// Waits until the server holds no WebSocket but the neighbour's.
@@ -340,20 +341,28 @@ pub(crate) async fn unharmed(mut setup: Setup, row: impl AsyncFnOnce(&Server)) {
     let neighbour_speaks_tcp = setup.tls.is_none();
     let mut server = Server::start(setup).await;
     let done = Arc::new(AtomicBool::new(false));
-    let neighbour = neighbour_speaks_tcp.then(|| {
+    // Ends with this, also where the row fails.
+    let mut neighbours = JoinSet::new();
+    if neighbour_speaks_tcp {
         let (address, done) = (server.address, done.clone());
-        tokio::spawn(async move { neighbour(address, &done).await })
-    });
+        neighbours.spawn(async move { neighbour(address, &done).await });
+    }
     row(&server).await;
 
     done.store(true, Ordering::Relaxed);
-    if let Some(neighbour) = neighbour {
-        soon("the neighbour", neighbour).await.unwrap();
+    while let Some(ended) = soon("the neighbour", neighbours.join_next()).await {
+        ended.unwrap();
     }
     assert_eq!(PANICS.get(), 0, "something panicked");
     // Comes to its end at once if every socket and every place has been given back.
     server.stop();
     server.stopped().await;
+}
+
+/// [`unharmed`] for a row that says when something happens, or whose peer must not be late.
+#[track_caller]
+pub(crate) fn timely(setup: Setup, row: impl AsyncFn(&Server)) -> impl Future<Output = ()> {
+    on_time(async move || unharmed(setup.clone(), &row).await)
 }
 
 /// Talks to the server until `done`, and once more after that.

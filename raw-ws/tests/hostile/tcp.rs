@@ -17,7 +17,7 @@ fn head_timeout() -> (Duration, ServeConfig) {
 #[tokio::test]
 async fn row_01_silent_sockets_are_closed_at_the_head_deadline() {
     let (deadline, serve) = head_timeout();
-    unharmed(Setup::serve(serve), async |server| {
+    timely(Setup::serve(serve), async |server| {
         let begun = Instant::now();
         let mut silent = Vec::new();
         for _ in 0..50 {
@@ -34,9 +34,9 @@ async fn row_01_silent_sockets_are_closed_at_the_head_deadline() {
 #[tokio::test]
 async fn row_02_the_head_deadline_is_for_the_whole_head_not_for_a_byte() {
     let (deadline, serve) = head_timeout();
-    unharmed(Setup::serve(serve), async |server| {
-        let mut peer = Peer::connect(server).await;
+    timely(Setup::serve(serve), async |server| {
         let begun = Instant::now();
+        let mut peer = Peer::connect(server).await;
         // A byte each 20 ms would take four seconds.
         for byte in upgrade_request("/echo").as_bytes().chunks(1) {
             peer.send(byte).await;
@@ -226,7 +226,7 @@ async fn row_10_a_burst_of_connects_is_served_or_refused_and_nobody_hangs() {
 #[tokio::test]
 async fn row_11_a_peer_that_never_reads_is_cut_and_publishing_never_waits() {
     let ws = Config::new().progress_timeout(Duration::from_millis(300));
-    unharmed(Setup::ws(ws), async |server| {
+    timely(Setup::ws(ws), async |server| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(2_048).unwrap();
         let mut deaf = Peer::on(socket, STRANGER, server.address).await;
@@ -258,15 +258,15 @@ async fn row_11_a_queue_that_stands_still_is_cut_at_the_progress_deadline() {
     let ws = Config::new()
         .progress_timeout(deadline)
         .max_queued_bytes(64 << 20);
-    unharmed(Setup::ws(ws), async |server| {
+    timely(Setup::ws(ws), async |server| {
         let mut deaf = Peer::upgraded(server, "/topic").await;
         assert_eq!(deaf.frame().await.1, b"subscribed");
         // Within the queue's bounds, so only time can tell.
         let news = raw_ws::PreparedMessage::new(vec![7; 1 << 20]);
+        let begun = Instant::now();
         for _ in 0..32 {
             assert_eq!(server.topics.publish("all", &news), 1);
         }
-        let begun = Instant::now();
         server.seen.until("the cut", |seen| seen.ended == 1).await;
         at_deadline(begun, deadline);
         assert_eq!(server.topics.subscribers("all"), 0);
@@ -281,14 +281,14 @@ async fn row_11_a_peer_that_floods_and_never_reads_is_cut_at_the_progress_deadli
     let ws = Config::new()
         .progress_timeout(deadline)
         .max_queued_bytes(64 << 20);
-    unharmed(Setup::ws(ws), async |server| {
+    timely(Setup::ws(ws), async |server| {
         let mut deaf = Peer::upgraded(server, "/topic").await;
         assert_eq!(deaf.frame().await.1, b"subscribed");
         let news = raw_ws::PreparedMessage::new(vec![7; 1 << 20]);
+        let begun = Instant::now();
         for _ in 0..32 {
             assert_eq!(server.topics.publish("all", &news), 1);
         }
-        let begun = Instant::now();
         deaf.shout(&frame(Op::BINARY, b"").repeat(100_000)).await;
         at_deadline(begun, deadline);
         server.seen.until("the cut", |seen| seen.ended == 1).await;

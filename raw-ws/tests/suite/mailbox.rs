@@ -1,5 +1,4 @@
 //! A connection's queue without a connection: the same bounds, order and membership.
-#![allow(missing_docs)]
 
 use std::{
     future::poll_fn,

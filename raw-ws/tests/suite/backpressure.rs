@@ -1,6 +1,4 @@
 //! What others send to a connection: bounded, in order, whole, and nobody else's trouble.
-#![allow(missing_docs)]
-#![cfg(feature = "serve")]
 
 use std::{sync::Arc, time::Duration};
 

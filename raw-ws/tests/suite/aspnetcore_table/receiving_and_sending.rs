@@ -10,7 +10,7 @@ use futures_util::SinkExt;
 use raw_ws::{Config, Frame, Message, OpCode, proto::State};
 use tokio_tungstenite::tungstenite::{Message as Theirs, protocol::frame::coding::Data};
 
-use crate::support::{close, fragment, handling, next, soon};
+use super::support::{close, fragment, handling, next, soon};
 
 #[tokio::test]
 async fn receive_async() {

@@ -1,5 +1,4 @@
 //! `Sender::feed`: what a connection's own task queues, in order, in one piece, waking nobody.
-#![allow(missing_docs)]
 
 use std::{
     future::poll_fn,

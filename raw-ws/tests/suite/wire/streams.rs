@@ -6,10 +6,11 @@ use futures_util::{SinkExt, StreamExt};
 use raw_ws::{Config, wire::Packet};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{
+use super::support::{
     COUNT, ECHO, ENDLESS, FAILS_AND_HANGS, FAILS_MIDWAY, STREAM_PANICS, Server, error, item,
     response, soon, unharmed,
 };
+use crate::lateness::on_time;
 
 #[tokio::test]
 async fn items_come_in_order_and_then_the_end() {
@@ -90,29 +91,32 @@ async fn an_endless_stream_starves_neither_requests_nor_pings() {
 #[tokio::test]
 async fn a_stream_nobody_reads_is_held_back_and_then_cut() {
     let config = Config::new().progress_timeout(Duration::from_millis(300));
-    unharmed(Server::with(config).await, async |server| {
-        let mut peer = server.peer().await;
-        peer.request(ENDLESS, 1, b"").await;
-        peer.packet().await;
-        assert_eq!(server.alive.load(Ordering::SeqCst), 1);
-        // Nothing is read from here on, until the server has given up.
-        server.until_idle().await;
-        let mut received = 0;
-        let end = soon("the end", async {
-            loop {
-                match peer.ws.next().await {
-                    Some(Ok(Message::Binary(packet))) => {
-                        assert!(matches!(Packet::parse(packet), Ok(Packet::Response { .. })));
-                        received += 1;
+    on_time(async || {
+        unharmed(Server::with(config.clone()).await, async |server| {
+            let mut peer = server.peer().await;
+            peer.request(ENDLESS, 1, b"").await;
+            peer.packet().await;
+            assert_eq!(server.alive.load(Ordering::SeqCst), 1);
+            // Nothing is read from here on, until the server has given up.
+            server.until_idle().await;
+            let mut received = 0;
+            let end = soon("the end", async {
+                loop {
+                    match peer.ws.next().await {
+                        Some(Ok(Message::Binary(packet))) => {
+                            assert!(matches!(Packet::parse(packet), Ok(Packet::Response { .. })));
+                            received += 1;
+                        }
+                        end => return end,
                     }
-                    end => return end,
                 }
-            }
-        });
-        // Cut, not closed: there is no room for a Close.
-        assert!(!matches!(end.await, Some(Ok(_))));
-        // What was made is what the sockets' buffers hold, not what an endless stream would give.
-        assert!(received < 32 * 1024, "{received} items of 1 KiB");
+            });
+            // Cut, not closed: there is no room for a Close.
+            assert!(!matches!(end.await, Some(Ok(_))));
+            // What was made is what the sockets' buffers hold, not what an endless stream would give.
+            assert!(received < 32 * 1024, "{received} items of 1 KiB");
+        })
+        .await;
     })
     .await;
 }

@@ -1,5 +1,4 @@
 //! A connection's deadlines wake the task that waits for it, however it came to wait.
-#![allow(missing_docs)]
 
 use std::{
     future::{Future, poll_fn},

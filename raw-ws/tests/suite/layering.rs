@@ -2,7 +2,6 @@
 //!
 //! A module names what it uses by its module path (`crate::error::Result`, never `crate::Result`),
 //! so that this test can see it. Submodules stand on the line of their top module.
-#![allow(missing_docs)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

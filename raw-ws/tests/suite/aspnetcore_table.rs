@@ -38,9 +38,9 @@ fn every_row_has_a_test_and_every_test_a_row() {
         .collect();
 
     let lines: Vec<&str> = [
-        include_str!("closing.rs"),
-        include_str!("main.rs"),
-        include_str!("receiving_and_sending.rs"),
+        include_str!("aspnetcore_table/closing.rs"),
+        include_str!("aspnetcore_table.rs"),
+        include_str!("aspnetcore_table/receiving_and_sending.rs"),
     ]
     .iter()
     .flat_map(|source| source.lines())

@@ -2,7 +2,7 @@
 
 use raw_ws::wire::Packet;
 
-use crate::support::{Peer, Server, event, soon, unharmed};
+use super::support::{Peer, Server, event, soon, unharmed};
 
 async fn subscribe(peer: &mut Peer, topic: u32) {
     peer.send(Packet::Subscribe { topic }).await;

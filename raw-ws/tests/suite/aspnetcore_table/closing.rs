@@ -11,7 +11,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message as Theirs},
 };
 
-use crate::support::{
+use super::support::{
     Client, accepting, assert_closes, close, closed_by, connect, connect_with, handling, next, soon,
 };
 

@@ -6,7 +6,7 @@ use futures_util::SinkExt;
 use raw_ws::Config;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{
+use super::support::{
     ECHO, ENDLESS, GATED, PANICS, PANICS_LATER, STREAM_PANICS_AT_ONCE, Server, error, response,
     soon, unharmed,
 };

@@ -1,5 +1,4 @@
 //! What is allocated for messages: nothing for each.
-#![allow(missing_docs)]
 
 use bytes::BytesMut;
 use raw_ws::{Config, MessageKind, WebSocket, proto::Role};

@@ -1,5 +1,4 @@
 //! Every future of a `WebSocket` may be dropped at every poll: nothing is lost, doubled or moved.
-#![allow(missing_docs)]
 
 use std::{
     collections::VecDeque,

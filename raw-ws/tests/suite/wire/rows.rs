@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{
     },
 };
 
-use crate::support::{ECHO, GATED, Server, error, item, response, unharmed};
+use super::support::{ECHO, GATED, Server, error, item, response, unharmed};
 
 /// Each of these alone, on a connection of its own, closes it with 4400 and this reason.
 async fn each_is_malformed(cases: Vec<(Vec<u8>, String)>) {
@@ -206,7 +206,7 @@ async fn row_91_an_error_whose_text_is_not_utf_8() {
     each_is_malformed(vec![(packet, "error text is not UTF-8".to_owned())]).await;
 }
 
-/// [`packets`](crate::packets) has the property for every packet; this is the way over the wire.
+/// [`packets`](super::packets) has the property for every packet; this is the way over the wire.
 #[tokio::test]
 async fn row_92_payloads_come_back_as_they_went() {
     unharmed(Server::start().await, async |server| {

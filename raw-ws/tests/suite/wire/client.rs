@@ -17,7 +17,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::support::{COUNT, ECHO, ENDLESS, Server, error, event, item, response, soon, unharmed};
+use super::support::{COUNT, ECHO, ENDLESS, Server, error, event, item, response, soon, unharmed};
 
 type Socket = WebSocketStream<TcpStream>;
 

@@ -15,7 +15,7 @@ use raw_ws::{
 use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::{WebSocket, WebSocketConfig};
 
-use crate::case::{Case, LIMIT};
+use super::case::{Case, LIMIT};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {

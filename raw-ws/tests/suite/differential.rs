@@ -3,7 +3,6 @@
 //! everything else is a failure.
 //!
 //! The seed is printed; `DIFFERENTIAL_SEED=<seed>` runs it again, `DIFFERENTIAL_CASES` more of it.
-#![allow(missing_docs)]
 
 mod case;
 mod outcome;

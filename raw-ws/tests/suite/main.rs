@@ -1,0 +1,20 @@
+//! What `raw-ws` does, from outside: one program, since each program is linked anew after every
+//! change. What hostile peers do to a server is a program of its own (`tests/hostile`): its
+//! allocator counts, and a panic anywhere in it is a failure.
+
+mod allocations;
+#[cfg(all(feature = "serve", feature = "deflate"))]
+mod aspnetcore_table;
+#[cfg(feature = "serve")]
+mod backpressure;
+mod cancel_safety;
+mod differential;
+mod feeding;
+#[cfg(all(feature = "client", feature = "serve"))]
+#[path = "../support/lateness.rs"]
+mod lateness;
+mod layering;
+mod mailbox;
+mod timers;
+#[cfg(all(feature = "client", feature = "serve"))]
+mod wire;
