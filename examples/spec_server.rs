@@ -4,6 +4,8 @@
 //! Run it:     `cargo run --release --example spec_server`
 //! Talk to it: any SignalR client, at `http://127.0.0.1:5001/spec`
 
+/// The contract itself, which the tests of `hub` replay recorded conversations with.
+#[path = "../hub/tests/support/spec/mod.rs"]
 mod spec;
 
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@
 pub mod bench_hub;
 pub mod chat_hub;
 pub mod hub_client;
+#[path = "../../hub/tests/support/spec/jwt.rs"]
 pub mod jwt;
 
 use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc, time::Duration};

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-// In reading order, lowest first; `tests/layering.rs` holds who may name whom.
+// In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 mod connection_id;
 mod error;
 mod message;

@@ -180,6 +180,14 @@ impl Scenario {
             .collect()
     }
 
+    /// How a report tells that it failed.
+    pub(crate) fn failed(&self, why: &str) -> String {
+        let Self {
+            name, title, shows, ..
+        } = self;
+        format!("\n{name} ({title}) [{shows}]\n   {why}\n")
+    }
+
     /// Every transport that it uses, and the one it names.
     pub(crate) fn transports(&self) -> BTreeSet<Transport> {
         let used = self.steps.iter().filter_map(|step| step.action.transport());

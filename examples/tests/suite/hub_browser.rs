@@ -1,0 +1,34 @@
+//! The official JavaScript client in Chromium against `spec_server`: `javascript/browser.mjs`.
+
+use std::{
+    env,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use crate::official::{Target, run, skip};
+
+#[test]
+fn the_official_javascript_client_in_a_browser() {
+    let Some(target) = Target::find() else { return };
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/javascript");
+    if !suite.join("node_modules/playwright-core").exists() {
+        return skip("npm ci has not been run in examples/tests/javascript");
+    }
+    let chromium = env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
+    let mut version = Command::new(&chromium);
+    if !version
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return skip(&format!("{chromium} does not run; CHROMIUM names another"));
+    }
+    let mut node = Command::new("node");
+    node.arg(suite.join("browser.mjs")).arg(target.url());
+    if let Some(command) = target.another() {
+        node.arg("--server").arg(command);
+    }
+    run(node, 60);
+}

@@ -1,0 +1,22 @@
+//! The examples as people and their programs meet them, and servers of this workspace beside real
+//! ones: one program, since each program is linked anew after every change.
+
+mod aspnetcore;
+mod children;
+mod hub_auth;
+mod hub_browser;
+mod hub_javascript;
+mod hub_python;
+mod hub_secrets;
+#[path = "../../../raw-ws/tests/support/lateness.rs"]
+mod lateness;
+mod official;
+mod raw_client;
+#[path = "../../../hub/tests/support/replay/mod.rs"]
+#[allow(dead_code, reason = "a replay in memory uses more")]
+mod replay;
+#[path = "../../../hub/tests/support/transcript/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "a replay in memory uses more")]
+mod transcript;
+mod transcripts;
+mod wire_javascript;

@@ -1,0 +1,135 @@
+//! Recorded conversations with ASP.NET Core, replayed over TCP with `spec_server`, or with the server
+//! that `SPEC_SERVER_URL` names: `hub/tests/transcripts/README.md` tells their format, and how to
+//! choose some of them. In memory and in simulated time: `hub/tests/suite/transcripts.rs`.
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    env,
+    path::{Path, PathBuf},
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+
+use crate::{
+    lateness::verdict,
+    official::Target,
+    replay::{Address, Differences, Skipped, chosen, replay},
+    transcript::{Scenario, all},
+};
+
+/// How many run at a time.
+const AT_A_TIME: usize = 24;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../hub/tests/transcripts")
+}
+
+#[tokio::test]
+async fn every_conversation_goes_over_tcp_as_recorded() {
+    let Some(target) = Target::find() else { return };
+    let server = Address::parse(&target.url()).expect("SPEC_SERVER_URL is http://HOST:PORT");
+    let scenarios = all(&folder());
+    let only = env::var("TRANSCRIPTS_ONLY").unwrap_or_default();
+    let slow = env::var_os("TRANSCRIPTS_SLOW").is_some();
+    // The server that was recorded has everything and differs in nothing.
+    let (skipped, differences) = if env::var_os("TRANSCRIPTS_REFERENCE").is_some() {
+        Default::default()
+    } else {
+        (Skipped::read(&folder()), Differences::read(&folder()))
+    };
+
+    let count = scenarios.len();
+    let wanted =
+        |s: &Scenario| chosen(&only, &s.name) && (slow || !s.slow) && skipped.reason(s).is_none();
+    let replayed: Vec<_> = scenarios.into_iter().filter(wanted).collect();
+    assert!(!replayed.is_empty(), "no scenario is chosen");
+    println!("{} of {count} conversations", replayed.len());
+    let mut failed = String::new();
+    for (scenario, outcome) in replay_all(&server, replayed).await {
+        if let Some(why) = differences.problem(&scenario.name, outcome) {
+            failed.push_str(&scenario.failed(&why));
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+type Outcome = Result<(), String>;
+
+/// Where a scenario says when something happens, a run whose tester was late does not count.
+async fn judge(server: &Address, scenario: &Scenario) -> Outcome {
+    if scenario.weight().is_zero() {
+        return replay(server, scenario).await;
+    }
+    verdict(&scenario.name, async || replay(server, scenario).await).await?
+}
+
+/// Who uses a hub.
+#[derive(Debug, Default)]
+struct Users {
+    sharing: usize,
+    alone: bool,
+}
+
+impl Users {
+    fn admit(&mut self, alone: bool) -> bool {
+        if self.alone || (alone && self.sharing > 0) {
+            return false;
+        }
+        self.alone = alone;
+        self.sharing += usize::from(!alone);
+        true
+    }
+
+    fn release(&mut self, alone: bool) {
+        if alone {
+            self.alone = false;
+        } else {
+            self.sharing -= 1;
+        }
+    }
+}
+
+/// Replays them all, the longest first; an exclusive one has its hub to itself.
+async fn replay_all(server: &Address, scenarios: Vec<Scenario>) -> Vec<(Scenario, Outcome)> {
+    let mut waiting = scenarios;
+    waiting.sort_by_key(|scenario| (Reverse(scenario.weight()), scenario.name.clone()));
+    let mut hubs: HashMap<String, Users> = HashMap::new();
+    let mut running = FuturesUnordered::new();
+    let mut outcomes = Vec::new();
+    loop {
+        while running.len() < AT_A_TIME {
+            let ready = waiting.iter().position(|scenario| {
+                hubs.entry(scenario.hub.clone())
+                    .or_default()
+                    .admit(scenario.exclusive)
+            });
+            let Some(at) = ready else { break };
+            let scenario = waiting.remove(at);
+            running.push(async move {
+                let outcome = judge(server, &scenario).await;
+                (scenario, outcome)
+            });
+        }
+        let Some((scenario, outcome)) = running.next().await else {
+            break;
+        };
+        if let Some(users) = hubs.get_mut(&scenario.hub) {
+            users.release(scenario.exclusive);
+        }
+        outcomes.push((scenario, outcome));
+    }
+    outcomes.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    outcomes
+}
+
+#[test]
+fn an_exclusive_scenario_has_its_hub_to_itself() {
+    let mut users = Users::default();
+    assert!(users.admit(false) && users.admit(false) && !users.admit(true));
+    users.release(false);
+    users.release(false);
+    assert!(users.admit(true) && !users.admit(false) && !users.admit(true));
+    users.release(true);
+    assert!(users.admit(false));
+}

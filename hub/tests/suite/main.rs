@@ -1,0 +1,32 @@
+//! What `hub` does, from outside: one program, since each program is linked anew after every
+//! change. Nearly all of it in memory and in simulated time.
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "methods take their context by value"
+)]
+
+mod allocations;
+mod authorization;
+mod cut;
+mod dialogues;
+mod fallbacks;
+mod hostile;
+mod layering;
+mod lifecycle;
+mod live;
+mod mistakes;
+mod ordering;
+mod reach;
+#[path = "../support/replay/mod.rs"]
+#[allow(dead_code, reason = "a replay over TCP uses more")]
+mod replay;
+mod simulation;
+mod slow_consumers;
+/// The contract that `examples/spec_server.rs` serves.
+#[path = "../support/spec/mod.rs"]
+mod spec;
+mod stateful;
+#[path = "../support/transcript/mod.rs"]
+#[allow(dead_code, reason = "a replay over TCP uses more")]
+mod transcript;
+mod transcripts;

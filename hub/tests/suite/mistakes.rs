@@ -1,0 +1,84 @@
+//! A wrong registration is a compile error that names what is wrong.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The library that this test was built with.
+fn library(deps: &Path) -> PathBuf {
+    let files = fs::read_dir(deps)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let libraries = files.filter(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap_or_default();
+        name.starts_with("libhub-") && name.ends_with(".rlib")
+    });
+    let newest = libraries.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    newest.expect("it was built")
+}
+
+/// What the compiler says of `wrong.rs`: for each error its line and its text.
+fn errors() -> Vec<(usize, String)> {
+    let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/mistakes/wrong.rs");
+    let compiled = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args([
+            "--edition=2024",
+            "--emit=metadata",
+            "--error-format=json",
+            "-o",
+        ])
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong.rmeta"))
+        .arg("--extern")
+        .arg(format!("hub={}", library(&deps).display()))
+        .arg("-L")
+        .arg(format!("dependency={}", deps.display()))
+        .arg(source)
+        .output()
+        .expect("a compiler");
+    let messages = String::from_utf8(compiled.stderr).unwrap();
+    let messages = messages
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    messages
+        .filter(|message: &serde_json::Value| message["level"] == "error")
+        .filter_map(|message| {
+            let spans = message["spans"].as_array()?;
+            let in_main = |span: &&serde_json::Value| {
+                span["text"][0]["text"]
+                    .as_str()
+                    .is_some_and(|text| text.contains("hub."))
+            };
+            let at = spans.iter().find(in_main)?["line_start"].as_u64()?;
+            Some((at as usize, message["rendered"].as_str()?.to_owned()))
+        })
+        .collect()
+}
+
+#[test]
+fn the_compiler_says_what_is_wrong_with_a_registration() {
+    let source = include_str!("mistakes/wrong.rs");
+    let errors = errors();
+    let mut expected = Vec::new();
+    for (number, line) in (1..).zip(source.lines()) {
+        let Some((_, text)) = line.split_once("//~ ") else {
+            continue;
+        };
+        expected.push(number);
+        let said: Vec<_> = errors.iter().filter(|(at, _)| *at == number).collect();
+        assert!(
+            said.iter().any(|(_, said)| said.contains(text)),
+            "line {number}: {text}\n{}",
+            said.iter()
+                .map(|(_, said)| said.as_str())
+                .collect::<String>()
+        );
+        let parts = said.iter().all(|(_, said)| said.lines().count() < 40);
+        assert!(parts, "line {number}: too many words");
+    }
+    assert_eq!(expected.len(), 7);
+    let other = errors.iter().find(|(at, _)| !expected.contains(at));
+    assert_eq!(other, None, "what is right is refused");
+}

@@ -1,0 +1,51 @@
+//! Clients that lose their sockets at any byte, in simulated time: a real server, model clients that
+//! speak stateful reconnect as the JavaScript client does, and a network between them that delays,
+//! splits, loses and cuts, all from one number (`reliability.md`, rows 178 and 179, G16).
+//!
+//! `SIMULATION_SEEDS=10000` runs more of them, `SIMULATION_SEED=7` one again.
+
+mod client;
+mod history;
+mod mutations;
+mod network;
+mod random;
+mod run;
+
+use std::env;
+
+/// Seeds of a normal run.
+const SEEDS: u64 = 200;
+
+#[test]
+fn no_seed_loses_repeats_or_reorders_a_message() {
+    let number = |name: &str| {
+        env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
+    let seeds = match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_SEEDS").unwrap_or(SEEDS),
+    };
+    let (mut resumed, mut count) = (0, 0);
+    for seed in seeds {
+        let seen = run::run(seed);
+        resumed += seen.resumes();
+        count += 1;
+        if let Err(fault) = seen.check() {
+            panic!("SIMULATION_SEED={seed}: {fault}");
+        }
+    }
+    println!("{count} seeds, {resumed} resumes");
+    assert!(
+        resumed >= count * 10,
+        "the network is too kind: {resumed} resumes"
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_again() {
+    for seed in [1, 2, 3] {
+        assert_eq!(run::run(seed), run::run(seed), "SIMULATION_SEED={seed}");
+    }
+}
