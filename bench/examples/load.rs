@@ -1,11 +1,11 @@
 //! Drives a WebSocket server on this machine and prints what it costs.
 //!
 //! ```text
-//! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --pid PID
-//! cargo run --release -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
-//! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
-//! cargo run --release -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
-//! cargo run --release -p bench --example load -- polling --url ws://127.0.0.1:5000/bench --hub json --pid PID
+//! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --pid PID
+//! cargo run --profile measured -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
+//! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
+//! cargo run --profile measured -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
+//! cargo run --profile measured -p bench --example load -- polling --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! ```
 //!
 //! Pin the server to one core and this to another (`taskset -c`), and look at the busy shares: when

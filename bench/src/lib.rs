@@ -2,9 +2,10 @@
 //! memory per connection, and the latency a client sees.
 //!
 //! [`load`] is the client, [`server`] starts the program under test, [`process`] reads what that
-//! program used. The tools are the examples of this package: `load` drives any server, `peer` is
+//! program used, [`profile`] tells how it was built. The tools are the examples of this package: `load` drives any server, `peer` is
 //! the servers to compare with, `compare` runs all of them and prints the tables.
 
 pub mod load;
 pub mod process;
+pub mod profile;
 pub mod server;

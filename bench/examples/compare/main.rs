@@ -1,9 +1,9 @@
 //! Measures our server beside its peers, on this machine, and prints the tables.
 //!
 //! ```text
-//! cargo build --release --examples
-//! cargo run --release -p bench --example compare
-//! cargo run --release -p bench --example compare -- --only tungstenite --only raw-tcp --rounds 1
+//! cargo build --profile measured --example compare --example load --example peer --example raw_server --example hub_server
+//! target/measured/examples/compare
+//! target/measured/examples/compare --only tungstenite --only raw-tcp --rounds 1
 //! ```
 //!
 //! Each server runs alone, pinned to core 0, and the load pinned to core 1. The rounds go over all
@@ -71,8 +71,9 @@ fn run(options: &Options) -> io::Result<bool> {
         }
         return Ok(true);
     }
-    if cfg!(debug_assertions) {
-        eprintln!("warning: this is a debug build; add --release");
+    let wrong_profile = servers::wrong_profile()?;
+    if let Some(wrong) = &wrong_profile {
+        eprintln!("warning: {wrong}");
     }
     server::pin_to_core(LOAD_CORE)?;
     let present: Vec<_> = contenders.into_iter().filter(is_present).collect();
@@ -84,7 +85,10 @@ fn run(options: &Options) -> io::Result<bool> {
             measure(options, contender, round == 1, &mut results);
         }
     }
-    let report = tables::report(&results, options.rounds, options.seconds);
+    let mut report = tables::report(&results, options.rounds, options.seconds);
+    if let Some(wrong) = wrong_profile {
+        report += &format!("\nNot for publication: {wrong}.\n");
+    }
     println!("{report}");
     if let Some(file) = &options.save {
         fs::write(file, &report)?;

@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use bench::{load::Target, server::Server};
+use bench::{load::Target, profile, server::Server};
+
+/// Builds all that is needed, with the profile whose figures count.
+const BUILD: &str = "cargo build --profile measured --example compare --example load \
+                     --example peer --example raw_server --example hub_server";
 
 /// A server that can be started.
 pub(crate) struct Contender {
@@ -112,7 +116,7 @@ impl Contender {
         };
         match self.program {
             Program::RawServer | Program::HubServer | Program::Peer if !path.exists() => {
-                Some("not built; run `cargo build --release --examples` first".into())
+                Some(format!("not built; run `{BUILD}` first"))
             }
             Program::AspNetCore if !path.exists() => {
                 let directory = "the folder with the ASP.NET Core server is not there";
@@ -151,6 +155,19 @@ impl Program {
 /// Another example of the workspace, as cargo places it: beside this one.
 fn sibling(example: &str) -> io::Result<PathBuf> {
     Ok(env::current_exe()?.with_file_name(example))
+}
+
+/// What is wrong with the profile that the servers of this workspace were built with. They stand
+/// beside this program, which cargo built with the same.
+pub(crate) fn wrong_profile() -> io::Result<Option<String>> {
+    let program = env::current_exe()?;
+    let found = profile::of(&program).unwrap_or("an unknown profile");
+    let wrong = format!(
+        "the servers here were built with `{found}`; figures count with `{}` alone: {BUILD}, \
+         then target/{0}/examples/compare",
+        profile::MEASURED
+    );
+    Ok((found != profile::MEASURED).then_some(wrong))
 }
 
 /// Unpacks the .NET runtime, once, so that this does not count as the start of the server.

@@ -2,8 +2,8 @@
 //! loop) or a WebSocket library as its documentation shows it, and tuned.
 //!
 //! ```text
-//! cargo run --release -p bench --example peer -- tungstenite --listen 127.0.0.1:9001
-//! cargo run --release -p bench --example load -- echo --url ws://127.0.0.1:9001/echo
+//! cargo run --profile measured -p bench --example peer -- tungstenite --listen 127.0.0.1:9001
+//! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:9001/echo
 //! ```
 //!
 //! Nagle's algorithm is off everywhere. The asynchronous peers run on tokio's multi-thread runtime

@@ -1,4 +1,4 @@
-//! The polling load against a hub in this process: alone, since it waits until the process is quiet.
+//! The polling load against a hub: alone, since it waits until the process is quiet.
 
 use std::{net::SocketAddr, thread};
 
@@ -7,6 +7,8 @@ use bench::{
     process::Process,
 };
 use hub::{Context, Hub, HubOptions, Transport};
+
+use crate::alone;
 
 fn serve(options: HubOptions) -> SocketAddr {
     let (tell, told) = std::sync::mpsc::channel();
@@ -29,6 +31,7 @@ fn serve(options: HubOptions) -> SocketAddr {
 
 #[test]
 fn every_client_polls_is_answered_and_leaves() {
+    let _process = alone();
     let this = Process::current().unwrap();
     let address = serve(HubOptions::new());
     let target = Target::web_socket(address, "/hub");

@@ -1,4 +1,4 @@
-//! The load against servers of a few lines: what it counts, and what it says when they misbehave.
+//! The load against servers of a few lines.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -12,8 +12,11 @@ use bench::{
     process::Process,
 };
 
+use crate::beside_others;
+
 #[test]
 fn every_echo_has_a_latency_and_costs_time() {
+    let _process = beside_others();
     let target = Target::raw_tcp(serve(echo));
     let this = Process::current().unwrap();
     let measurement = load::echo(&target, LOAD, SHORT, Some(&this)).unwrap();
@@ -25,6 +28,7 @@ fn every_echo_has_a_latency_and_costs_time() {
 
 #[test]
 fn a_server_that_hangs_up_is_an_error() {
+    let _process = beside_others();
     let target = Target::raw_tcp(serve(|mut stream| stream.read(&mut [0; 26]).map(drop)));
     let error = load::echo(&target, LOAD, SHORT, None).unwrap_err();
     let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
@@ -36,6 +40,7 @@ fn a_server_that_hangs_up_is_an_error() {
 
 #[test]
 fn a_refused_upgrade_is_reported_with_its_status() {
+    let _process = beside_others();
     let address = serve(|mut stream| {
         let end_of_request = |line: &String| line.is_empty();
         BufReader::new(&stream)
