@@ -10,7 +10,7 @@ mod backpressure;
 mod cancel_safety;
 mod differential;
 mod feeding;
-#[cfg(all(feature = "client", feature = "serve"))]
+mod late_testers;
 #[path = "../support/lateness.rs"]
 mod lateness;
 mod layering;

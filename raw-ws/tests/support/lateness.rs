@@ -15,10 +15,10 @@ use futures_util::FutureExt as _;
 
 /// A tester that woke this long past its due time has seen nothing that counts. It is less than
 /// what any asserted window leaves between its edge and what is right.
-const BOUND: Duration = Duration::from_millis(200);
+pub(crate) const BOUND: Duration = Duration::from_millis(200);
 
 /// How often a run that is no verdict is repeated.
-const REPEATS: u32 = 5;
+pub(crate) const REPEATS: u32 = 5;
 
 const TICK: Duration = Duration::from_millis(5);
 
@@ -65,7 +65,10 @@ pub(crate) async fn verdict<T>(what: &str, run: impl AsyncFn() -> T) -> Result<T
     verdict_saying(say, run).await
 }
 
-async fn verdict_saying<T>(say: impl Fn(&str), run: impl AsyncFn() -> T) -> Result<T, String> {
+pub(crate) async fn verdict_saying<T>(
+    say: impl Fn(&str),
+    run: impl AsyncFn() -> T,
+) -> Result<T, String> {
     let mut repeated = 0;
     loop {
         let watch = Watch::new();
@@ -107,47 +110,5 @@ pub(crate) fn on_time(run: impl AsyncFn()) -> impl Future<Output = ()> {
             Ok(Err(panic)) => resume_unwind(panic),
             Err(no_verdict) => panic!("{no_verdict}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{cell::Cell, thread::sleep};
-
-    use super::*;
-
-    /// Late in its first runs; gives the number of the run.
-    async fn late_in(first: u32, runs: &Cell<u32>) -> u32 {
-        runs.set(runs.get() + 1);
-        if runs.get() <= first {
-            sleep(BOUND + 4 * TICK);
-        }
-        runs.get()
-    }
-
-    #[tokio::test]
-    async fn a_run_whose_tester_was_late_is_repeated_and_one_in_time_counts() {
-        let (runs, said) = (Cell::new(0), Cell::new(0));
-        let judged = verdict_saying(
-            |_| said.set(said.get() + 1),
-            async || late_in(2, &runs).await,
-        );
-        let judged = judged.await.unwrap();
-        // On a busy machine the tester may have been late on its own account as well.
-        assert!(judged >= 3, "{judged}");
-        assert_eq!(
-            said.get(),
-            judged,
-            "one line for each repetition, and the last"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_tester_that_is_always_late_has_no_verdict() {
-        let runs = Cell::new(0);
-        let always = async || late_in(u32::MAX, &runs).await;
-        let judged = verdict_saying(|_| {}, always).await;
-        assert_eq!(runs.get(), 1 + REPEATS);
-        assert!(judged.unwrap_err().ends_with("in the last of 6 runs"));
     }
 }
