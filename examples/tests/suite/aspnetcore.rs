@@ -21,6 +21,9 @@ use servers::{Servers, theirs};
 
 use crate::lateness::verdict;
 
+/// What is told from silence here lasts five seconds and more.
+const LATE: Duration = Duration::from_secs(2);
+
 /// Conversations that go on at once: some wait for a silence.
 const AT_ONCE: usize = 16;
 
@@ -70,7 +73,7 @@ async fn our_servers_answer_as_asp_net_core_does_or_better() {
     let Some(theirs) = theirs().await else { return };
     let ours = Servers::ours().await;
     // A client that was kept from running takes that for the server's silence.
-    let judged = verdict("beside ASP.NET Core", async || {
+    let judged = verdict("beside ASP.NET Core", LATE, async || {
         wrong(&transcripts(&theirs).await, transcripts(&ours).await)
     });
     let wrong = judged.await.unwrap();
@@ -86,7 +89,7 @@ async fn our_server_notices_a_silent_client() {
     let Some(theirs) = theirs().await else { return };
     let ours = Servers::ours().await;
     let time = Duration::from_secs(50);
-    let judged = verdict("in silence beside ASP.NET Core", async || {
+    let judged = verdict("in silence beside ASP.NET Core", LATE, async || {
         tokio::join!(silence(&theirs, time), silence(&ours, time))
     });
     let (theirs, ours) = judged.await.unwrap();

@@ -12,7 +12,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 
 use crate::{
-    lateness::verdict,
+    lateness::{BOUND, verdict},
     official::Target,
     replay::{Address, Differences, Skipped, chosen, replay},
     transcript::{Scenario, all},
@@ -61,7 +61,10 @@ async fn judge(server: &Address, scenario: &Scenario) -> Outcome {
     if scenario.weight().is_zero() {
         return replay(server, scenario).await;
     }
-    verdict(&scenario.name, async || replay(server, scenario).await).await?
+    verdict(&scenario.name, BOUND, async || {
+        replay(server, scenario).await
+    })
+    .await?
 }
 
 /// Who uses a hub.

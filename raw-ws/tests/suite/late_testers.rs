@@ -18,6 +18,7 @@ async fn a_run_whose_tester_was_late_is_repeated_and_one_in_time_counts() {
     let (runs, said) = (Cell::new(0), Cell::new(0));
     let judged = verdict_saying(
         |_| said.set(said.get() + 1),
+        BOUND,
         async || late_in(2, &runs).await,
     );
     let judged = judged.await.unwrap();
@@ -34,7 +35,7 @@ async fn a_run_whose_tester_was_late_is_repeated_and_one_in_time_counts() {
 async fn a_tester_that_is_always_late_has_no_verdict() {
     let runs = Cell::new(0);
     let always = async || late_in(u32::MAX, &runs).await;
-    let judged = verdict_saying(|_| {}, always).await;
+    let judged = verdict_saying(|_| {}, BOUND, always).await;
     assert_eq!(runs.get(), 1 + REPEATS);
     assert!(judged.unwrap_err().ends_with("in the last of 6 runs"));
 }

@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-/// A tester that woke this long past its due time has seen nothing that counts. It is less than
-/// what any asserted window leaves between its edge and what is right.
+/// A tester that woke this long past its due time has seen nothing that counts, where windows of
+/// time leave half a second between their edges and what is right.
 pub(crate) const BOUND: Duration = Duration::from_millis(200);
 
 /// How often a run that is no verdict is repeated.
@@ -53,20 +53,26 @@ impl Watch {
     }
 }
 
-/// What a run gives whose tester was on time. One that is no verdict is repeated, and said so.
+/// What a run gives whose tester was late by `bound` at most. Any other is no verdict and is
+/// repeated, and said so.
 ///
 /// # Errors
 /// How late the tester was, when no run of them all was a verdict.
-pub(crate) async fn verdict<T>(what: &str, run: impl AsyncFn() -> T) -> Result<T, String> {
+pub(crate) async fn verdict<T>(
+    what: &str,
+    bound: Duration,
+    run: impl AsyncFn() -> T,
+) -> Result<T, String> {
     // Past the test harness, which keeps what a passing test prints to itself.
     let say = |line: &str| {
         let _ = writeln!(std::io::stderr(), "{what}: {line}");
     };
-    verdict_saying(say, run).await
+    verdict_saying(say, bound, run).await
 }
 
 pub(crate) async fn verdict_saying<T>(
     say: impl Fn(&str),
+    bound: Duration,
     run: impl AsyncFn() -> T,
 ) -> Result<T, String> {
     let mut repeated = 0;
@@ -77,7 +83,7 @@ pub(crate) async fn verdict_saying<T>(
             never = watch.tick() => match never {},
         };
         let late = watch.look();
-        if late <= BOUND {
+        if late <= bound {
             if repeated > 0 {
                 say(&format!("judged at repetition {repeated}"));
             }
@@ -105,7 +111,7 @@ pub(crate) fn on_time(run: impl AsyncFn()) -> impl Future<Output = ()> {
     let at = std::panic::Location::caller();
     async move {
         let caught = async || AssertUnwindSafe(run()).catch_unwind().await;
-        match verdict(&at.to_string(), caught).await {
+        match verdict(&at.to_string(), BOUND, caught).await {
             Ok(Ok(())) => {}
             Ok(Err(panic)) => resume_unwind(panic),
             Err(no_verdict) => panic!("{no_verdict}"),
