@@ -15,6 +15,9 @@ mod raw_client;
 #[path = "../../../hub/tests/support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay in memory uses more")]
 mod replay;
+/// The contract, as `spec_server` serves it.
+#[path = "../../../hub/tests/support/spec/mod.rs"]
+mod spec;
 #[path = "../../../hub/tests/support/transcript/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a replay in memory uses more")]
 mod transcript;

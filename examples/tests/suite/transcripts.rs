@@ -1,20 +1,24 @@
-//! Recorded conversations with ASP.NET Core, replayed over TCP with `spec_server`, or with the server
-//! that `SPEC_SERVER_URL` names: `hub/tests/transcripts/README.md` tells their format, and how to
-//! choose some of them. In memory and in simulated time: `hub/tests/suite/transcripts.rs`.
+//! Recorded conversations with ASP.NET Core, replayed over TCP with what `spec_server` serves, or with
+//! the server that `SPEC_SERVER_URL` names: `hub/tests/transcripts/README.md` tells their format, and
+//! how to choose some of them. In memory and in simulated time: `hub/tests/suite/transcripts.rs`.
 
 use std::{
     cmp::Reverse,
     collections::HashMap,
     env,
+    future::IntoFuture,
     path::{Path, PathBuf},
 };
 
+use axum::Router;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use raw_ws::ServeConfig;
+use tokio::net::TcpListener;
 
 use crate::{
     lateness::{BOUND, verdict},
-    official::Target,
     replay::{Address, Differences, Skipped, chosen, replay},
+    spec,
     transcript::{Scenario, all},
 };
 
@@ -25,10 +29,33 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../hub/tests/transcripts")
 }
 
+/// What a server of this thread cannot be asked beside others: a burst of 300,000 messages keeps it
+/// from everything else for half a second. In memory, where time stands still meanwhile, they are
+/// replayed like any other.
+const BURSTS: &str = "connections/slow-client-";
+
+/// The server, and whether it is of this thread: then it is late when the replayer is.
+async fn server() -> (Address, bool) {
+    let named = env::var("SPEC_SERVER_URL");
+    let is_here = named.is_err();
+    let url = match named {
+        Ok(url) => url,
+        Err(_) => {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let (app, _) = spec::endpoints::app(Router::new(), &[]);
+            let config = ServeConfig::new().max_connections_per_address(10_000);
+            tokio::spawn(raw_ws::serve(listener, app).config(config).into_future());
+            url
+        }
+    };
+    let address = Address::parse(&url).expect("SPEC_SERVER_URL is http://HOST:PORT");
+    (address, is_here)
+}
+
 #[tokio::test]
 async fn every_conversation_goes_over_tcp_as_recorded() {
-    let Some(target) = Target::find() else { return };
-    let server = Address::parse(&target.url()).expect("SPEC_SERVER_URL is http://HOST:PORT");
+    let (server, is_here) = server().await;
     let scenarios = all(&folder());
     let only = env::var("TRANSCRIPTS_ONLY").unwrap_or_default();
     let slow = env::var_os("TRANSCRIPTS_SLOW").is_some();
@@ -40,13 +67,19 @@ async fn every_conversation_goes_over_tcp_as_recorded() {
     };
 
     let count = scenarios.len();
-    let wanted =
-        |s: &Scenario| chosen(&only, &s.name) && (slow || !s.slow) && skipped.reason(s).is_none();
+    let wanted = |s: &Scenario| {
+        let possible = (slow || !s.slow) && !(is_here && s.name.starts_with(BURSTS));
+        chosen(&only, &s.name) && possible && skipped.reason(s).is_none()
+    };
     let replayed: Vec<_> = scenarios.into_iter().filter(wanted).collect();
     assert!(!replayed.is_empty(), "no scenario is chosen");
     println!("{} of {count} conversations", replayed.len());
     let mut failed = String::new();
-    for (scenario, outcome) in replay_all(&server, replayed).await {
+    // What says when something happens is not disturbed by the work for all the others.
+    let (timed, others): (Vec<_>, Vec<_>) = replayed.into_iter().partition(says_when);
+    let mut outcomes = replay_all(&server, others).await;
+    outcomes.extend(replay_all(&server, timed).await);
+    for (scenario, outcome) in outcomes {
         if let Some(why) = differences.problem(&scenario.name, outcome) {
             failed.push_str(&scenario.failed(&why));
         }
@@ -56,9 +89,13 @@ async fn every_conversation_goes_over_tcp_as_recorded() {
 
 type Outcome = Result<(), String>;
 
+fn says_when(scenario: &Scenario) -> bool {
+    !scenario.weight().is_zero()
+}
+
 /// Where a scenario says when something happens, a run whose tester was late does not count.
 async fn judge(server: &Address, scenario: &Scenario) -> Outcome {
-    if scenario.weight().is_zero() {
+    if !says_when(scenario) {
         return replay(server, scenario).await;
     }
     verdict(&scenario.name, BOUND, async || {
@@ -122,7 +159,6 @@ async fn replay_all(server: &Address, scenarios: Vec<Scenario>) -> Vec<(Scenario
         }
         outcomes.push((scenario, outcome));
     }
-    outcomes.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
     outcomes
 }
 
