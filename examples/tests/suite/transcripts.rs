@@ -29,16 +29,9 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../hub/tests/transcripts")
 }
 
-/// What a server of this thread cannot be asked beside others: a burst of 300,000 messages keeps it
-/// from everything else for half a second. In memory, where time stands still meanwhile, they are
-/// replayed like any other.
-const BURSTS: &str = "connections/slow-client-";
-
-/// The server, and whether it is of this thread: then it is late when the replayer is.
-async fn server() -> (Address, bool) {
-    let named = env::var("SPEC_SERVER_URL");
-    let is_here = named.is_err();
-    let url = match named {
+/// Started here it shares this thread with the replayer: it is late when that is.
+async fn server() -> Address {
+    let url = match env::var("SPEC_SERVER_URL") {
         Ok(url) => url,
         Err(_) => {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -49,13 +42,12 @@ async fn server() -> (Address, bool) {
             url
         }
     };
-    let address = Address::parse(&url).expect("SPEC_SERVER_URL is http://HOST:PORT");
-    (address, is_here)
+    Address::parse(&url).expect("SPEC_SERVER_URL is http://HOST:PORT")
 }
 
 #[tokio::test]
 async fn every_conversation_goes_over_tcp_as_recorded() {
-    let (server, is_here) = server().await;
+    let server = server().await;
     let scenarios = all(&folder());
     let only = env::var("TRANSCRIPTS_ONLY").unwrap_or_default();
     let slow = env::var_os("TRANSCRIPTS_SLOW").is_some();
@@ -67,10 +59,8 @@ async fn every_conversation_goes_over_tcp_as_recorded() {
     };
 
     let count = scenarios.len();
-    let wanted = |s: &Scenario| {
-        let possible = (slow || !s.slow) && !(is_here && s.name.starts_with(BURSTS));
-        chosen(&only, &s.name) && possible && skipped.reason(s).is_none()
-    };
+    let wanted =
+        |s: &Scenario| chosen(&only, &s.name) && (slow || !s.slow) && skipped.reason(s).is_none();
     let replayed: Vec<_> = scenarios.into_iter().filter(wanted).collect();
     assert!(!replayed.is_empty(), "no scenario is chosen");
     println!("{} of {count} conversations", replayed.len());

@@ -273,7 +273,12 @@ fn targets(hub: Hub) -> Hub {
     )
     .method("SendArguments", send_arguments)
     .method("Burst", async |cx: Context, count: i32| {
-        (0..count).try_for_each(|i| cx.caller().send("Received", (i.to_string(),)))
+        for i in 0..count {
+            cx.caller().send("Received", (i.to_string(),))?;
+            // Others have their turn, and who does not read is not sent more.
+            tokio::task::consume_budget().await;
+        }
+        Ok(())
     })
 }
 
