@@ -20,6 +20,7 @@ mod http;
 #[path = "../support/lateness.rs"]
 mod lateness;
 mod limits;
+mod panics;
 mod slow;
 mod stop;
 mod support;

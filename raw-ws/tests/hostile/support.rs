@@ -2,13 +2,12 @@
 //! notice any of it.
 
 use std::{
-    cell::Cell,
     future::Future,
     io,
     net::{Ipv4Addr, SocketAddr},
     pin::Pin,
     sync::{
-        Arc, Once,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,12 +20,13 @@ use raw_ws::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::{oneshot, watch},
     task::JoinSet,
     time::{Instant, interval, timeout},
 };
 
+use crate::panics;
 pub(crate) use crate::{lateness::on_time, wire::*};
 
 /// Ends a test that hangs. Nothing passes because of it.
@@ -35,6 +35,10 @@ const GUARD: Duration = Duration::from_secs(15);
 /// The address of peers that mean no harm. Others come from elsewhere in 127.0.0.0/8, so that
 /// limits per address do not touch these.
 const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 99);
+
+/// More connections than any row opens at once: of those that wait beyond the usual 128, the kernel
+/// of a busy machine resets some.
+const ACCEPT_QUEUE: u32 = 4096;
 
 /// Awaits what must happen; `what` says what did not.
 pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
@@ -139,7 +143,9 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(setup: Setup) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpSocket::new_v4().unwrap();
+        listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = listener.listen(ACCEPT_QUEUE).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Seen(Arc::default());
         let topics = Topics::new();
@@ -319,23 +325,17 @@ async fn bye(mut ws: WebSocket, seen: Seen) -> raw_ws::Result<()> {
 
 async fn panic(mut ws: WebSocket, _: Seen) -> raw_ws::Result<()> {
     ws.recv().await?;
-    PANICS.set(PANICS.get() - 1); // this one is meant
+    panics::one_is_meant();
     panic!("the handler of /panic");
 }
 
 // ---------------------------------------------------------------------------------------------
 // The neighbour
 
-thread_local! {
-    /// Panics on this thread, tasks of the server included: each test has a thread and a runtime
-    /// of its own.
-    static PANICS: Cell<i32> = const { Cell::new(0) };
-}
-
 /// Runs a row against a server of its own. All the while somebody else talks to that server and
 /// must be answered; in the end every place must be free again, and nothing may have panicked.
 pub(crate) async fn unharmed(mut setup: Setup, row: impl AsyncFnOnce(&Server)) {
-    count_panics();
+    panics::count();
     // Longer than anybody here waits: a place that is not given back fails the test.
     setup.serve = setup.serve.shutdown_timeout(10 * GUARD);
     let neighbour_speaks_tcp = setup.tls.is_none();
@@ -353,7 +353,7 @@ pub(crate) async fn unharmed(mut setup: Setup, row: impl AsyncFnOnce(&Server)) {
     while let Some(ended) = soon("the neighbour", neighbours.join_next()).await {
         ended.unwrap();
     }
-    assert_eq!(PANICS.get(), 0, "something panicked");
+    assert_eq!(panics::counted(), 0, "something panicked");
     // Comes to its end at once if every socket and every place has been given back.
     server.stop();
     server.stopped().await;
@@ -381,18 +381,6 @@ async fn neighbour(address: SocketAddr, done: &AtomicBool) {
     }
     peer.send(&close_frame(1000, "")).await;
     peer.closes_with(1000).await;
-}
-
-fn count_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let usual = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            PANICS.set(PANICS.get() + 1);
-            usual(panic);
-        }));
-    });
-    PANICS.set(0);
 }
 
 // ---------------------------------------------------------------------------------------------
