@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::FutureExt as _;
 
-/// A tester that woke this long past its due time has seen nothing that counts, where windows of
-/// time leave half a second between their edges and what is right.
+/// A tester that woke longer than this past its due time has seen nothing that counts. Windows of
+/// time leave more than that between their edges and what is right.
 pub(crate) const BOUND: Duration = Duration::from_millis(200);
 
 /// How often a run that is no verdict is repeated.
