@@ -25,7 +25,7 @@ use clap::Parser;
 use examples::{
     Error, ServerOptions,
     jwt::{self, Keys},
-    log, run_hubs,
+    log, run,
 };
 use hub::{Context, Hub, HubOptions};
 use serde::{Deserialize, Serialize};
@@ -92,16 +92,14 @@ async fn main() -> Result<(), Error> {
         keys: Keys::new(&secret),
         lifetime: Duration::from_secs(options.token_lifetime),
     };
-    let talk = talk();
-    let handles = vec![talk.handle()];
     // The layer is around the hub alone: nothing else takes a token from its query.
     let authenticate = from_fn_with_state(logins.keys.clone(), jwt::authenticate);
     let app = Router::new()
         .route("/login", post(log_in))
         .with_state(logins)
         .merge(page(options.signalr_js))
-        .merge(talk.router("/talk").layer(authenticate));
-    run_hubs(options.listen, &options.server, app, handles).await
+        .merge(talk().router("/talk").layer(authenticate));
+    run(options.listen, &options.server, app).await
 }
 
 fn talk() -> Hub {

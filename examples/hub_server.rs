@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run_hubs};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run};
 use hub::ignore_path_case;
 
 #[global_allocator]
@@ -29,11 +29,9 @@ struct Options {
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
     log();
-    let (chat, bench) = (chat_hub::hub(), bench_hub::hub());
-    let handles = vec![chat.handle(), bench.handle()];
     let app = Router::new()
-        .merge(chat.router("/chat"))
-        .merge(bench.router("/bench"));
+        .merge(chat_hub::hub().router("/chat"))
+        .merge(bench_hub::hub().router("/bench"));
     let app = ignore_path_case(app, &["/chat", "/bench"]);
-    run_hubs(options.listen, &options.server, app, handles).await
+    run(options.listen, &options.server, app).await
 }

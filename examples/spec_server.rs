@@ -10,8 +10,9 @@ mod spec;
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run_hubs};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run};
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -27,10 +28,9 @@ struct Options {
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
     log();
-    let (chat, bench) = (chat_hub::hub(), bench_hub::hub());
-    let mut handles = vec![chat.handle(), bench.handle()];
-    let others = chat.router("/chat").merge(bench.router("/bench"));
-    let (app, more) = spec::endpoints::app(others, &["/chat", "/bench"]);
-    handles.extend(more);
-    run_hubs(options.listen, &options.server, app, handles).await
+    let others = Router::new()
+        .merge(chat_hub::hub().router("/chat"))
+        .merge(bench_hub::hub().router("/bench"));
+    let app = spec::endpoints::app(others, &["/chat", "/bench"]);
+    run(options.listen, &options.server, app).await
 }

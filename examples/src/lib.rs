@@ -1,5 +1,5 @@
-//! What every example server has: where to listen, TLS, health and metrics, logging, and a
-//! graceful stop on Ctrl-C and SIGTERM.
+//! What every example server has: where to listen, TLS, proxies, health and metrics, logging, and
+//! a graceful stop on Ctrl-C and SIGTERM.
 
 pub mod bench_hub;
 pub mod chat_hub;
@@ -9,23 +9,14 @@ pub mod jwt;
 
 use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc, time::Duration};
 
-use axum::{Router, routing::get};
-use futures_util::future::join_all;
-use hub::HubHandle;
+use axum::{Extension, Router, http::StatusCode, routing::get};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use raw_ws::{Serve, ServeConfig, serve};
+use raw_ws::{Connections, Network, Serve, ServeConfig, serve};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio::net::TcpListener;
-
-/// How long the clients of hubs may take to be gone.
-const GOODBYES_WITHIN: Duration = Duration::from_secs(5);
-
-/// What one POST to a hub may hold, as in ASP.NET Core: clients join what waited for the one before.
-/// A hub takes it piece by piece, so it costs no memory.
-const MAX_POST: usize = 30_000_000;
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -42,48 +33,41 @@ pub struct ServerOptions {
     /// Connections held at once
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_connections: usize,
-    /// Connections held from one address
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub max_connections_per_address: usize,
+    /// Connections held from one address; no limit if not given
+    #[arg(long, value_name = "N")]
+    pub max_connections_per_address: Option<usize>,
+    /// The proxies in front, as addresses or networks (10.0.0.0/8), separated by commas: what they
+    /// say of clients in Forwarded or X-Forwarded-* is believed
+    #[arg(long, value_name = "ADDR", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+    /// The trusted proxies begin each connection with the PROXY protocol
+    #[arg(long, requires = "trusted_proxies")]
+    pub proxy_protocol: bool,
+    /// How long to go on serving with /readyz at 503 before stopping, for a load balancer to notice
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub shutdown_delay: u64,
 }
 
-/// Serves `app`, `/healthz` and `/metrics` until Ctrl-C or SIGTERM, then stops gracefully. Prints
-/// `listening on …` when it is ready.
+/// Serves `app`, `/healthz`, `/readyz` and `/metrics` until Ctrl-C or SIGTERM, then stops
+/// gracefully. Prints `listening on …` when it is ready.
 ///
 /// # Errors
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
-    run_hubs(listen, options, app, Vec::new()).await
-}
-
-/// The same for an app with hubs: before the server stops, their clients are told to come back.
-///
-/// # Errors
-/// As [`run`].
-pub async fn run_hubs(
-    listen: SocketAddr,
-    options: &ServerOptions,
-    app: Router,
-    hubs: Vec<HubHandle>,
-) -> Result<(), Error> {
     let app = app.merge(health_and_metrics()?);
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
-    let config = ServeConfig::new()
+    let mut config = ServeConfig::new()
         .max_connections(options.max_connections)
         .max_connections_per_address(options.max_connections_per_address)
-        // Whoever may hold so many may open them at once.
-        .max_unfinished_heads(1024, options.max_connections_per_address)
-        .max_body_size(MAX_POST);
-    let mut server: Serve =
-        serve(listener, app)
-            .config(config)
-            .with_graceful_shutdown(async move {
-                stop_signal().await;
-                join_all(hubs.iter().map(|hub| hub.shutdown(GOODBYES_WITHIN))).await;
-            });
+        .proxy_protocol(options.proxy_protocol)
+        .shutdown_delay(Duration::from_secs(options.shutdown_delay));
+    config.trusted_proxies.clone_from(&options.trusted_proxies);
+    let mut server: Serve = serve(listener, app)
+        .config(config)
+        .with_graceful_shutdown(stop_signal());
     let mut scheme = "http";
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
         server = server.tls(Arc::new(tls(cert, key)?));
@@ -108,7 +92,16 @@ fn health_and_metrics() -> Result<Router, Error> {
     let metrics = PrometheusBuilder::new().install_recorder()?;
     Ok(Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
         .route("/metrics", get(async move || metrics.render())))
+}
+
+/// Red as soon as the server is told to stop.
+async fn ready(Extension(connections): Extension<Connections>) -> (StatusCode, &'static str) {
+    match connections.is_stopping() {
+        false => (StatusCode::OK, "ready\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+    }
 }
 
 fn tls(cert: &PathBuf, key: &PathBuf) -> Result<ServerConfig, Error> {

@@ -132,6 +132,10 @@ struct Reachable {
 impl Reachable {
     fn new(registry: &Arc<Registry>, live: &Arc<Live>) -> Self {
         registry.add(live);
+        // Asked once all who stop the hub can find it: those who did before have not seen it.
+        if registry.stopping.is_for(live.request.server()) {
+            live.command(Command::Shutdown);
+        }
         let (registry, live) = (registry.clone(), live.clone());
         Self { registry, live }
     }
@@ -215,9 +219,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let live = Live::new(who, encoding, self.sender.clone(), Arc::new(request));
         self.expires_at = self.expiry(&live);
         let live = Arc::new(live);
-        if self.hub.registry.is_stopping() {
-            live.command(Command::Shutdown); // nobody else tells it
-        }
         self.live = Some(live.clone());
         live
     }

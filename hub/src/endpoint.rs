@@ -3,9 +3,10 @@
 
 mod answers;
 mod fallbacks;
+mod paths;
 mod refresh;
 
-use std::{convert::Infallible, future::ready, sync::Arc};
+use std::{future::ready, sync::Arc};
 
 use axum::{
     Router,
@@ -18,20 +19,21 @@ use http::{
     Extensions, HeaderMap, Method, StatusCode,
     header::{ACCEPT, WWW_AUTHENTICATE},
     request::Parts,
-    uri::{PathAndQuery, Uri},
 };
-use raw_ws::{Config, Origins, Upgrade, WebSocket};
-use tower::{ServiceExt as _, service_fn};
+use raw_ws::{Config, Connections, Origins, Upgrade, WebSocket};
 
 use answers::{Refusal, empty, json, text};
+pub use paths::ignore_path_case;
+use paths::spellings;
 
 use crate::{
     connection,
     connection_id::{ConnectionId, ConnectionToken},
+    events, goodbye,
     hub::{Hub, Shared},
     negotiate::{self, Negotiation},
     query::query_value,
-    request::{Request, Transport},
+    request::{Request, Transport, server_of},
     tokens::{Found, Presented, Tokens, Unused},
     transport::{
         Preceded,
@@ -45,13 +47,20 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// The hub at `path`, to be merged into any axum app; layers of the app work around it (CORS,
     /// tracing, authentication).
     ///
-    /// It owns `path` and `path/negotiate`, and `path/refresh` where its options say so, each also with one slash at the end (R-01). axum
-    /// matches paths by case; [`ignore_path_case`] adds what ASP.NET Core does (R-02).
+    /// It owns `path` and `path/negotiate`, and `path/refresh` where its options say so, each also
+    /// with one slash at the end (R-01). The path is written as people read it, `"/my hub"` or
+    /// `"/café"`, or percent-encoded. axum matches it by case; [`ignore_path_case`] adds what
+    /// ASP.NET Core does (R-02).
     ///
     /// # Panics
-    /// When `path` does not begin with a slash.
+    /// When `path` does not begin with a slash. Merging two hubs at one path panics too, and names
+    /// the path.
+    #[track_caller]
     pub fn router(self, path: &str) -> Router {
-        let path = path.trim_end_matches('/');
+        assert!(
+            path.starts_with('/'),
+            "the path of a hub begins with a slash: \"/{path}\""
+        );
         let options = self.shared.registry.options.clone();
         let endpoint = Arc::new(Endpoint {
             tokens: Arc::new(Tokens::new(options.clone())),
@@ -59,69 +68,29 @@ impl<S: Send + Sync + 'static> Hub<S> {
             config: Arc::new(websocket::config(&options)),
             hub: Arc::new(self.shared),
         });
-        let slash = |path: &str| format!("{path}/");
-        let negotiate = format!("{path}/negotiate");
-        let mut router = Router::new()
-            .route(&slash(path), any(connect::<S>))
-            .route(&slash(&negotiate), any(negotiate_with::<S>))
-            .route(&negotiate, any(negotiate_with::<S>));
-        if options.authentication_refresh {
-            let refresh = format!("{path}/refresh");
+        let connects = any(connect::<S>).with_state(endpoint.clone());
+        let negotiates = any(negotiate_with::<S>).with_state(endpoint.clone());
+        let refreshes = any(refresh_user::<S>).with_state(endpoint);
+        let mut router = Router::new();
+        for path in spellings(path.trim_end_matches('/')) {
+            // Services and not handlers: of those axum would say, where two hubs meet, that two
+            // have a fallback, and not where.
+            let below = |name: &str| format!("{path}/{name}");
+            if !path.is_empty() {
+                router = router.route_service(&path, connects.clone());
+            }
             router = router
-                .route(&slash(&refresh), any(refresh_user::<S>))
-                .route(&refresh, any(refresh_user::<S>));
+                .route_service(&below(""), connects.clone())
+                .route_service(&below("negotiate"), negotiates.clone())
+                .route_service(&below("negotiate/"), negotiates.clone());
+            if options.authentication_refresh {
+                router = router
+                    .route_service(&below("refresh"), refreshes.clone())
+                    .route_service(&below("refresh/"), refreshes.clone());
+            }
         }
-        if !path.is_empty() {
-            router = router.route(path, any(connect::<S>));
-        }
-        router.with_state(endpoint)
+        router
     }
-}
-
-/// Lets clients write the paths of hubs in any case, as ASP.NET Core does (R-02).
-///
-/// ```
-/// use axum::Router;
-/// use hub::{Hub, ignore_path_case};
-/// let app = Router::new().merge(Hub::new(()).router("/chat"));
-/// let app: Router = ignore_path_case(app, &["/chat"]); // "/Chat/Negotiate" is found too
-/// ```
-pub fn ignore_path_case(app: Router, paths: &[&str]) -> Router {
-    let paths: Arc<[Box<str>]> = paths
-        .iter()
-        .flat_map(|path| {
-            let path = path.trim_end_matches('/');
-            let below = |name: &str| format!("{path}/{name}").into_boxed_str();
-            [path.into(), below("negotiate"), below("refresh")]
-        })
-        .collect();
-    // Around the router, not in it: a layer of a router runs after the route is found.
-    Router::new().fallback_service(service_fn(move |mut request: HttpRequest| {
-        let path = request.uri().path();
-        let bare = path.strip_suffix('/').unwrap_or(path);
-        let known = paths.iter().find(|known| known.eq_ignore_ascii_case(bare));
-        if let Some(known) = known.filter(|known| known.as_ref() != path) {
-            *request.uri_mut() = with_path(request.uri(), known);
-        }
-        let app = app.clone();
-        async move {
-            Ok::<Response, Infallible>(
-                app.oneshot(request)
-                    .await
-                    .unwrap_or_else(|never| match never {}),
-            )
-        }
-    }))
-}
-
-fn with_path(uri: &Uri, path: &str) -> Uri {
-    let path_and_query: Option<PathAndQuery> = match uri.query() {
-        Some(query) => format!("{path}?{query}").parse().ok(),
-        None => path.parse().ok(),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = path_and_query;
-    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 struct Endpoint<S> {
@@ -148,7 +117,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         Negotiation::Version(version) => version,
         Negotiation::Refused(error) => return json(negotiate::refused(&error)),
     };
-    if endpoint.hub.registry.is_stopping() {
+    if endpoint.is_stopping(&parts) {
         return Refusal::Stopping.answer();
     }
     let id = ConnectionId::random();
@@ -234,7 +203,10 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         // R-09, and the same for all other requests: a page that may not open a WebSocket here does
         // not get its way by another transport. CORS would keep the answer from it, but not the
         // request from us.
-        if !self.hub.registry.options.origins.allow(&parts.headers) {
+        if let Err(foreign) = self.hub.registry.options.origins.check(&parts.headers) {
+            if foreign.is_first() {
+                events::foreign_origin(foreign.origin(), foreign.host());
+            }
             return Some(Refusal::ForeignOrigin.answer());
         }
         self.unauthorized(&parts.extensions)
@@ -259,9 +231,12 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
 
     /// WS-01, WS-02.
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
-        let upgrade = upgrade.config(self.config.clone()).origins(Origins::any()); // looked at by `refuse`
+        let upgrade = upgrade
+            .config(self.config.clone())
+            .origins(Origins::any()) // looked at by `refuse`
+            .says_goodbye();
         let found = match &token {
-            None => self.may_begin(Transport::WebSockets).map(|()| {
+            None => self.may_begin(parts, Transport::WebSockets).map(|()| {
                 Found::Unused(Unused {
                     id: ConnectionId::random(),
                     posts: None,
@@ -330,7 +305,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         };
         // A connection that lives may go on while the server stops.
         match self.tokens.look(presented)? {
-            None => self.may_begin(transport)?,
+            None => self.may_begin(parts, transport)?,
             Some(_) => self.is_offered(transport)?,
         }
         Ok(self.tokens.connect(presented, transport)?)
@@ -349,12 +324,25 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         }
     }
 
-    fn may_begin(&self, transport: Transport) -> Result<(), Refusal> {
+    fn may_begin(&self, parts: &Parts, transport: Transport) -> Result<(), Refusal> {
         self.is_offered(transport)?;
-        if self.hub.registry.is_stopping() {
+        if self.is_stopping(parts) {
             return Err(Refusal::Stopping);
         }
         Ok(())
+    }
+
+    /// Whether the hub stops, or the server under which a request came. The first request of a
+    /// server has the hub take part in its graceful stop.
+    fn is_stopping(&self, parts: &Parts) -> bool {
+        let registry = &self.hub.registry;
+        let server = server_of(parts);
+        if let Some(server) = server
+            && registry.stopping.meets(server.id())
+        {
+            server.on_close(goodbye::to_clients_of(registry.clone(), server.id()));
+        }
+        registry.stopping.is_for(server.map(Connections::id))
     }
 
     fn is_offered(&self, transport: Transport) -> Result<(), Refusal> {

@@ -9,6 +9,17 @@ pub(crate) fn transport_failed(error: &raw_ws::Error) {
     tracing::debug!(%error, "the transport failed");
 }
 
+/// R-09. Said once for each origin: pages try again.
+pub(crate) fn foreign_origin(origin: Option<&str>, host: Option<&str>) {
+    tracing::warn!(
+        origin = origin.unwrap_or("none"),
+        host = host.unwrap_or("none"),
+        "refused a page of another origin: let it in with HubOptions::origins(Origins::list([…])); \
+         if `host` is not what the browser asked for, name the proxy in \
+         raw_ws::ServeConfig::trusted_proxies or let it pass Host on"
+    );
+}
+
 /// C-17, LP-11, D5: over HTTP alone; `raw_ws` tells of the others.
 pub(crate) fn client_does_not_read() {
     tracing::debug!("a client that does not read was dropped");

@@ -2,19 +2,16 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::{
     clients::{Client, Clients},
     connection_id::ConnectionId,
     context::{collect, names_of},
+    goodbye,
     groups::Groups,
-    live::Command,
     registry::{Registry, Selection},
 };
-
-/// Connections told to go at a time, at a graceful stop.
-const GOODBYES_AT_A_TIME: usize = 64;
 
 /// Sends to a hub's clients from anywhere. Cheaply cloned. ASP.NET Core calls it `IHubContext`.
 ///
@@ -100,11 +97,14 @@ impl HubHandle {
     /// [`shutdown_spread`](crate::HubOptions). Done when all are gone, at the latest `deadline`
     /// after the last was told.
     ///
+    /// Under `raw_ws::serve` it is not needed: the server's own graceful stop does the same for the
+    /// hubs in its app. Under another server:
+    ///
     /// ```no_run
     /// # async fn run(chat: hub::Hub) -> std::io::Result<()> {
     /// let handle = chat.handle();
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
-    /// raw_ws::serve(listener, chat.router("/chat"))
+    /// axum::serve(listener, chat.router("/chat"))
     ///     .with_graceful_shutdown(async move {
     ///         tokio::signal::ctrl_c().await.unwrap_or(());
     ///         handle.shutdown(std::time::Duration::from_secs(5)).await;
@@ -113,25 +113,11 @@ impl HubHandle {
     /// # }
     /// ```
     pub async fn shutdown(&self, deadline: Duration) {
-        self.registry.stop();
+        self.registry.stopping.stop();
         let connections = self.registry.all();
-        let batches = connections.len().div_ceil(GOODBYES_AT_A_TIME).max(1);
-        let pause = self.registry.options.shutdown_spread / u32::try_from(batches).unwrap_or(1);
-        for (count, batch) in connections.chunks(GOODBYES_AT_A_TIME).enumerate() {
-            if count > 0 {
-                sleep(pause).await;
-            }
-            for live in batch {
-                live.command(Command::Shutdown);
-            }
-        }
-        let all_gone = async {
-            for live in &connections {
-                live.gone().await;
-            }
-        };
+        goodbye::say(&self.registry, &connections).await;
         // Whoever is left has had its time.
-        let _ = timeout(deadline, all_gone).await;
+        let _ = timeout(deadline, goodbye::until_gone(&connections)).await;
     }
 
     fn clients(&self, to: Selection) -> Clients {

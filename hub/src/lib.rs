@@ -21,6 +21,7 @@ mod session;
 
 mod client_results;
 mod live;
+mod stopping;
 mod uploads;
 
 mod arguments;
@@ -29,6 +30,7 @@ mod registry;
 mod reply;
 
 mod clients;
+mod goodbye;
 mod groups;
 
 mod context;

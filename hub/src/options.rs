@@ -79,6 +79,10 @@ pub struct HubOptions {
     /// How long the method name in a client's call may be, in bytes; 256 by default. Over it the
     /// connection ends (L10).
     pub maximum_target_length: usize,
+    /// Bytes that one POST of a client may hold, where it has no WebSocket; 30,000,000 by default,
+    /// and no limit but its messages' own where `None` (P-01). Clients put into one what waited for
+    /// the one before. It is taken piece by piece, so it costs no memory. Over it: 413.
+    pub maximum_request_body_size: Option<usize>,
     /// Whose pages may use the hub, over every transport; those of this host by default. Others
     /// get 403. Pages of another origin need CORS as well.
     pub origins: Origins,
@@ -133,6 +137,7 @@ impl Default for HubOptions {
             maximum_group_name_length: 256,
             maximum_id_length: 128,
             maximum_target_length: 256,
+            maximum_request_body_size: Some(30_000_000),
             origins: Origins::default(),
             close_on_authentication_expiration: false,
             authentication_refresh: false,
@@ -201,6 +206,13 @@ impl HubOptions {
     #[must_use]
     pub fn maximum_receive_message_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
         self.maximum_receive_message_size = bytes.into();
+        self
+    }
+
+    /// Sets [`maximum_request_body_size`](Self#structfield.maximum_request_body_size).
+    #[must_use]
+    pub fn maximum_request_body_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
+        self.maximum_request_body_size = bytes.into();
         self
     }
 

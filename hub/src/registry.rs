@@ -3,10 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use raw_ws::{PreparedMessage, Sender, Topics};
@@ -18,6 +15,7 @@ use crate::{
     live::Live,
     options::HubOptions,
     protocol::Protocol,
+    stopping::Stopping,
 };
 
 /// The connections of one hub.
@@ -27,7 +25,7 @@ pub(crate) struct Registry {
     connections: RwLock<Connections>,
     /// One for each protocol, as their connections get different bytes.
     topics: [Topics<Topic>; Protocol::ALL.len()],
-    is_stopping: AtomicBool,
+    pub(crate) stopping: Stopping,
 }
 
 #[derive(Default)]
@@ -88,7 +86,7 @@ impl Registry {
             results: ClientResults::default(),
             connections: RwLock::default(),
             topics: [Topics::new(), Topics::new()],
-            is_stopping: AtomicBool::new(false),
+            stopping: Stopping::default(),
         })
     }
 
@@ -236,15 +234,6 @@ impl Registry {
                 })
             }
         }
-    }
-
-    /// From here on new connections are refused; true for the first to say so.
-    pub(crate) fn stop(&self) -> bool {
-        !self.is_stopping.swap(true, Ordering::AcqRel)
-    }
-
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Acquire)
     }
 
     fn send_to(

@@ -4,7 +4,8 @@
 use std::{fmt, net::SocketAddr};
 
 use axum::extract::ConnectInfo;
-use http::request::Parts;
+use http::{request::Parts, uri::Scheme};
+use raw_ws::{Connections, Remote};
 
 use crate::query::query_value;
 
@@ -15,7 +16,10 @@ pub struct Request {
     /// `name:value`, each ended by a line feed, which neither may hold: copied out of the head, which
     /// would otherwise be kept whole, buffers included.
     headers: Box<[u8]>,
-    peer: Option<SocketAddr>,
+    remote: Option<SocketAddr>,
+    is_https: bool,
+    /// Under which server it came, if that has a graceful stop.
+    server: Option<u64>,
     transport: Transport,
 }
 
@@ -67,6 +71,7 @@ impl Request {
             .uri
             .path_and_query()
             .map_or("", |target| target.as_str());
+        let remote = parts.extensions.get::<Remote>();
         let mut headers = Vec::new();
         for (name, value) in &parts.headers {
             headers.extend_from_slice(name.as_str().as_bytes());
@@ -77,10 +82,15 @@ impl Request {
         Self {
             path_and_query: path_and_query.into(),
             headers: headers.into(),
-            peer: parts
-                .extensions
-                .get::<ConnectInfo<SocketAddr>>()
-                .map(|info| info.0),
+            remote: remote.map(Remote::address).or_else(|| {
+                let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+                info.map(|info| info.0)
+            }),
+            is_https: match remote {
+                Some(remote) => remote.is_https(),
+                None => parts.uri.scheme() == Some(&Scheme::HTTPS),
+            },
+            server: server_of(parts).map(Connections::id),
             transport,
         }
     }
@@ -106,15 +116,33 @@ impl Request {
         query_value(query, name)
     }
 
-    /// The address of the peer, when the server knows it.
-    pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.peer
+    /// The client's address: behind trusted proxies what they say it is, with port 0 where they
+    /// do not tell that. `None` where the server does not say: `axum::serve` does with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`, and tells the proxy's.
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        self.remote
+    }
+
+    /// Whether the client speaks TLS: to this server, or to its trusted proxy. Known under
+    /// `raw_ws::serve`, or where a layer puts a `raw_ws::Remote` into the request.
+    pub fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// The id of its server's `Connections`.
+    pub(crate) fn server(&self) -> Option<u64> {
+        self.server
     }
 
     /// How the connection's bytes travel.
     pub fn transport(&self) -> Transport {
         self.transport
     }
+}
+
+/// The connections of the server under which a request came.
+pub(crate) fn server_of(parts: &Parts) -> Option<&Connections> {
+    parts.extensions.get()
 }
 
 impl fmt::Debug for Request {

@@ -23,9 +23,11 @@ mod outbound;
 mod farewell;
 mod sender;
 
+mod body_limit;
 mod connections;
 mod mailbox;
 mod origins;
+mod remote;
 mod socket;
 mod topics;
 
@@ -35,6 +37,7 @@ mod upgrade;
 mod serve;
 pub mod wire;
 
+pub use body_limit::BodyLimit;
 pub use close::{CloseCode, CloseFrame};
 pub use config::{CloseAnswer, Config};
 pub use connections::Connections;
@@ -45,10 +48,11 @@ pub use frame::{Frame, OpCode};
 pub use mailbox::Mailbox;
 pub use mask::mask;
 pub use message::{Message, MessageKind};
-pub use origins::{InvalidOrigin, Origins};
+pub use origins::{ForeignOrigin, InvalidOrigin, Origins};
+pub use remote::Remote;
 pub use sender::{PreparedMessage, SendError, Sender};
 #[cfg(feature = "serve")]
-pub use serve::{Serve, ServeConfig, serve};
+pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, serve};
 pub use socket::WebSocket;
 pub use topics::Topics;
 pub use upgrade::{Outcome, Upgrade};

@@ -262,6 +262,7 @@ impl Outbound {
     }
 
     /// Ends the transport at once, without a word.
+    #[cfg(feature = "serve")]
     pub(crate) fn cut(&self) {
         self.cut_locked(&mut self.lock());
     }

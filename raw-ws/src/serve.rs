@@ -1,10 +1,15 @@
 //! Serving: an accept loop with the limits and deadlines that a server in the open needs, and a
 //! graceful stop that reaches upgraded connections.
 
+mod accepted;
 mod body;
 mod config;
 mod connection;
+mod forwarded;
 mod head;
+mod proxies;
+mod proxy_protocol;
+mod request;
 mod slots;
 
 use std::{
@@ -17,6 +22,7 @@ use std::{
 };
 
 use axum::Router;
+use http::StatusCode;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -25,9 +31,10 @@ use tokio::{
 
 pub use config::ServeConfig;
 use connection::{Http, Phase};
-use slots::{Refusal, Slots};
+pub use proxies::{ForwardedHeaders, InvalidNetwork, Network};
+use slots::Slots;
 
-use crate::{connections::Connections, events};
+use crate::{connections::Connections, events, farewell::farewell};
 
 /// How long the accept loop rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,9 +42,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves an axum app on a listener until the process ends, or until the future given to
 /// [`Serve::with_graceful_shutdown`] does.
 ///
-/// What `axum::serve` lacks: a deadline for each request's head and body, limits on connections
-/// (per process and per address), headers and targets, TLS (feature `tls`), and a stop that says
-/// goodbye to WebSocket connections. HTTP/1.1 only: that is what WebSocket upgrades ride on.
+/// What `axum::serve` lacks: a deadline for each request's head and body, limits on connections,
+/// headers and targets, the address of a client behind trusted proxies, TLS (feature `tls`), and a
+/// stop that says goodbye to WebSocket connections. HTTP/1.1 only: that is what WebSocket upgrades
+/// ride on.
+///
+/// Raises the limit of open files of this process as far as the system lets it.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
@@ -78,8 +88,13 @@ impl Serve {
         self
     }
 
-    /// Stops when `signal` is done: accepts no more, lets requests finish, closes every WebSocket
-    /// connection with 1001, and cuts what is left after `shutdown_timeout`.
+    /// Stops when `signal` is done: closes the listener, lets requests finish, closes every WebSocket
+    /// connection with 1001, and cuts what is left after
+    /// [`shutdown_timeout`](ServeConfig#structfield.shutdown_timeout). Hubs in the app tell their
+    /// clients to come back.
+    ///
+    /// From the signal on [`Connections::is_stopping`] is true, and the listener stays open for
+    /// [`shutdown_delay`](ServeConfig#structfield.shutdown_delay).
     pub fn with_graceful_shutdown(
         mut self,
         signal: impl Future<Output = ()> + Send + 'static,
@@ -100,19 +115,36 @@ impl Serve {
             listener,
             app,
             config,
-            mut shutdown,
+            shutdown,
             ..
         } = self;
+        if config.proxy_protocol && config.trusted_proxies.is_empty() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "proxy_protocol needs trusted_proxies: nobody else may speak it",
+            ));
+        }
         let slots = Slots::new(&config);
         let connections = Connections::new();
         let (phase, watched) = watch::channel(Phase::Serving);
         let config = Arc::new(config);
-        let http = Http::new(app, config.clone(), connections.clone(), watched);
+        let http = Http::new(
+            app,
+            config.clone(),
+            connections.clone(),
+            slots.clone(),
+            watched,
+        );
 
+        let mut stop = std::pin::pin!(async {
+            shutdown.await;
+            connections.announce_stop();
+            sleep(config.shutdown_delay).await;
+        });
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = &mut shutdown => break,
+                () = &mut stop => break,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
@@ -121,7 +153,14 @@ impl Serve {
                     let tls = self.tls.clone();
                     #[cfg(not(feature = "tls"))]
                     let tls = None;
-                    admit(&slots, &http, tls, stream, address);
+                    admit(
+                        &slots,
+                        &http,
+                        tls,
+                        stream,
+                        address,
+                        config.trusts(address.ip()),
+                    );
                 }
                 // That client is gone already; the next may not be.
                 Err(error) if is_of_one_client(&error) => {}
@@ -135,10 +174,11 @@ impl Serve {
         drop(listener);
         let _ = phase.send(Phase::Finishing);
         connections.close_all("the server stops");
-        if timeout(config.shutdown_timeout, slots.all_free())
-            .await
-            .is_err()
-        {
+        let all_gone = async {
+            slots.all_free().await;
+            connections.goodbyes_said().await;
+        };
+        if timeout(config.shutdown_timeout, all_gone).await.is_err() {
             events::shutdown_cut(connections.len());
             let _ = phase.send(Phase::Over);
             connections.cut_all();
@@ -162,16 +202,23 @@ pub(super) type Tls = Option<tokio_rustls::TlsAcceptor>;
 #[cfg(not(feature = "tls"))]
 pub(super) type Tls = Option<std::convert::Infallible>;
 
-fn admit(slots: &Slots, http: &Http, tls: Tls, stream: TcpStream, address: SocketAddr) {
-    match slots.admit(address.ip()) {
+fn admit(
+    slots: &Slots,
+    http: &Http,
+    tls: Tls,
+    stream: TcpStream,
+    address: SocketAddr,
+    is_proxy: bool,
+) {
+    match slots.admit((!is_proxy).then(|| address.ip())) {
         Ok(slot) => {
             tokio::spawn(http.clone().serve(stream, tls, address, slot));
         }
         Err(refusal) => {
-            events::refused(refusal.reason());
+            slots.tell(refusal);
             if let Some(refusing) = slots.refuse() {
                 tokio::spawn(async move {
-                    refuse(stream, refusal).await;
+                    last_answer(stream, refusal.status(), refusal.reason()).await;
                     drop(refusing);
                 });
             }
@@ -180,16 +227,18 @@ fn admit(slots: &Slots, http: &Http, tls: Tls, stream: TcpStream, address: Socke
 }
 
 /// Answers without reading the request, and lingers so that the answer is not lost to a reset.
-async fn refuse(stream: TcpStream, refusal: Refusal) {
-    let status = refusal.status();
-    let reason = refusal.reason();
+async fn last_answer(stream: TcpStream, status: StatusCode, reason: &'static str) {
+    let retry_after = match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Retry-After: 5\r\n",
+        _ => "",
+    };
     let answer = format!(
-        "HTTP/1.1 {} {}\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{reason}",
+        "HTTP/1.1 {} {}\r\n{retry_after}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{reason}",
         status.as_u16(),
         status.canonical_reason().unwrap_or_default(),
         reason.len(),
     );
-    crate::farewell::farewell(stream, answer.as_bytes().into(), Duration::from_secs(1)).await;
+    farewell(stream, answer.as_bytes().into(), Duration::from_secs(1)).await;
 }
 
 fn is_of_one_client(error: &io::Error) -> bool {

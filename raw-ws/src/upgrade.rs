@@ -22,6 +22,7 @@ use crate::{
     config::Config,
     connections::Connections,
     error::HandshakeError,
+    events,
     message::MessageKind,
     origins::Origins,
     outbound::Outbound,
@@ -64,6 +65,7 @@ pub struct Upgrade {
     config: Arc<Config>,
     origins: Origins,
     subprotocol: Option<HeaderValue>,
+    says_goodbye: bool,
 }
 
 impl Upgrade {
@@ -87,6 +89,7 @@ impl Upgrade {
             config: Arc::new(Config::default()),
             origins: Origins::default(),
             subprotocol: None,
+            says_goodbye: false,
         })
     }
 
@@ -105,6 +108,13 @@ impl Upgrade {
     /// Whose pages may connect; by default those of this host.
     pub fn origins(mut self, origins: Origins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Leaves it to the handler to close the connection when the server stops, for protocols with a
+    /// goodbye of their own. [`Connections::on_close`] runs what makes it do so.
+    pub fn says_goodbye(mut self) -> Self {
+        self.says_goodbye = true;
         self
     }
 
@@ -155,7 +165,10 @@ impl Upgrade {
         F: FnOnce(WebSocket) -> Fut + Send + 'static,
         Fut: Future<Output: Outcome> + Send + 'static,
     {
-        if !self.origins.allow(&self.headers) {
+        if let Err(foreign) = self.origins.check(&self.headers) {
+            if foreign.is_first() {
+                events::foreign_origin(foreign.origin(), foreign.host());
+            }
             return refusal(HandshakeError::Origin);
         }
         let mut response = Response::new(B::from(""));
@@ -192,6 +205,7 @@ impl Upgrade {
         };
         let (on_upgrade, takeover, connections) =
             (self.on_upgrade, self.takeover, self.connections);
+        let says_goodbye = self.says_goodbye;
         tokio::spawn(async move {
             // The client may be gone before it has its 101; there is nobody to tell then.
             let Ok(upgraded) = on_upgrade.await else {
@@ -201,7 +215,7 @@ impl Upgrade {
             let ws = WebSocket::new(stream, direct, read_ahead, settings);
             ws.outbound().ends_with_handler();
             if let Some(connections) = connections {
-                connections.add(ws.outbound());
+                connections.add(ws.outbound(), says_goodbye);
             }
             // A task of its own, so that waiting for the upgrade takes no memory in it.
             let ending = HandlerEnd(ws.outbound().clone());

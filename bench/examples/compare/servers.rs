@@ -84,13 +84,9 @@ impl Contender {
         let mut arguments = vec!["--listen", "127.0.0.1:0"];
         match self.program {
             Program::Peer => arguments.insert(0, self.name),
-            // The load comes from one address.
-            Program::RawServer | Program::HubServer => arguments.extend([
-                "--max-connections",
-                "20000",
-                "--max-connections-per-address",
-                "20000",
-            ]),
+            Program::RawServer | Program::HubServer => {
+                arguments.extend(["--max-connections", "20000"]);
+            }
             Program::AspNetCore => {}
         }
         Server::start(core, &self.program.path()?, &arguments)

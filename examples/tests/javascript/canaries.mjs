@@ -97,7 +97,7 @@ async function refused() {
     ["GET", `/spec?id=${canary("unknown id of an event stream")}`, { Accept: "text/event-stream" }],
     ["POST", `/spec?id=${canary("unknown id of a POST")}`, {}, canary("body")],
     ["DELETE", `/spec?id=${canary("unknown id of a DELETE")}`],
-    ["GET", `/chat?id=${canary("id of a foreign page")}`, { Origin: `https://${canary("origin")}.example` }],
+    ["GET", `/chat?id=${canary("id of a foreign page")}`, { Origin: `https://foreign.example/?token=${canary("no origin")}` }],
     ["GET", `/nowhere?secret=${canary("query of an unknown path")}`],
     ["POST", "/spec-refresh/refresh", { "X-SignalR-Connection-Token": canary("connection token to refresh") }],
   ];

@@ -12,7 +12,6 @@ use std::{
 
 use axum::Router;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use raw_ws::ServeConfig;
 use tokio::net::TcpListener;
 
 use crate::{
@@ -36,9 +35,8 @@ async fn server() -> Address {
         Err(_) => {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let (app, _) = spec::endpoints::app(Router::new(), &[]);
-            let config = ServeConfig::new().max_connections_per_address(10_000);
-            tokio::spawn(raw_ws::serve(listener, app).config(config).into_future());
+            let app = spec::endpoints::app(Router::new(), &[]);
+            tokio::spawn(raw_ws::serve(listener, app).into_future());
             url
         }
     };

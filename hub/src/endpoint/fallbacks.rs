@@ -7,6 +7,8 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, EXPIRES, HeaderMap, PRAGMA},
     request::Parts,
 };
+use http_body::Body as _;
+use raw_ws::BodyLimit;
 use tokio::time::sleep_until;
 
 use super::{
@@ -161,7 +163,15 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
                 return text(StatusCode::METHOD_NOT_ALLOWED, reason);
             }
         };
-        let mut writing = std::pin::pin!(posts.write(body.into_data_stream()));
+        let max = self.hub.registry.options.maximum_request_body_size;
+        let max = max.unwrap_or(usize::MAX);
+        if let Some(limit) = parts.extensions.get::<BodyLimit>() {
+            limit.set(u64::MAX); // the server's own; the hub's is looked at here
+        }
+        if body.size_hint().lower() > max as u64 {
+            return too_large(max);
+        }
+        let mut writing = std::pin::pin!(posts.write(body.into_data_stream(), max));
         let written = match dies {
             None => writing.await,
             // While it waits, nobody else may come by to see the connection die (C-05).
@@ -177,6 +187,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             Ok(()) => text(StatusCode::OK, ""),                        // P-02
             Err(Refused::Gone) => text(StatusCode::NOT_FOUND, ""),     // P-08
             Err(Refused::Broken) => text(StatusCode::BAD_REQUEST, ""), // P-09
+            Err(Refused::TooLarge) => too_large(max),
         }
     }
 
@@ -202,6 +213,14 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             ),
         }
     }
+}
+
+/// As Kestrel says it.
+fn too_large(max: usize) -> Response {
+    text(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("Request body too large. The max request body size is {max} bytes."),
+    )
 }
 
 /// LP-03.

@@ -91,6 +91,8 @@ pub(crate) enum Refused {
     Gone,
     /// Its body did not come whole (P-09).
     Broken,
+    /// Its body holds more than one may.
+    TooLarge,
 }
 
 impl Posts {
@@ -109,10 +111,16 @@ impl Posts {
         }
     }
 
-    /// Takes a body, piece by piece. Dropped in the middle, what was taken stays (P-09).
-    pub(crate) async fn write(&self, mut body: BodyDataStream) -> Result<(), Refused> {
+    /// Takes a body of at most so many bytes, piece by piece. Dropped in the middle, what was taken
+    /// stays (P-09).
+    pub(crate) async fn write(
+        &self,
+        mut body: BodyDataStream,
+        mut at_most: usize,
+    ) -> Result<(), Refused> {
         let _turn = self.turn.lock().await;
         while let Some(mut piece) = poll_fn(|cx| self.poll_body(&mut body, cx)).await? {
+            at_most = at_most.checked_sub(piece.len()).ok_or(Refused::TooLarge)?;
             poll_fn(|cx| self.poll_push(&mut piece, cx)).await?;
         }
         poll_fn(|cx| self.poll_taken(cx)).await
@@ -287,7 +295,7 @@ mod tests {
     fn lp_12_a_post_that_has_come_is_answered_before_the_end_is_told() {
         let posts = Posts::new(64, Arc::default());
         posts.connect();
-        let mut post = pin!(posts.write(Body::from("close").into_data_stream()));
+        let mut post = pin!(posts.write(Body::from("close").into_data_stream(), 64));
         assert_eq!((&mut post).now_or_never(), None);
         let mut end = pin!(posts.end());
         assert_eq!((&mut end).now_or_never(), None);
@@ -300,7 +308,7 @@ mod tests {
         let posts = Posts::new(64, Arc::default());
         posts.connect();
         let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
-        let mut post = pin!(posts.write(Body::from_stream(never).into_data_stream()));
+        let mut post = pin!(posts.write(Body::from_stream(never).into_data_stream(), 64));
         assert_eq!((&mut post).now_or_never(), None);
         let mut end = pin!(posts.end());
         assert_eq!((&mut end).now_or_never(), None);

@@ -36,7 +36,7 @@ fn outcome(scenario: &Scenario, app: impl FnOnce() -> Router) -> Result<(), Stri
 }
 
 fn contract() -> Router {
-    spec::endpoints::app(Router::new(), &[]).0
+    spec::endpoints::app(Router::new(), &[])
 }
 
 /// The outcome of each, on every core.

@@ -39,6 +39,7 @@ pub(super) struct Heads {
     line: [u8; LINE],
     line_len: usize,
     has_line: bool,
+    has_ended: bool,
     length: Option<u64>,
     is_chunked: bool,
     findings: Findings,
@@ -57,6 +58,21 @@ enum Place {
 impl Heads {
     pub(super) fn findings(&self) -> Findings {
         self.findings.clone()
+    }
+
+    /// Whether the first head has not come whole.
+    pub(super) fn is_first(&self) -> bool {
+        !self.has_ended
+    }
+
+    /// Whether something of a head has come, and not all of it.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(self.place, Place::Head) && (self.has_line || self.line_len > 0)
+    }
+
+    /// Whether a body is due, or nothing that is known.
+    pub(super) fn is_in_body(&self) -> bool {
+        !matches!(self.place, Place::Head)
     }
 
     pub(super) fn look(&mut self, mut bytes: &[u8]) {
@@ -119,6 +135,7 @@ impl Heads {
     }
 
     fn end_of_head(&mut self) {
+        self.has_ended = true;
         self.place = match (self.length.take(), std::mem::take(&mut self.is_chunked)) {
             (Some(_), true) => {
                 self.findings.add(UNSURE_LENGTH);

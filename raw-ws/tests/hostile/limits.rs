@@ -35,8 +35,9 @@ async fn echoes(peer: &mut Peer) {
 }
 
 #[tokio::test]
-async fn row_07_l1_an_address_may_hold_256_connections_and_the_next_gets_429() {
-    unharmed(Setup::default(), async |server| {
+async fn row_07_l1_an_address_may_hold_so_many_connections_and_the_next_gets_429() {
+    let serve = ServeConfig::new().max_connections_per_address(256);
+    unharmed(Setup::serve(serve), async |server| {
         let mut held = Vec::new();
         for n in 0..256 {
             let (peer, answer) = asks(server, guest(1)).await;
@@ -55,6 +56,20 @@ async fn row_07_l1_an_address_may_hold_256_connections_and_the_next_gets_429() {
             while asks(server, guest(1)).await.1.status != 101 {}
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l1_by_default_an_address_may_hold_as_many_as_the_server() {
+    unharmed(Setup::default(), async |server| {
+        let mut held = Vec::new();
+        for n in 0..1000 {
+            let (peer, answer) = asks(server, guest(1)).await;
+            assert_eq!(answer.status, 101, "connection {n}");
+            held.push(peer);
+        }
+        echoes(&mut held[999]).await;
     })
     .await;
 }
@@ -89,7 +104,9 @@ async fn row_08_l1_the_server_holds_so_many_connections_and_the_next_gets_503() 
 
 #[tokio::test]
 async fn l2_so_many_heads_may_be_unfinished_and_the_next_connection_is_refused() {
-    let serve = ServeConfig::new().max_unfinished_heads(6, 4);
+    let serve = ServeConfig::new()
+        .max_unfinished_heads(6)
+        .max_unfinished_heads_per_address(4);
     unharmed(Setup::serve(serve), async |server| {
         let mut upgraded = Peer::upgraded(server, "/echo").await;
         let mut unfinished = Vec::new();

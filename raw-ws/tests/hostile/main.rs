@@ -21,6 +21,7 @@ mod http;
 mod lateness;
 mod limits;
 mod panics;
+mod proxies;
 mod slow;
 mod stop;
 mod support;

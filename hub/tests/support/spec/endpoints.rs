@@ -19,7 +19,7 @@ use tower_http::cors::CorsLayer;
 use super::jwt::{self, Keys};
 
 /// All endpoints of the contract, and others beside them.
-pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandle>) {
+pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
     let usual = super::options();
     let hubs: [(&str, HubOptions); 6] = [
         ("/spec", usual.clone()),
@@ -50,33 +50,29 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> (Router, Vec<HubHandl
     ];
     let mut app = others;
     let mut paths = their_paths.to_vec();
-    let mut handles = Vec::new();
+    let mut first = None;
     for (path, options) in hubs {
         let hub = super::hub(options);
-        handles.push(hub.handle());
+        first.get_or_insert_with(|| hub.handle());
         app = app.merge(hub.router(path));
         paths.push(path);
     }
     let filtered = super::hub(usual)
         .on_connected(async |cx| cx.caller().send("Received", ("connected",)))
         .filter(super::SpecFilter);
-    handles.push(filtered.handle());
     app = app.merge(filtered.router("/spec-filtered"));
     paths.push("/spec-filtered");
     let keys = Keys::new(b"a key only for tests, known to everybody");
     let expiring = super::options().close_on_authentication_expiration(true);
     let refreshed = expiring.clone().authentication_refresh(true);
     for (path, options) in [("/spec-auth", expiring), ("/spec-refresh", refreshed)] {
-        let hub = authorized(options);
-        handles.push(hub.handle());
         let authenticate = from_fn_with_state(keys.clone(), jwt::authenticate);
-        app = app.merge(hub.router(path).layer(authenticate));
+        app = app.merge(authorized(options).router(path).layer(authenticate));
         paths.push(path);
     }
     app = app.merge(Router::new().route("/token", get(token)).with_state(keys));
-    app = app.merge(from_outside(handles[0].clone()));
-    let app = ignore_path_case(app, &paths).layer(middleware::from_fn(cors));
-    (app, handles)
+    app = app.merge(first.map_or_else(Router::new, from_outside));
+    ignore_path_case(app, &paths).layer(middleware::from_fn(cors))
 }
 
 /// The contract for users with a token.

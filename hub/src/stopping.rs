@@ -1,0 +1,53 @@
+//! Whether a hub stops: as a whole, or for the clients of one of the servers that it is mounted in.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// What of a hub stops.
+#[derive(Default)]
+pub(crate) struct Stopping {
+    is_whole: AtomicBool,
+    /// By the ids of their `raw_ws::Connections`.
+    servers: Mutex<HashMap<u64, Server>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Server {
+    Serving,
+    Stopping,
+}
+
+impl Stopping {
+    /// A request came by this server; true for the first.
+    pub(crate) fn meets(&self, server: u64) -> bool {
+        let mut servers = self.servers();
+        let is_new = !servers.contains_key(&server);
+        servers.entry(server).or_insert(Server::Serving);
+        is_new
+    }
+
+    /// From here on it is so for the clients of a server.
+    pub(crate) fn stop_server(&self, server: u64) {
+        self.servers().insert(server, Server::Stopping);
+    }
+
+    /// From here on it is so for everybody.
+    pub(crate) fn stop(&self) {
+        self.is_whole.store(true, Ordering::Release);
+    }
+
+    /// Whether it is so for the clients of a server; `None` for one without a name.
+    pub(crate) fn is_for(&self, server: Option<u64>) -> bool {
+        self.is_whole.load(Ordering::Acquire)
+            || server.is_some_and(|server| self.servers().get(&server) == Some(&Server::Stopping))
+    }
+
+    fn servers(&self) -> MutexGuard<'_, HashMap<u64, Server>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
