@@ -8,4 +8,4 @@ mod origins;
 mod polls;
 mod posts;
 mod stress;
-mod support;
+pub(crate) mod support;

@@ -15,6 +15,7 @@ mod layering;
 mod lifecycle;
 mod live;
 mod mistakes;
+mod mounting;
 mod ordering;
 mod reach;
 #[path = "../support/replay/mod.rs"]

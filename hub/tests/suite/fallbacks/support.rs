@@ -85,6 +85,10 @@ impl App {
         Self { router, ..self }
     }
 
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub(crate) fn gone(&self) -> usize {
         self.gone.load(Ordering::SeqCst)
     }
