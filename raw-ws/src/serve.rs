@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod forwarded;
 mod head;
+mod progress;
 mod proxies;
 mod proxy_protocol;
 mod request;

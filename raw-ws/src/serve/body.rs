@@ -64,8 +64,8 @@ impl Outcome {
 
 /// A body that fails when it holds too much, and when it comes too slowly on average, counting the
 /// time that it is waited for.
-pub(super) struct Bounded {
-    body: Incoming,
+pub(super) struct Bounded<B> {
+    body: B,
     limit: BodyLimit,
     outcome: Outcome,
     received: u64,
@@ -76,22 +76,26 @@ pub(super) struct Bounded {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Bounded {
-    /// The body, and what will have become of it.
-    pub(super) fn body(body: Incoming, config: &ServeConfig, limit: BodyLimit) -> (Body, Outcome) {
-        let outcome = Outcome::default();
-        let bounded = Self {
+/// Bounds a body. Gives it, and what will have become of it.
+pub(super) fn bounded(body: Incoming, config: &ServeConfig, limit: BodyLimit) -> (Body, Outcome) {
+    let outcome = Outcome::default();
+    let bounded = Bounded::new(body, config, limit, outcome.clone());
+    (Body::new(bounded), outcome)
+}
+
+impl<B> Bounded<B> {
+    fn new(body: B, config: &ServeConfig, limit: BodyLimit, outcome: Outcome) -> Self {
+        Self {
             body,
             limit,
-            outcome: outcome.clone(),
+            outcome,
             received: 0,
             grace: config.body_grace,
             rate: config.min_body_rate,
             waited: Duration::ZERO,
             waits_since: None,
             timer: None,
-        };
-        (Body::new(bounded), outcome)
+        }
     }
 
     /// Whether it has been waited for longer than what has come allows.
@@ -107,7 +111,10 @@ impl Bounded {
     }
 }
 
-impl http_body::Body for Bounded {
+impl<B> http_body::Body for Bounded<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
     type Data = Bytes;
     type Error = BoxError;
 
@@ -142,5 +149,115 @@ impl http_body::Body for Bounded {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http_body::Body as _;
+    use tokio::{sync::mpsc, time::sleep};
+
+    use super::*;
+
+    /// A body whose pieces come when they are sent.
+    struct Pieces(mpsc::UnboundedReceiver<Bytes>);
+
+    impl http_body::Body for Pieces {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+            let piece = self.0.poll_recv(cx);
+            piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+        }
+    }
+
+    struct Sent {
+        sender: mpsc::UnboundedSender<Bytes>,
+        body: Bounded<Pieces>,
+        outcome: Outcome,
+    }
+
+    /// 100 bytes at most, 10 bytes a second after 5 s.
+    fn sent() -> Sent {
+        let (sender, pieces) = mpsc::unbounded_channel();
+        let config = ServeConfig::new().min_body_rate(10, Duration::from_secs(5));
+        let outcome = Outcome::default();
+        let limit = BodyLimit::new(100);
+        let body = Bounded::new(Pieces(pieces), &config, limit, outcome.clone());
+        Sent {
+            sender,
+            body,
+            outcome,
+        }
+    }
+
+    impl Sent {
+        fn send(&self, bytes: usize) {
+            self.sender.send(vec![b'x'; bytes].into()).unwrap();
+        }
+
+        async fn next(&mut self) -> Option<Result<usize, Fault>> {
+            let frame = poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)).await?;
+            Some(match frame {
+                Ok(frame) => Ok(frame.into_data().unwrap().len()),
+                Err(_) => Err(self.outcome.fault().unwrap()),
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_bounded_in_size_and_its_limit_may_be_set_while_it_comes() {
+        let mut sent = sent();
+        sent.send(100);
+        assert_eq!(sent.next().await, Some(Ok(100)));
+        sent.body.limit.set(101);
+        sent.send(1);
+        assert_eq!(sent.next().await, Some(Ok(1)));
+        sent.send(1);
+        assert_eq!(sent.next().await, Some(Err(Fault::TooLarge)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_is_waited_for_too_long_is_too_slow() {
+        let mut sent = sent();
+        let begun = Instant::now();
+        sent.send(20);
+        assert_eq!(sent.next().await, Some(Ok(20)));
+        assert_eq!(sent.next().await, Some(Err(Fault::TooSlow)));
+        assert_eq!(begun.elapsed().as_secs(), 5 + 20 / 10);
+    }
+
+    /// Whoever takes its time with what has come does not make the client slow.
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_nobody_waits_does_not_count() {
+        let mut sent = sent();
+        sent.send(10);
+        assert_eq!(sent.next().await, Some(Ok(10)));
+        sleep(Duration::from_secs(60)).await;
+        let begun = Instant::now();
+        assert_eq!(sent.next().await, Some(Err(Fault::TooSlow)));
+        assert_eq!(begun.elapsed().as_secs(), 5 + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_is_waited_adds_up() {
+        let mut sent = sent();
+        let sender = sent.sender.clone();
+        tokio::spawn(async move {
+            // A byte each second is a tenth of the rate.
+            while sender.send(Bytes::from_static(b"x")).is_ok() {
+                sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let begun = Instant::now();
+        while let Some(Ok(_)) = sent.next().await {}
+        assert_eq!(sent.outcome.fault(), Some(Fault::TooSlow));
+        assert_eq!(begun.elapsed().as_secs(), 5);
     }
 }

@@ -2,9 +2,11 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
 };
 
 use axum::Router;
@@ -16,7 +18,9 @@ use tokio::{net::TcpStream, sync::watch, time::timeout};
 use super::{
     ServeConfig, Tls,
     accepted::Accepted,
+    head::Heads,
     last_answer,
+    progress::{Patience, Progress},
     proxy_protocol::{self, Proxied},
     request::{Requests, peer},
     slots::{Slot, Slots},
@@ -87,6 +91,7 @@ impl Http {
         let Some((accepted, requests)) = begun else {
             return;
         };
+        let mut patience = Patience::new(&self.config, requests.progress.clone());
         let requests = Mutex::new(requests);
         let service = service_fn(move |request| {
             let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,9 +104,13 @@ impl Http {
             .with_upgrades();
         let mut connection = std::pin::pin!(connection);
         loop {
+            let going_on = poll_fn(|cx| match connection.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(ended),
+                Poll::Pending => patience.poll_over(cx).map(Ok),
+            });
             tokio::select! {
                 biased; // a request that has come is taken before the stop is
-                ended = connection.as_mut() => {
+                ended = going_on => {
                     if let Err(error) = ended {
                         events::http_failed(&error);
                     }
@@ -156,15 +165,18 @@ impl Http {
             }
         }
         let address = proxied.client.unwrap_or(address);
-        let accepted = Accepted::new(stream, tls, slot.clone(), config).await?;
+        let progress = Progress::default();
+        let heads = Heads::new(progress.clone());
+        let findings = heads.findings();
+        let accepted = Accepted::new(stream, tls, slot.clone(), heads, config.head_timeout).await?;
         let requests = Requests {
             app: self.app.clone(),
             config: config.clone(),
             connections: self.connections.clone(),
             slots: self.slots.clone(),
             slot: slot.clone(),
-            findings: accepted.heads().findings(),
-            at_work: accepted.at_work(),
+            findings,
+            progress,
             takeover: Takeover(Accepted::take),
             peer: peer(address, speaks_tls || proxied.is_https),
             is_from_proxy: config.trusts(address.ip()),

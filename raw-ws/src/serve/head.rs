@@ -7,6 +7,8 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
+use super::progress::{Progress, Reading};
+
 const BARE_LINE_FEED: u8 = 1;
 const UNSURE_LENGTH: u8 = 2;
 
@@ -43,6 +45,7 @@ pub(super) struct Heads {
     length: Option<u64>,
     is_chunked: bool,
     findings: Findings,
+    progress: Progress,
 }
 
 const LINE: usize = 32;
@@ -56,26 +59,29 @@ enum Place {
 }
 
 impl Heads {
+    pub(super) fn new(progress: Progress) -> Self {
+        Self {
+            progress,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn findings(&self) -> Findings {
         self.findings.clone()
     }
 
-    /// Whether the first head has not come whole.
-    pub(super) fn is_first(&self) -> bool {
-        !self.has_ended
+    /// Takes the next bytes of the connection.
+    pub(super) fn look(&mut self, bytes: &[u8]) {
+        self.read(bytes);
+        self.progress.reads(match self.place {
+            Place::Body(_) | Place::Unknown => Reading::Body,
+            Place::Head if !self.has_ended => Reading::First,
+            Place::Head if self.has_line || self.line_len > 0 => Reading::Head,
+            Place::Head => Reading::Between,
+        });
     }
 
-    /// Whether something of a head has come, and not all of it.
-    pub(super) fn is_in_head(&self) -> bool {
-        matches!(self.place, Place::Head) && (self.has_line || self.line_len > 0)
-    }
-
-    /// Whether a body is due, or nothing that is known.
-    pub(super) fn is_in_body(&self) -> bool {
-        !matches!(self.place, Place::Head)
-    }
-
-    pub(super) fn look(&mut self, mut bytes: &[u8]) {
+    fn read(&mut self, mut bytes: &[u8]) {
         while let Some((&byte, rest)) = bytes.split_first() {
             match &mut self.place {
                 Place::Unknown => return,

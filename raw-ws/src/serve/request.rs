@@ -4,10 +4,7 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -25,6 +22,7 @@ use super::{
     ServeConfig, body,
     forwarded::{self, Forwarded, Malformed},
     head::Findings,
+    progress::{AtWork, Progress},
     slots::{Place, Slot, Slots},
 };
 use crate::{
@@ -39,33 +37,17 @@ pub(super) struct Requests {
     pub(super) slots: Slots,
     pub(super) slot: Arc<Mutex<Slot>>,
     pub(super) findings: Findings,
-    pub(super) at_work: AtWork,
+    pub(super) progress: Progress,
     pub(super) takeover: Takeover,
     /// The other end: a client, or a proxy.
     pub(super) peer: Remote,
     pub(super) is_from_proxy: bool,
 }
 
-/// Whether a request of a connection is at work: from its head to the end of its answer.
-#[derive(Clone, Default)]
-pub(super) struct AtWork(Arc<AtomicBool>);
-
-impl AtWork {
-    pub(super) fn is_so(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// One request at work, and where clients are counted by address, its place.
+/// A request at work, and where clients are counted by address, its place.
 struct Working {
-    at_work: AtWork,
+    _at_work: AtWork,
     place: Option<Place>,
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.at_work.0.store(false, Ordering::Relaxed);
-    }
 }
 
 impl Requests {
@@ -75,9 +57,8 @@ impl Requests {
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response> + use<> {
         self.slot().head_finished();
-        self.at_work.0.store(true, Ordering::Relaxed);
         let mut working = Working {
-            at_work: self.at_work.clone(),
+            _at_work: self.progress.works(),
             place: None,
         };
         let admitted = self.admit(&mut request, &mut working);
@@ -98,7 +79,7 @@ impl Requests {
                 if !has_body {
                     return Body::empty();
                 }
-                let (body, becomes) = body::Bounded::body(body, &config, limit.clone());
+                let (body, becomes) = body::bounded(body, &config, limit.clone());
                 outcome = Some(becomes);
                 body
             });

@@ -17,6 +17,7 @@ mod closing;
 mod deflate;
 mod frames;
 mod http;
+mod keep_alive;
 #[path = "../support/lateness.rs"]
 mod lateness;
 mod limits;

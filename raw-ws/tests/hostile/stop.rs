@@ -92,6 +92,114 @@ async fn a_graceful_stop_cuts_who_does_not_answer_at_its_deadline() {
     .await;
 }
 
+#[tokio::test]
+async fn a_graceful_stop_waits_for_nobody_who_has_not_asked_for_anything() {
+    let tls = tls();
+    let spoken = ServeConfig::new()
+        .trusted_proxies(["127.0.0.1"])
+        .proxy_protocol(true);
+    for (what, setup, sent) in [
+        ("silence", Setup::default(), &b""[..]),
+        (
+            "half a head",
+            Setup::default(),
+            b"GET /get HTTP/1.1\r\nHost",
+        ),
+        (
+            "half a TLS handshake",
+            over(&tls, ServeConfig::new()),
+            b"\x16\x03\x01\x02\0\x01\0",
+        ),
+        (
+            "half a PROXY header",
+            Setup::serve(spoken),
+            b"PROXY TCP4 203",
+        ),
+    ] {
+        on_time(async || {
+            let mut server = Server::start(setup.clone()).await;
+            let mut peer = Peer::connect(&server).await;
+            peer.send(sent).await;
+            // Nobody tells that it was read; a whole request from elsewhere comes behind it.
+            let mut other = Peer::connect(&server).await;
+            other.send(b"no request").await;
+            let begun = Instant::now();
+            server.stop();
+            server.stopped().await;
+            assert!(begun.elapsed() < LATE, "{what}");
+            peer.ends().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_graceful_stop_does_not_wait_for_half_a_later_head() {
+    on_time(async || {
+        let mut server = Server::start(Setup::default()).await;
+        let mut peer = Peer::connect(&server).await;
+        peer.send(b"GET /get HTTP/1.1\r\nHost: ok.example\r\n\r\nGET /get HT")
+            .await;
+        assert_eq!(peer.answer().await.status, 200);
+        let begun = Instant::now();
+        server.stop();
+        server.stopped().await;
+        assert!(begun.elapsed() < LATE);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_graceful_stop_closes_the_listener_at_once_and_its_address_is_free() {
+    let setup = Setup {
+        ws: Config::new().close_timeout(Duration::from_secs(60)),
+        ..Setup::default()
+    };
+    let mut server = Server::start(setup).await;
+    let mut mute = Peer::upgraded(&server, "/echo").await;
+    server.stop();
+    assert_eq!(mute.frame().await.0, Op::CLOSE);
+    // It still waits for an answer to its Close, and is there no more for others.
+    assert!(TcpStream::connect(server.address).await.is_err());
+    let next = tokio::net::TcpListener::bind(server.address).await;
+    assert!(next.is_ok(), "{next:?}");
+    mute.send(&close_frame(1001, "")).await;
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn a_server_that_will_stop_says_so_first_and_goes_on_for_its_delay() {
+    let delay = Duration::from_millis(500);
+    let setup = Setup::serve(ServeConfig::new().shutdown_delay(delay));
+    let readyz = b"GET /readyz HTTP/1.1\r\nHost: ok.example\r\n\r\n";
+    on_time(async || {
+        let mut server = Server::start(setup.clone()).await;
+        let mut kept = Peer::connect(&server).await;
+        kept.send(readyz).await;
+        assert_eq!(kept.answer().await.body, "ready");
+        let begun = Instant::now();
+        server.stop();
+        soon("a red light", async {
+            loop {
+                kept.send(readyz).await;
+                if kept.answer().await.body == "stopping" {
+                    break;
+                }
+            }
+        })
+        .await;
+        // Who comes now is served as ever.
+        let mut late = Peer::upgraded(&server, "/echo").await;
+        late.send(&text_frame("still here")).await;
+        assert_eq!(late.frame().await.1, b"still here");
+        assert_eq!(late.frame().await.0, Op::CLOSE);
+        at_deadline(begun, delay);
+        late.send(&close_frame(1001, "")).await;
+        server.stopped().await;
+    })
+    .await;
+}
+
 // ---------------------------------------------------------------------------------------------
 // wss
 

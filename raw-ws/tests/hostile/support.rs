@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, interval, timeout},
 };
 
-pub(crate) use self::server::{Counts, Server, Setup};
+pub(crate) use self::server::{Counts, LARGE, LATER, Server, Setup};
 use crate::panics;
 pub(crate) use crate::{lateness::on_time, wire::*};
 

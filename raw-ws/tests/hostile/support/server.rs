@@ -1,14 +1,18 @@
 //! The server under test, and what its endpoints do.
 
-use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::{
-    Extension, Router, body::Bytes, extract::ConnectInfo, http::HeaderMap, response::Response,
+    Extension, Router,
+    body::Bytes,
+    extract::{ConnectInfo, Request},
+    http::HeaderMap,
+    response::{IntoResponse, Response},
     routing,
 };
 use raw_ws::{
-    CloseCode, Config, Connections, Deflate, MessageKind, Origins, Remote, ServeConfig, Topics,
-    Upgrade, WebSocket,
+    BodyLimit, CloseCode, Config, Connections, Deflate, MessageKind, Origins, Remote, ServeConfig,
+    Topics, Upgrade, WebSocket,
 };
 use tokio::{
     net::TcpSocket,
@@ -92,6 +96,9 @@ impl Seen {
 /// | `/panic` | panics at the first message |
 /// | `/post` | reads a body, answers with its length |
 /// | `/who` | whom the server takes the client for |
+/// | `/later` | answers after [`LATER`] |
+/// | `/readyz` | whether the server goes on |
+/// | `/large` | reads a body of up to [`LARGE`] bytes, answers with its length |
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) seen: Seen,
@@ -106,6 +113,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start(setup: Setup) -> Self {
         let listener = TcpSocket::new_v4().unwrap();
+        listener.set_reuseaddr(true).unwrap(); // as `TcpListener::bind` does
         listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener = listener.listen(ACCEPT_QUEUE).unwrap();
         let address = listener.local_addr().unwrap();
@@ -241,6 +249,34 @@ fn app(
         .route("/post", routing::post(post))
         .route("/get", routing::get(async || "here"))
         .route("/who", routing::get(who))
+        .route("/later", routing::get(later))
+        .route("/readyz", routing::get(readyz))
+        .route("/large", routing::post(large))
+}
+
+/// How long `/later` takes.
+pub(crate) const LATER: Duration = Duration::from_secs(1);
+
+async fn later() -> &'static str {
+    tokio::time::sleep(LATER).await;
+    "later"
+}
+
+async fn readyz(Extension(connections): Extension<Connections>) -> &'static str {
+    match connections.is_stopping() {
+        false => "ready",
+        true => "stopping",
+    }
+}
+
+/// What `/large` takes, whatever the server does.
+pub(crate) const LARGE: usize = 3_000_000;
+
+async fn large(Extension(limit): Extension<BodyLimit>, request: Request) -> Response {
+    limit.set(LARGE as u64);
+    let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    let length = body.map_or(0, |body| body.len());
+    length.to_string().into_response()
 }
 
 /// The client as the server sees it; the port of a connection changes, and is written as 1.
