@@ -164,6 +164,7 @@ async fn a_graceful_stop_closes_the_listener_at_once_and_its_address_is_free() {
     let next = tokio::net::TcpListener::bind(server.address).await;
     assert!(next.is_ok(), "{next:?}");
     mute.send(&close_frame(1001, "")).await;
+    drop(mute);
     server.stopped().await;
 }
 
@@ -195,6 +196,7 @@ async fn a_server_that_will_stop_says_so_first_and_goes_on_for_its_delay() {
         assert_eq!(late.frame().await.0, Op::CLOSE);
         at_deadline(begun, delay);
         late.send(&close_frame(1001, "")).await;
+        drop(late);
         server.stopped().await;
     })
     .await;
