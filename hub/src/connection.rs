@@ -26,6 +26,7 @@ use crate::{
     error::HubError,
     events,
     filter::Running,
+    goodbye,
     hub::Shared,
     live::{Command, Live, Who},
     protocol::TransferFormat,
@@ -84,6 +85,7 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     };
 
     // 6. The closing handshake, under its deadline.
+    goodbye::was_said(&connection.hub.registry, &live);
     if let End::ClientClosed(_) = end {
         connection.transport.client_closed();
     }

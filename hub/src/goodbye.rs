@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::{
     live::{Command, Live},
     registry::Registry,
+    request::Transport,
 };
 
 /// Connections told to go at a time.
@@ -34,6 +35,15 @@ pub(crate) async fn say(registry: &Registry, connections: &[Arc<Live>]) {
         for live in batch {
             live.command(Command::Shutdown);
         }
+    }
+}
+
+/// The last word of a connection is queued. Where a stop has closed the listener that another poll
+/// would come by, the poll that waits takes it, and nothing more is waited for.
+pub(crate) fn was_said(registry: &Registry, live: &Live) {
+    let is_polled = live.request.transport() == Transport::LongPolling;
+    if is_polled && registry.stopping.has_closed(live.request.server()) {
+        live.set_gone();
     }
 }
 

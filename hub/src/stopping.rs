@@ -43,8 +43,12 @@ impl Stopping {
 
     /// Whether it is so for the clients of a server; `None` for one without a name.
     pub(crate) fn is_for(&self, server: Option<u64>) -> bool {
-        self.is_whole.load(Ordering::Acquire)
-            || server.is_some_and(|server| self.servers().get(&server) == Some(&Server::Stopping))
+        self.is_whole.load(Ordering::Acquire) || self.has_closed(server)
+    }
+
+    /// Whether a server takes no new connections.
+    pub(crate) fn has_closed(&self, server: Option<u64>) -> bool {
+        server.is_some_and(|server| self.servers().get(&server) == Some(&Server::Stopping))
     }
 
     fn servers(&self) -> MutexGuard<'_, HashMap<u64, Server>> {

@@ -24,8 +24,13 @@ impl Server {
 
     /// The same for a command with more to it; and what else it writes to stdout.
     pub(crate) fn spawn(command: &mut Command) -> (Self, BufReader<ChildStdout>) {
+        Self::spawn_at("127.0.0.1:0", command)
+    }
+
+    /// The same at an address of one's own.
+    pub(crate) fn spawn_at(listen: &str, command: &mut Command) -> (Self, BufReader<ChildStdout>) {
         let mut child = command
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", listen])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -48,9 +53,19 @@ impl Server {
     /// Presses Ctrl-C and waits for the end: its exit code.
     #[cfg(unix)]
     pub(crate) fn interrupt(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status().unwrap();
+        self.signal("INT");
+        self.ended()
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, id) = (format!("-{name}"), self.child.id().to_string());
+        let sent = Command::new("kill").args([signal, id]).status().unwrap();
         assert!(sent.success());
+    }
+
+    /// Waits for the end: its exit code.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 

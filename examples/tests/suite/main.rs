@@ -3,6 +3,8 @@
 
 mod aspnetcore;
 mod children;
+mod crowd;
+mod deploy;
 mod hub_auth;
 mod hub_browser;
 mod hub_javascript;
@@ -11,6 +13,8 @@ mod hub_secrets;
 #[path = "../../../raw-ws/tests/support/lateness.rs"]
 mod lateness;
 mod official;
+mod peers;
+mod quick_start;
 mod raw_client;
 #[path = "../../../hub/tests/support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay in memory uses more")]
@@ -18,6 +22,7 @@ mod replay;
 /// The contract, as `spec_server` serves it.
 #[path = "../../../hub/tests/support/spec/mod.rs"]
 mod spec;
+mod stopping;
 #[path = "../../../hub/tests/support/transcript/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "a replay in memory uses more")]
 mod transcript;
