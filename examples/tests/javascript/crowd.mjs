@@ -70,7 +70,7 @@ if (flags.restart) {
   for await (const _ of createInterface({ input: process.stdin })) break;
   await each("come back", ({ number }) => back[number]);
   await each("call again", echo);
-  process.stdin.destroy();
 }
 await each("stop", ({ connection }) => connection.stop());
 console.log(`${count} clients over ${over}`);
+process.exit(); // not when the last kept connection has been given up

@@ -148,7 +148,7 @@ impl Drop for Proxy {
 fn serve(at: SocketAddr, more: &[&str]) -> Server {
     let mut command = Command::new(example("hub_server"));
     command.args(["--trusted-proxies", "127.0.0.1"]).args(more);
-    command.env("RUST_LOG", "warn");
+    command.env("RUST_LOG", "off");
     Server::spawn_at(&at.to_string(), &mut command).0
 }
 
