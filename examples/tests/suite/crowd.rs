@@ -42,8 +42,13 @@ async fn ten_thousand_from_one_address_are_served_and_one_more_is_told() {
 }
 
 fn start(options: &[&str]) -> (Server, SocketAddr) {
-    let mut command = Command::new(example("raw_server"));
-    command.args(options).stderr(Stdio::piped());
+    // With the usual limit of open files, which the server raises.
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -Sn 1024; exec \"$0\" \"$@\""])
+        .arg(example("raw_server"))
+        .args(options)
+        .stderr(Stdio::piped());
     let server = Server::spawn(&mut command).0;
     let address = server.address().parse().unwrap();
     (server, address)

@@ -16,6 +16,7 @@ mod official;
 mod peers;
 mod quick_start;
 mod raw_client;
+mod refusals;
 #[path = "../../../hub/tests/support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay in memory uses more")]
 mod replay;

@@ -67,7 +67,17 @@ impl Peer {
         (peer, answer)
     }
 
+    /// The whole answer to a GET; empty if nobody gives one.
+    pub(crate) async fn ask(to: SocketAddr, path: &str) -> String {
+        Self::try_ask(to, path).await.unwrap_or_default()
+    }
+
+    /// Its status.
     pub(crate) async fn get(to: SocketAddr, path: &str) -> Option<u16> {
+        Self::try_ask(to, path).await?.get(9..12)?.parse().ok()
+    }
+
+    async fn try_ask(to: SocketAddr, path: &str) -> Option<String> {
         let mut peer = Self {
             stream: TcpStream::connect(to).await.ok()?,
         };
@@ -76,7 +86,7 @@ impl Peer {
         let mut answer = Vec::new();
         let read = timeout(GUARD, peer.stream.read_to_end(&mut answer)).await;
         read.expect("an answer").ok()?;
-        std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+        String::from_utf8(answer).ok()
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {

@@ -124,7 +124,7 @@ impl Requests {
         })?;
         if let Some(host) = forwarded.host {
             // Two are refused later: nobody knows which of them the proxy has looked at.
-            if request.headers().get_all(HOST).iter().count() == 1 {
+            if request.headers().get_all(HOST).iter().count() < 2 {
                 request.headers_mut().insert(HOST, host);
             }
         }

@@ -391,6 +391,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_short_of_files_is_told_so_and_not_of_an_option() {
+        let told = |connections| {
+            let slots = Slots::new(&ServeConfig::new().max_connections(connections));
+            slots.0.limit(Refusal::Connections)
+        };
+        assert_eq!(told(5), (5, "ServeConfig::max_connections"));
+        let files = raise_descriptor_limit();
+        if files < usize::MAX {
+            let expected = (files / 10 * 9, "the limit of open files (ulimit -n)");
+            assert_eq!(told(usize::MAX), expected);
+        }
+    }
+
+    #[test]
     fn unfinished_heads_have_a_limit_of_their_own() {
         let config = ServeConfig::new()
             .max_unfinished_heads(2)

@@ -287,6 +287,16 @@ async fn pages_are_compared_with_the_host_that_the_browser_asked_for() {
 }
 
 #[tokio::test]
+async fn two_hosts_stay_two_and_are_refused() {
+    unharmed(Setup::serve(trusting()), async |server| {
+        let fields = "Host: other.example\r\nX-Forwarded-Host: chat.example\r\n";
+        let (_, answer) = upgrades(server, "/echo", fields).await;
+        assert_eq!(answer.status, 400);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn pages_of_apps_connect_where_they_are_listed() {
     let setup = Setup {
         origins: Origins::list(["capacitor://localhost", "https://*.example.com"]),
