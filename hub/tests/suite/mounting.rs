@@ -133,8 +133,8 @@ fn panic_of(run: impl FnOnce()) -> (String, String) {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let place = info.location().map(Location::file).unwrap_or_default();
-            let text = info.payload_as_str().unwrap_or_default();
-            PANICKED.set(Some((text.to_owned(), place.to_owned())));
+            let text = info.payload().downcast_ref::<String>().cloned();
+            PANICKED.set(Some((text.unwrap_or_default(), place.to_owned())));
             before(info);
         }));
     });
