@@ -1,7 +1,7 @@
 //! How a graceful stop takes leave of clients: a Close that lets them come back, in batches, so
 //! that they do not all do so at once (CL-15).
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use tokio::time::sleep;
 
@@ -16,7 +16,7 @@ const AT_A_TIME: usize = 64;
 
 /// Refuses new clients of a server, tells those it has to come back later, and waits until they
 /// are gone.
-pub(crate) async fn to_clients_of(registry: Arc<Registry>, server: u64) {
+pub(crate) async fn to_clients_of(registry: Arc<Registry>, server: NonZeroU32) {
     registry.stopping.stop_server(server);
     let mut connections = registry.all();
     connections.retain(|live| live.request.server() == Some(server));

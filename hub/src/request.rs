@@ -1,7 +1,7 @@
 //! The HTTP request that a connection came with (C-14), kept small: it lives as long as the
 //! connection.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, num::NonZeroU32};
 
 use axum::extract::ConnectInfo;
 use http::{request::Parts, uri::Scheme};
@@ -19,7 +19,7 @@ pub struct Request {
     remote: Option<SocketAddr>,
     is_https: bool,
     /// Under which server it came, if that has a graceful stop.
-    server: Option<u64>,
+    server: Option<NonZeroU32>,
     transport: Transport,
 }
 
@@ -130,7 +130,7 @@ impl Request {
     }
 
     /// The id of its server's `Connections`.
-    pub(crate) fn server(&self) -> Option<u64> {
+    pub(crate) fn server(&self) -> Option<NonZeroU32> {
         self.server
     }
 

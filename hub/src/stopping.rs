@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use std::{
 pub(crate) struct Stopping {
     is_whole: AtomicBool,
     /// By the ids of their `raw_ws::Connections`.
-    servers: Mutex<HashMap<u64, Server>>,
+    servers: Mutex<HashMap<NonZeroU32, Server>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ enum Server {
 
 impl Stopping {
     /// A request came by this server; true for the first.
-    pub(crate) fn meets(&self, server: u64) -> bool {
+    pub(crate) fn meets(&self, server: NonZeroU32) -> bool {
         let mut servers = self.servers();
         let is_new = !servers.contains_key(&server);
         servers.entry(server).or_insert(Server::Serving);
@@ -32,7 +33,7 @@ impl Stopping {
     }
 
     /// From here on it is so for the clients of a server.
-    pub(crate) fn stop_server(&self, server: u64) {
+    pub(crate) fn stop_server(&self, server: NonZeroU32) {
         self.servers().insert(server, Server::Stopping);
     }
 
@@ -42,16 +43,16 @@ impl Stopping {
     }
 
     /// Whether it is so for the clients of a server; `None` for one without a name.
-    pub(crate) fn is_for(&self, server: Option<u64>) -> bool {
+    pub(crate) fn is_for(&self, server: Option<NonZeroU32>) -> bool {
         self.is_whole.load(Ordering::Acquire) || self.has_closed(server)
     }
 
     /// Whether a server takes no new connections.
-    pub(crate) fn has_closed(&self, server: Option<u64>) -> bool {
+    pub(crate) fn has_closed(&self, server: Option<NonZeroU32>) -> bool {
         server.is_some_and(|server| self.servers().get(&server) == Some(&Server::Stopping))
     }
 
-    fn servers(&self) -> MutexGuard<'_, HashMap<u64, Server>> {
+    fn servers(&self) -> MutexGuard<'_, HashMap<NonZeroU32, Server>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

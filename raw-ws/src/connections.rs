@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     fmt,
+    num::NonZeroU32,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -35,18 +36,20 @@ use crate::{
 pub struct Connections(Arc<Inner>);
 
 struct Inner {
-    id: u64,
-    live: Mutex<HashMap<u64, Member>>,
+    id: NonZeroU32,
+    live: Mutex<Live>,
     stage: watch::Sender<Stage>,
     goodbyes: Mutex<Vec<Goodbye>>,
     /// Goodbyes that are being said.
     saying: watch::Sender<usize>,
 }
 
-struct Member {
-    outbound: Arc<Outbound>,
-    /// Its handler closes it when the server stops.
-    says_goodbye: bool,
+/// The connections that live, by their ids.
+#[derive(Default)]
+struct Live {
+    plain: HashMap<u64, Arc<Outbound>>,
+    /// Their handlers close them when the server stops.
+    saying_goodbye: HashMap<u64, Arc<Outbound>>,
 }
 
 /// How far a server is with stopping.
@@ -64,9 +67,10 @@ type Goodbye = Pin<Box<dyn Future<Output = ()> + Send>>;
 impl Connections {
     /// An empty set.
     pub fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let id = MADE.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Self(Arc::new(Inner {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: NonZeroU32::new(id).unwrap_or(NonZeroU32::MAX),
             live: Mutex::default(),
             stage: watch::Sender::new(Stage::Serving),
             goodbyes: Mutex::default(),
@@ -74,14 +78,16 @@ impl Connections {
         }))
     }
 
-    /// A number that no other set of this process has, and every clone of this one.
-    pub fn id(&self) -> u64 {
+    /// A number that every clone of this set has, and no other set of this process: none of the four
+    /// billion before it.
+    pub fn id(&self) -> NonZeroU32 {
         self.0.id
     }
 
     /// How many connections are live.
     pub fn len(&self) -> usize {
-        self.0.live().len()
+        let live = self.0.live();
+        live.plain.len() + live.saying_goodbye.len()
     }
 
     /// Whether no connection is live.
@@ -129,11 +135,7 @@ impl Connections {
     pub fn close_all(&self, reason: &str) {
         self.0.stage.send_replace(Stage::Closing);
         let close = going_away(reason);
-        let live: Vec<_> = {
-            let live = self.0.live();
-            let left_to_us = live.values().filter(|member| !member.says_goodbye);
-            left_to_us.map(|member| member.outbound.clone()).collect()
-        };
+        let live: Vec<_> = self.0.live().plain.values().cloned().collect();
         for outbound in live {
             outbound.request_close(close.clone());
         }
@@ -169,11 +171,11 @@ impl Connections {
         let as_registry: Arc<dyn Registry> = self.0.clone();
         let mut live = self.0.live();
         if outbound.joined(Arc::downgrade(&as_registry)) {
-            let member = Member {
-                outbound: outbound.clone(),
-                says_goodbye,
+            let of_its_kind = match says_goodbye {
+                false => &mut live.plain,
+                true => &mut live.saying_goodbye,
             };
-            live.insert(outbound.id(), member);
+            of_its_kind.insert(outbound.id(), outbound.clone());
         }
         drop(live);
         if self.is_closing() && !says_goodbye {
@@ -204,8 +206,8 @@ impl Connections {
     pub(crate) fn cut_all(&self) {
         let live: Vec<_> = {
             let live = self.0.live();
-            let all = live.values().map(|member| member.outbound.clone());
-            all.collect()
+            let all = live.plain.values().chain(live.saying_goodbye.values());
+            all.cloned().collect()
         };
         for outbound in live {
             outbound.cut();
@@ -229,14 +231,17 @@ impl Default for Connections {
 }
 
 impl Inner {
-    fn live(&self) -> MutexGuard<'_, HashMap<u64, Member>> {
+    fn live(&self) -> MutexGuard<'_, Live> {
         lock(&self.live)
     }
 }
 
 impl Registry for Inner {
     fn forget(&self, id: u64) {
-        self.live().remove(&id);
+        let mut live = self.live();
+        if live.plain.remove(&id).is_none() {
+            live.saying_goodbye.remove(&id);
+        }
     }
 }
 

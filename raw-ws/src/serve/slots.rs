@@ -114,27 +114,27 @@ impl Slots {
             Full::Connections => Refusal::Connections,
             Full::Heads => Refusal::Heads,
         })?;
-        let (place, head) = match address {
-            Some(address) => self.0.count(&mut taken, address, true)?.unzip(),
-            None => (None, None),
+        let address = match address {
+            Some(address) => self.0.count(&mut taken, address, Kind::Connection)?,
+            None => None,
         };
         taken.in_all.connections += 1;
         taken.in_all.heads += 1;
         Ok(Slot {
             shared: self.0.clone(),
-            place,
-            head: Some(UnfinishedHead {
-                shared: self.0.clone(),
-                address: head.flatten(),
-            }),
+            address,
+            head_is_unfinished: true,
         })
     }
 
     /// A place among those of an address, for a request that a proxy forwards; `None` where
     /// addresses are not counted.
     pub(super) fn place(&self, address: IpAddr) -> Result<Option<Place>, Refusal> {
-        let counted = self.0.count(&mut self.0.taken(), address, false)?;
-        Ok(counted.map(|(place, _)| place))
+        let counted = self.0.count(&mut self.0.taken(), address, Kind::Request)?;
+        Ok(counted.map(|address| Place {
+            shared: self.0.clone(),
+            address: Some(address),
+        }))
     }
 
     /// Leave to write a refusal.
@@ -168,31 +168,27 @@ impl Shared {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more for an address, where addresses are counted.
+    /// Counts one more for an address, where addresses are counted. Gives what stands for it.
     fn count(
-        self: &Arc<Self>,
+        &self,
         taken: &mut Taken,
         address: IpAddr,
-        with_head: bool,
-    ) -> Result<Option<(Place, Option<IpAddr>)>, Refusal> {
+        kind: Kind,
+    ) -> Result<Option<IpAddr>, Refusal> {
         let Some(max) = self.max_per_address else {
             return Ok(None);
         };
         let address = whole_network(address);
         let here = taken.per_address.get(&address).copied().unwrap_or_default();
-        match here.fits(max) {
-            Err(Full::Connections) => return Err(Refusal::ConnectionsOfAddress),
-            Err(Full::Heads) if with_head => return Err(Refusal::HeadsOfAddress),
-            Err(Full::Heads) | Ok(()) => {}
+        match (here.fits(max), kind) {
+            (Err(Full::Connections), _) => return Err(Refusal::ConnectionsOfAddress),
+            (Err(Full::Heads), Kind::Connection) => return Err(Refusal::HeadsOfAddress),
+            (Err(Full::Heads), Kind::Request) | (Ok(()), _) => {}
         }
         let here = taken.per_address.entry(address).or_default();
         here.connections += 1;
-        here.heads += usize::from(with_head);
-        let shared = self.clone();
-        Ok(Some((
-            Place { shared, address },
-            with_head.then_some(address),
-        )))
+        here.heads += usize::from(kind == Kind::Connection);
+        Ok(Some(address))
     }
 
     /// At how many somebody was refused, and what would let in more.
@@ -216,6 +212,15 @@ impl Shared {
     }
 }
 
+/// What is counted for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A connection whose first head is still to come.
+    Connection,
+    /// A request that a proxy forwards, its head read.
+    Request,
+}
+
 enum Full {
     Connections,
     Heads,
@@ -233,52 +238,67 @@ impl Count {
     }
 }
 
-/// A connection's place, held as long as its socket.
+impl Taken {
+    /// One of an address is over.
+    fn leave(&mut self, address: IpAddr) {
+        if let Some(here) = self.per_address.get_mut(&address) {
+            here.connections -= 1;
+            if here.connections == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// A connection's place, held as long as its socket. Small: each WebSocket has one.
 pub(super) struct Slot {
     shared: Arc<Shared>,
-    /// Among those of its client's address, where addresses are counted.
-    place: Option<Place>,
-    head: Option<UnfinishedHead>,
+    /// Its client's, where addresses are counted.
+    address: Option<IpAddr>,
+    head_is_unfinished: bool,
 }
 
 impl Slot {
     /// The client's address turned out: the PROXY protocol told it.
     pub(super) fn belongs_to(&mut self, address: IpAddr) -> Result<(), Refusal> {
-        let counted = self
-            .shared
-            .count(&mut self.shared.taken(), address, self.head.is_some())?;
-        if let Some((place, head)) = counted {
-            self.place = Some(place);
-            if let Some(unfinished) = &mut self.head {
-                unfinished.address = head;
-            }
-        }
+        let Self { shared, .. } = self;
+        self.address = shared.count(&mut shared.taken(), address, Kind::Connection)?;
         Ok(())
     }
 
     /// From here on it is the connection of one client, behind a proxy: it was upgraded.
-    pub(super) fn keeps(&mut self, place: Place) {
-        self.place = Some(place);
+    pub(super) fn keeps(&mut self, mut place: Place) {
+        self.address = place.address.take();
     }
 
     /// The first head has come.
     pub(super) fn head_finished(&mut self) {
-        self.head = None;
+        if std::mem::take(&mut self.head_is_unfinished) {
+            let mut taken = self.shared.taken();
+            taken.in_all.heads -= 1;
+            if let Some(address) = &self.address
+                && let Some(here) = taken.per_address.get_mut(address)
+            {
+                here.heads -= 1;
+            }
+        }
     }
 
     /// Whether it has not.
     pub(super) fn waits_for_head(&self) -> bool {
-        self.head.is_some()
+        self.head_is_unfinished
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.head = None;
-        self.place = None;
+        self.head_finished();
         let mut taken = self.shared.taken();
         taken.in_all.connections -= 1;
         let is_last = taken.in_all.connections == 0;
+        if let Some(address) = self.address {
+            taken.leave(address);
+        }
         drop(taken);
         if is_last {
             self.shared.all_free.notify_waiters();
@@ -289,35 +309,14 @@ impl Drop for Slot {
 /// A place among those of one address.
 pub(super) struct Place {
     shared: Arc<Shared>,
-    address: IpAddr,
+    /// `None` once a slot keeps it.
+    address: Option<IpAddr>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.shared.taken();
-        if let Some(here) = taken.per_address.get_mut(&self.address) {
-            here.connections -= 1;
-            if here.connections == 0 {
-                taken.per_address.remove(&self.address);
-            }
-        }
-    }
-}
-
-/// A connection whose first head has not come.
-struct UnfinishedHead {
-    shared: Arc<Shared>,
-    address: Option<IpAddr>,
-}
-
-impl Drop for UnfinishedHead {
-    fn drop(&mut self) {
-        let mut taken = self.shared.taken();
-        taken.in_all.heads -= 1;
-        if let Some(address) = &self.address
-            && let Some(here) = taken.per_address.get_mut(address)
-        {
-            here.heads -= 1;
+        if let Some(address) = self.address {
+            self.shared.taken().leave(address);
         }
     }
 }
