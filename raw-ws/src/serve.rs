@@ -212,9 +212,7 @@ fn admit(
     is_proxy: bool,
 ) {
     match slots.admit((!is_proxy).then(|| address.ip())) {
-        Ok(slot) => {
-            tokio::spawn(http.clone().serve(stream, tls, address, slot));
-        }
+        Ok(slot) => http.clone().serve(stream, tls, address, slot),
         Err(refusal) => {
             slots.tell(refusal);
             if let Some(refusing) = slots.refuse() {

@@ -5,13 +5,18 @@ use std::{
     future::poll_fn,
     io,
     net::SocketAddr,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
 };
 
-use axum::Router;
+use axum::{Router, body::Body};
 use http::StatusCode;
-use hyper::{server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    server::conn::http1::{self, UpgradeableConnection},
+    service::{HttpService, service_fn},
+};
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, sync::watch, time::timeout};
 
@@ -72,26 +77,27 @@ impl Http {
         }
     }
 
-    /// Serves requests until the connection is closed or upgraded.
-    pub(super) async fn serve(
-        mut self,
-        stream: TcpStream,
-        tls: Tls,
-        address: SocketAddr,
-        slot: Slot,
-    ) {
+    /// Serves the requests of a connection until it is closed or upgraded, in a task of its own.
+    pub(super) fn serve(self, stream: TcpStream, tls: Tls, address: SocketAddr, slot: Slot) {
         let slot = Arc::new(Mutex::new(slot));
-        let mut phase = self.phase.clone();
-        let begun = tokio::select! {
-            biased;
-            begun = self.begin(stream, tls, address, &slot) => begun,
-            // Nobody has asked for anything yet.
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
-        };
-        let Some((accepted, requests)) = begun else {
-            return;
-        };
-        let mut patience = Patience::new(&self.config, requests.progress.clone());
+        tokio::spawn(async move {
+            let mut phase = self.phase.clone();
+            let begun = tokio::select! {
+                biased;
+                begun = self.begin(stream, tls, address, &slot) => begun,
+                // Nobody has asked for anything yet.
+                _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+            };
+            if let Some((accepted, requests)) = begun {
+                // Once more a task of its own, so that what came before takes no memory in it.
+                tokio::spawn(self.converse(accepted, requests));
+            }
+        });
+    }
+
+    fn converse(self, accepted: Accepted, requests: Requests) -> impl Future<Output = ()> + use<> {
+        let patience = Patience::new(&self.config, requests.progress.clone());
+        let (slot, phase) = (requests.slot.clone(), self.phase);
         let requests = Mutex::new(requests);
         let service = service_fn(move |request| {
             let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,28 +108,7 @@ impl Http {
             .protocol
             .serve_connection(TokioIo::new(accepted), service)
             .with_upgrades();
-        let mut connection = std::pin::pin!(connection);
-        loop {
-            let going_on = poll_fn(|cx| match connection.as_mut().poll(cx) {
-                Poll::Ready(ended) => Poll::Ready(ended),
-                Poll::Pending => patience.poll_over(cx).map(Ok),
-            });
-            tokio::select! {
-                biased; // a request that has come is taken before the stop is
-                ended = going_on => {
-                    if let Err(error) = ended {
-                        events::http_failed(&error);
-                    }
-                    return;
-                }
-                Ok(()) = self.phase.changed() => match *self.phase.borrow_and_update() {
-                    Phase::Serving => {}
-                    Phase::Finishing if waits_for_head(&slot) => return,
-                    Phase::Finishing => connection.as_mut().graceful_shutdown(),
-                    Phase::Over => return,
-                },
-            }
-        }
+        drive(Box::pin(connection), patience, phase, slot)
     }
 
     /// What comes before the first request: the PROXY protocol, and TLS.
@@ -182,6 +167,38 @@ impl Http {
             is_from_proxy: config.trusts(address.ip()),
         };
         Some((accepted, requests))
+    }
+}
+
+/// Runs a connection until it is closed, is upgraded, has waited for too long, or the server stops.
+async fn drive<S>(
+    mut connection: Pin<Box<UpgradeableConnection<TokioIo<Accepted>, S>>>,
+    mut patience: Patience,
+    mut phase: watch::Receiver<Phase>,
+    slot: Arc<Mutex<Slot>>,
+) where
+    S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
+{
+    loop {
+        let going_on = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(ended),
+            Poll::Pending => patience.poll_over(cx).map(Ok),
+        });
+        tokio::select! {
+            biased; // a request that has come is taken before the stop is
+            ended = going_on => {
+                if let Err(error) = ended {
+                    events::http_failed(&error);
+                }
+                return;
+            }
+            Ok(()) = phase.changed() => match *phase.borrow_and_update() {
+                Phase::Serving => {}
+                Phase::Finishing if waits_for_head(&slot) => return,
+                Phase::Finishing => connection.as_mut().graceful_shutdown(),
+                Phase::Over => return,
+            },
+        }
     }
 }
 
