@@ -268,7 +268,11 @@ impl Slot {
 
     /// From here on it is the connection of one client, behind a proxy: it was upgraded.
     pub(super) fn keeps(&mut self, mut place: Place) {
-        self.address = place.address.take();
+        self.head_finished();
+        let before = std::mem::replace(&mut self.address, place.address.take());
+        if let Some(before) = before {
+            self.shared.taken().leave(before);
+        }
     }
 
     /// The first head has come.
