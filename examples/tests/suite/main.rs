@@ -3,8 +3,6 @@
 
 mod aspnetcore;
 mod children;
-mod crowd;
-mod deploy;
 mod hub_auth;
 mod hub_browser;
 mod hub_javascript;
@@ -13,6 +11,7 @@ mod hub_secrets;
 #[path = "../../../raw-ws/tests/support/lateness.rs"]
 mod lateness;
 mod official;
+#[allow(dead_code, reason = "the crowd uses more")]
 mod peers;
 mod quick_start;
 mod raw_client;

@@ -1,0 +1,15 @@
+//! Many clients at once, behind real proxies and in front of a server started without a flag. A
+//! program of its own, which runs when the others have ended: beside so many nobody could say when
+//! something happens.
+
+#[path = "../suite/children.rs"]
+#[allow(dead_code, reason = "the suite uses more")]
+mod children;
+mod deploy;
+#[path = "../suite/official.rs"]
+#[allow(dead_code, reason = "the suite uses more")]
+mod official;
+#[path = "../suite/peers.rs"]
+#[allow(dead_code, reason = "the suite uses more")]
+mod peers;
+mod ten_thousand;
