@@ -5,7 +5,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -14,7 +14,7 @@ use std::{
 use crate::{
     children::{Server, example},
     official::skip,
-    peers::Peer,
+    peers::{Peer, free_address},
 };
 
 /// A program in front of a server; ends with this.
@@ -22,12 +22,6 @@ pub(crate) struct Proxy {
     child: Child,
     pub(crate) address: SocketAddr,
     folder: PathBuf,
-}
-
-/// A place in this machine that nobody has taken.
-pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }
 
 impl Proxy {

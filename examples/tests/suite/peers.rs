@@ -1,7 +1,8 @@
 //! Connections byte by byte, from an address of one's own.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -13,6 +14,20 @@ use tokio::{
 
 /// Ends a test that hangs. Nothing passes because of it.
 const GUARD: Duration = Duration::from_secs(30);
+
+/// An address that nobody has, for a server that is started more than once. Below the ports that
+/// the system gives to whoever connects: one of those may be taken while the server is away.
+pub(crate) fn free_address() -> SocketAddr {
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let tried = u32::from(TRIED.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (std::process::id() + tried) % 20_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
 
 pub(crate) struct Peer {
     stream: TcpStream,

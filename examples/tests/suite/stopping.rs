@@ -9,7 +9,7 @@ use std::{
 use crate::{
     children::{Server, example},
     lateness::on_time,
-    peers::Peer,
+    peers::{Peer, free_address},
 };
 
 /// What a server has by default: less than Docker's and Kubernetes' 10 and 30 s.
@@ -75,7 +75,10 @@ async fn half_a_head_does_not_delay_a_stop() {
 
 #[tokio::test]
 async fn readyz_turns_red_first_and_a_restart_finds_the_address_free() {
-    let (server, address) = start("hub_server", &["--shutdown-delay", "1"]);
+    let address = free_address();
+    let mut command = Command::new(example("hub_server"));
+    command.args(["--shutdown-delay", "1"]);
+    let server = Server::spawn_at(&address.to_string(), &mut command).0;
     let (mut open, answer) = Peer::upgrade(HERE, address, "/chat", "").await;
     assert_eq!(answer.status, 101);
     server.signal("TERM");

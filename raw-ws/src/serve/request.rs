@@ -72,23 +72,23 @@ impl Requests {
             };
             // Where the chunks end is not looked after: no request may follow them.
             let is_last = request.headers().contains_key(TRANSFER_ENCODING);
-            let has_body = !http_body::Body::is_end_stream(request.body());
-            let mut outcome = None;
-            let limit = BodyLimit::new(config.max_body_size as u64);
+            let mut bounds = None;
             let mut request = request.map(|body| {
-                if !has_body {
+                if http_body::Body::is_end_stream(&body) {
                     return Body::empty();
                 }
-                let (body, becomes) = body::bounded(body, &config, limit.clone());
-                outcome = Some(becomes);
+                let limit = BodyLimit::new(config.max_body_size as u64);
+                let (body, outcome) = body::bounded(body, &config, limit.clone());
+                bounds = Some((limit, outcome));
                 body
             });
+            let (limit, outcome) = bounds.unzip();
             let extensions = request.extensions_mut();
             extensions.insert(ConnectInfo(remote.address()));
             extensions.insert(remote);
             extensions.insert(connections);
             extensions.insert(takeover);
-            if has_body {
+            if let Some(limit) = limit {
                 extensions.insert(limit);
             }
             let Ok(mut response) = app.oneshot(request).await;
