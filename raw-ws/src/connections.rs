@@ -149,6 +149,17 @@ impl Connections {
     /// graceful stop waits for its end, as it waits for the connections. For protocols that have
     /// more to say than 1001; see [`Upgrade::says_goodbye`](crate::Upgrade::says_goodbye).
     ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let connections = raw_ws::Connections::new();
+    /// let (say, said) = tokio::sync::oneshot::channel();
+    /// connections.on_close(async { drop(say.send("until tomorrow")) });
+    /// connections.close_all("the server stops");
+    /// assert_eq!(said.await.unwrap(), "until tomorrow");
+    /// # }
+    /// ```
+    ///
     /// # Panics
     /// Outside a tokio runtime, if it is to run at once.
     pub fn on_close(&self, goodbye: impl Future<Output = ()> + Send + 'static) {

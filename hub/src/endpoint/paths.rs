@@ -84,11 +84,7 @@ pub fn ignore_path_case(app: Router, paths: &[&str]) -> Router {
         .collect();
     // Around the router, not in it: a layer of a router runs after the route is found.
     Router::new().fallback_service(service_fn(move |mut request: Request| {
-        let path = request.uri().path();
-        let bare = path.strip_suffix('/').unwrap_or(path);
-        let lowercase = decoded(bare).to_lowercase();
-        let known = paths.iter().find(|known| known.lowercase == lowercase);
-        if let Some(known) = known.filter(|known| known.spelling != path) {
+        if let Some(known) = meant(&paths, request.uri().path()) {
             *request.uri_mut() = with_path(request.uri(), &known.spelling);
         }
         let app = app.clone();
@@ -107,6 +103,19 @@ struct Known {
     lowercase: String,
     /// As the router has it.
     spelling: String,
+}
+
+/// The path that one in a request is meant for, if it is spelled otherwise.
+fn meant<'a>(paths: &'a [Known], path: &str) -> Option<&'a Known> {
+    if paths.iter().any(|known| known.spelling == path) {
+        return None;
+    }
+    let bare = path.strip_suffix('/').unwrap_or(path);
+    let lowercase = decoded(bare).to_lowercase();
+    // A slash that is encoded is none, as in ASP.NET Core.
+    let is_as_deep = lowercase.matches('/').count() == bare.matches('/').count();
+    let mut paths = paths.iter().filter(|_| is_as_deep);
+    paths.find(|known| known.lowercase == lowercase)
 }
 
 fn decoded(path: &str) -> String {

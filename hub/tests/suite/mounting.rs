@@ -121,6 +121,8 @@ async fn r_02_the_case_of_a_path_may_be_ignored_whatever_its_letters() {
             "{other}"
         );
     }
+    let encoded = "/My%20Hub%2Fnegotiate?negotiateVersion=1";
+    assert_eq!(status(&app, "POST", encoded).await, 404);
 }
 
 /// What a panic says, and where it says it was.
