@@ -13,8 +13,8 @@ use std::{
 
 use crate::{
     children::{Server, example},
-    official::skip,
     peers::{Peer, free_address},
+    skip::skip,
 };
 
 /// A program in front of a server; ends with this.
@@ -65,6 +65,7 @@ impl Proxy {
             address,
             folder,
         };
+        // These programs tell nobody when they listen: asking is the event.
         while tokio::net::TcpStream::connect(address).await.is_err() {
             let ended = proxy.child.try_wait().unwrap();
             assert!(ended.is_none(), "{program} ended: {}", proxy.log());
@@ -117,7 +118,8 @@ impl Proxy {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Waits until it reaches the server again: it looks once a second.
+    /// Waits until it reaches the server again. HAProxy looks for it once a second, and tells of
+    /// what it has seen by its answers alone.
     async fn reaches_the_server(&self) {
         while Peer::get(self.address, "/healthz").await != Some(200) {
             tokio::time::sleep(Duration::from_millis(50)).await;

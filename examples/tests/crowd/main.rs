@@ -6,10 +6,9 @@
 #[allow(dead_code, reason = "the suite uses more")]
 mod children;
 mod deploy;
-#[path = "../suite/official.rs"]
-#[allow(dead_code, reason = "the suite uses more")]
-mod official;
 #[path = "../suite/peers.rs"]
 #[allow(dead_code, reason = "the suite uses more")]
 mod peers;
+#[path = "../suite/skip.rs"]
+mod skip;
 mod ten_thousand;

@@ -12,8 +12,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::{
     children::{Server, example},
     deploy::Proxy,
-    official::skip,
     peers::Peer,
+    skip::skip,
 };
 
 const MANY: usize = 10_000;

@@ -6,7 +6,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::official::{Target, run, skip};
+use crate::{
+    official::{Target, run},
+    skip::skip,
+};
 
 #[test]
 fn the_official_javascript_client_in_a_browser() {

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use crate::official::{Target, run, skip};
+use crate::{
+    official::{Target, run},
+    skip::skip,
+};
 
 #[test]
 fn the_official_javascript_client() {

@@ -2,7 +2,10 @@
 
 use std::{env, path::Path, process::Command};
 
-use crate::official::{Target, run, skip};
+use crate::{
+    official::{Target, run},
+    skip::skip,
+};
 
 #[test]
 fn clients_in_python() {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::children::{Server, example};
-use crate::official::skip;
+use crate::skip::skip;
 
 #[test]
 fn no_secret_is_in_the_log() {

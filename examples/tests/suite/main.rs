@@ -19,6 +19,7 @@ mod refusals;
 #[path = "../../../hub/tests/support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay in memory uses more")]
 mod replay;
+mod skip;
 /// The contract, as `spec_server` serves it.
 #[path = "../../../hub/tests/support/spec/mod.rs"]
 mod spec;

@@ -2,7 +2,10 @@
 
 use std::{env, io::Write as _, path::Path, process::Command};
 
-use crate::children::{Server, example};
+use crate::{
+    children::{Server, example},
+    skip::skip,
+};
 
 /// What a suite talks to: `spec_server`, or what `SPEC_SERVER_URL` names.
 pub(crate) enum Target {
@@ -41,13 +44,6 @@ impl Target {
             Self::Named(_) => env::var("SPEC_SERVER_COMMAND").ok(),
         }
     }
-}
-
-/// # Panics
-/// With `CI` set: there what is left out is a failure.
-pub(crate) fn skip(why: &str) {
-    assert!(env::var_os("CI").is_none(), "must not be skipped: {why}");
-    eprintln!("SKIPPED: {why}");
 }
 
 /// Runs a suite: nothing failed, and at least so many checks passed that it cannot be an empty one.

@@ -6,7 +6,7 @@ use std::{fs, future::IntoFuture as _, path::Path, process::Command};
 use axum::Router;
 use tokio::net::TcpListener;
 
-use crate::official::skip;
+use crate::skip::skip;
 
 #[path = "../../quick_start.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]

@@ -338,12 +338,11 @@ fn speaking() -> ServeConfig {
     trusting().proxy_protocol(true)
 }
 
-/// What the server takes the client of a connection for that begins so; `None` if it closes it
-/// without a word.
-async fn proxied(server: &Server, header: &[u8]) -> Option<Result<String, String>> {
+/// What the server takes the client of a connection for that begins so.
+async fn proxied(server: &Server, header: &[u8]) -> Result<String, String> {
     let mut peer = Peer::connect_from(PEER, server.address).await;
     peer.send(header).await;
-    Some(ask_who(&mut peer, "").await)
+    ask_who(&mut peer, "").await
 }
 
 fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
@@ -430,7 +429,7 @@ async fn the_proxy_protocol_tells_the_client_in_both_versions() {
     ];
     unharmed(Setup::serve(speaking()), async |server| {
         for (what, header, expected) in &cases {
-            let found = proxied(server, header).await.unwrap();
+            let found = proxied(server, header).await;
             assert_eq!(found, Ok(format!("{expected} inner:8080")), "{what}");
             // Byte by byte, and with the request close behind.
             let mut slow = Peer::connect_from(PEER, server.address).await;

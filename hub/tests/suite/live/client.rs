@@ -108,8 +108,13 @@ impl Client {
         self.send(&call(id, target, arguments)).await;
     }
 
-    /// The next record; pings are passed over.
+    /// The next record; pings are passed over, and do not stand for it for ever.
     pub(crate) async fn next(&mut self) -> String {
+        let next = timeout(PATIENCE, self.next_but_pings()).await;
+        next.expect("more than pings is sent")
+    }
+
+    async fn next_but_pings(&mut self) -> String {
         loop {
             if let Some(record) = self.records.pop_front() {
                 if record != r#"{"type":6}"# {
