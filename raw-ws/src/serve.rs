@@ -7,10 +7,12 @@ mod config;
 mod connection;
 mod forwarded;
 mod head;
+mod linger;
 mod progress;
 mod proxies;
 mod proxy_protocol;
 mod request;
+mod rest;
 mod slots;
 
 use std::{

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Tls, head::Heads, slots::Slot};
+use super::{Tls, head::Heads, linger::Linger, slots::Slot};
 use crate::upgraded::{self, Parts, Stream, Upgraded, downcast};
 
 /// An accepted connection as long as it speaks HTTP.
@@ -21,6 +21,7 @@ pub(super) struct Accepted {
     io: Io,
     slot: Arc<Mutex<Slot>>,
     heads: Heads,
+    linger: Linger,
 }
 
 enum Io {
@@ -48,7 +49,12 @@ impl Accepted {
             }
         };
         let _ = head_timeout; // without TLS there is nothing to wait for
-        Some(Self { io, slot, heads })
+        Some(Self {
+            io,
+            slot,
+            heads,
+            linger: Linger::default(),
+        })
     }
 
     /// The stream of an upgraded connection, which keeps the connection's place.
@@ -64,12 +70,14 @@ impl Accepted {
         };
         Ok((stream, direct, read_ahead))
     }
+}
 
+impl Io {
     fn stream(&mut self) -> Pin<&mut dyn Stream> {
-        match &mut self.io {
-            Io::Tcp(stream) => Pin::new(stream),
+        match self {
+            Self::Tcp(stream) => Pin::new(stream),
             #[cfg(feature = "tls")]
-            Io::Tls(stream) => Pin::new(&mut **stream),
+            Self::Tls(stream) => Pin::new(&mut **stream),
         }
     }
 }
@@ -80,9 +88,13 @@ impl AsyncRead for Accepted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let filled = buf.filled().len();
-        std::task::ready!(self.stream().poll_read(cx, buf))?;
-        self.heads.look(&buf.filled()[filled..]);
+        let (filled, has_room) = (buf.filled().len(), buf.remaining() > 0);
+        std::task::ready!(self.io.stream().poll_read(cx, buf))?;
+        let read = &buf.filled()[filled..];
+        if read.is_empty() && has_room {
+            self.linger.has_ended();
+        }
+        self.heads.look(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -93,7 +105,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(cx, bytes)
+        self.io.stream().poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -101,7 +113,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write_vectored(cx, pieces)
+        self.io.stream().poll_write_vectored(cx, pieces)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -109,10 +121,11 @@ impl AsyncWrite for Accepted {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_flush(cx)
+        self.io.stream().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_shutdown(cx)
+        let Self { io, linger, .. } = &mut *self;
+        linger.poll_close(io.stream(), cx)
     }
 }

@@ -1,6 +1,7 @@
 //! A request's body, with a limit to its size and to its patience.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{
         Arc,
@@ -10,11 +11,10 @@ use std::{
     time::Duration,
 };
 
-use axum::{BoxError, body::Body};
+use axum::BoxError;
 use bytes::Bytes;
 use http::StatusCode;
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServeConfig;
@@ -76,15 +76,9 @@ pub(super) struct Bounded<B> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// Bounds a body. Gives it, and what will have become of it.
-pub(super) fn bounded(body: Incoming, config: &ServeConfig, limit: BodyLimit) -> (Body, Outcome) {
-    let outcome = Outcome::default();
-    let bounded = Bounded::new(body, config, limit, outcome.clone());
-    (Body::new(bounded), outcome)
-}
-
 impl<B> Bounded<B> {
-    fn new(body: B, config: &ServeConfig, limit: BodyLimit, outcome: Outcome) -> Self {
+    /// Bounds a body; the outcome is for who answers.
+    pub(super) fn new(body: B, config: &ServeConfig, limit: BodyLimit, outcome: Outcome) -> Self {
         Self {
             body,
             limit,
@@ -98,6 +92,20 @@ impl<B> Bounded<B> {
         }
     }
 
+    pub(super) fn is_too_slow(&self) -> bool {
+        self.outcome.fault() == Some(Fault::TooSlow)
+    }
+
+    /// What nobody has read yet, of whose end nobody is told: up to so many bytes, and no slower
+    /// than before.
+    pub(super) fn into_rest(self, at_most: u64) -> Self {
+        Self {
+            limit: BodyLimit::new(self.received.saturating_add(at_most)),
+            outcome: Outcome::default(),
+            ..self
+        }
+    }
+
     /// Whether it has been waited for longer than what has come allows.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waits_since.get_or_insert_with(Instant::now);
@@ -108,6 +116,16 @@ impl<B> Bounded<B> {
             timer.as_mut().reset(due);
         }
         timer.as_mut().poll(cx)
+    }
+}
+
+impl<B> Bounded<B>
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
+{
+    /// Reads it to its end, or to its bounds, and keeps nothing.
+    pub(super) async fn read_out(mut self) {
+        while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {}
     }
 }
 
@@ -154,9 +172,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-
-    use http_body::Body as _;
     use tokio::{sync::mpsc, time::sleep};
 
     use super::*;

@@ -19,15 +19,14 @@ use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::{
-    ServeConfig, body,
+    ServeConfig,
     forwarded::{self, Forwarded, Malformed},
     head::Findings,
     progress::{AtWork, Progress},
+    rest,
     slots::{Place, Slot, Slots},
 };
-use crate::{
-    body_limit::BodyLimit, connections::Connections, events, remote::Remote, upgraded::Takeover,
-};
+use crate::{connections::Connections, events, remote::Remote, upgraded::Takeover};
 
 /// The requests of one connection, one after the other.
 pub(super) struct Requests {
@@ -57,6 +56,8 @@ impl Requests {
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response> + use<> {
         self.slot().head_finished();
+        // Where the chunks end is not looked after: no request may follow them.
+        let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let mut working = Working {
             _at_work: self.progress.works(),
             place: None,
@@ -66,34 +67,32 @@ impl Requests {
         let (connections, takeover) = (self.connections.clone(), self.takeover);
         let slot = self.slot.clone();
         async move {
+            if let Err(refused) = &admitted
+                && refused.then == Then::Close
+            {
+                return refused.answer();
+            }
+            let (parts, body) = request.into_parts();
+            let (body, given) = rest::give(body, &parts.headers, &config);
+            let mut request = Request::from_parts(parts, body);
             let remote = match admitted {
                 Ok(remote) => remote,
-                Err(refused) => return refused.answer(),
-            };
-            // Where the chunks end is not looked after: no request may follow them.
-            let is_last = request.headers().contains_key(TRANSFER_ENCODING);
-            let mut bounds = None;
-            let mut request = request.map(|body| {
-                if http_body::Body::is_end_stream(&body) {
-                    return Body::empty();
+                Err(refused) => {
+                    drop(request);
+                    return closing(refused.answer(), is_last || given.is_left());
                 }
-                let limit = BodyLimit::new(config.max_body_size as u64);
-                let (body, outcome) = body::bounded(body, &config, limit.clone());
-                bounds = Some((limit, outcome));
-                body
-            });
-            let (limit, outcome) = bounds.unzip();
+            };
             let extensions = request.extensions_mut();
             extensions.insert(ConnectInfo(remote.address()));
             extensions.insert(remote);
             extensions.insert(connections);
             extensions.insert(takeover);
-            if let Some(limit) = limit {
-                extensions.insert(limit);
+            if let Some(limit) = &given.limit {
+                extensions.insert(limit.clone());
             }
             let Ok(mut response) = app.oneshot(request).await;
-            if let Some(fault) = outcome.and_then(|outcome| outcome.fault()) {
-                return Refused::last(fault.status(), fault.reason()).answer();
+            if let Some(fault) = given.fault() {
+                response = plain(fault.status(), fault.reason());
             }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 if let Some(place) = working.place.take() {
@@ -102,11 +101,8 @@ impl Requests {
                 }
                 return response;
             }
-            if is_last {
-                let headers = response.headers_mut();
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            response.map(|body| Body::new(Answer { body, working }))
+            closing(response, is_last || given.is_left())
+                .map(|body| Body::new(Answer { body, working }))
         }
     }
 
@@ -218,17 +214,31 @@ impl Refused {
     }
 
     fn answer(self) -> Response {
-        let mut response = Response::new(Body::from(self.reason));
-        *response.status_mut() = self.status;
+        let mut response = plain(self.status, self.reason);
         let headers = response.headers_mut();
-        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        headers.insert(CONTENT_TYPE, plain);
         match self.then {
             Then::Close => headers.insert(CONNECTION, HeaderValue::from_static("close")),
             Then::GoOn => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
         };
         response
     }
+}
+
+fn plain(status: StatusCode, reason: &'static str) -> Response {
+    let mut response = Response::new(Body::from(reason));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+/// Says, if it is so, that no request may follow.
+fn closing(mut response: Response, is_last: bool) -> Response {
+    if is_last {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// The body of an answer, with which the request's work ends.

@@ -15,6 +15,7 @@
 
 mod closing;
 mod deflate;
+mod early;
 mod frames;
 mod http;
 mod keep_alive;

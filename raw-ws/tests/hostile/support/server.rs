@@ -6,7 +6,7 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::{ConnectInfo, Request},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing,
 };
@@ -252,6 +252,8 @@ fn app(
         .route("/later", routing::get(later))
         .route("/readyz", routing::get(readyz))
         .route("/large", routing::post(large))
+        .route("/small", routing::post(small))
+        .route("/early", routing::post(async || StatusCode::UNAUTHORIZED))
 }
 
 /// How long `/later` takes.
@@ -277,6 +279,13 @@ async fn large(Extension(limit): Extension<BodyLimit>, request: Request) -> Resp
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     let length = body.map_or(0, |body| body.len());
     length.to_string().into_response()
+}
+
+/// Takes 10 bytes.
+async fn small(Extension(limit): Extension<BodyLimit>, request: Request) -> Response {
+    limit.set(10);
+    let _ = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+    "never seen: the server answers with 413".into_response()
 }
 
 /// The client as the server sees it; the port of a connection changes, and is written as 1.

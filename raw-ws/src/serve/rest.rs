@@ -1,0 +1,121 @@
+//! What is left of a request's body when nobody reads it any more.
+//!
+//! A client that still sends its body cannot read the answer: a server that closes now has its
+//! answer lost to a reset. So the rest is read, and thrown away, and the connection goes on to its
+//! next request. Where that would be too much, the answer says `Connection: close`, and the close
+//! lingers (RFC 9112 sections 9.3 and 9.6).
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use axum::{BoxError, body::Body};
+use bytes::Bytes;
+use http::{HeaderMap, header::EXPECT};
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::runtime::Handle;
+
+use super::{
+    ServeConfig,
+    body::{Bounded, Fault, Outcome},
+};
+use crate::body_limit::BodyLimit;
+
+/// A request's body, given to the app: what becomes of it.
+#[derive(Default)]
+pub(super) struct Given {
+    /// What it may hold; `None` of a request without one.
+    pub(super) limit: Option<BodyLimit>,
+    outcome: Outcome,
+    is_left: Arc<AtomicBool>,
+}
+
+/// Gives a body to the app, within its limits.
+pub(super) fn give(body: Incoming, headers: &HeaderMap, config: &ServeConfig) -> (Body, Given) {
+    if body.is_end_stream() {
+        return (Body::empty(), Given::default());
+    }
+    let limit = BodyLimit::new(config.max_body_size as u64);
+    let given = Given {
+        limit: Some(limit.clone()),
+        ..Given::default()
+    };
+    let body = Read {
+        body: Some(Bounded::new(body, config, limit, given.outcome.clone())),
+        at_most: config.max_body_size as u64,
+        waits_to_be_asked: headers.contains_key(EXPECT),
+        is_left: given.is_left.clone(),
+    };
+    (Body::new(body), given)
+}
+
+impl Given {
+    /// Why it was not given whole.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.outcome.fault()
+    }
+
+    /// The rest of it is not read: no request can follow.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Relaxed)
+    }
+}
+
+/// A body as the app has it, which may leave as much of it as it likes.
+struct Read {
+    body: Option<Bounded<Incoming>>,
+    /// Bytes that are read for nobody.
+    at_most: u64,
+    /// The client sends nothing before it is asked to (RFC 9110 section 10.1.1).
+    waits_to_be_asked: bool,
+    is_left: Arc<AtomicBool>,
+}
+
+impl http_body::Body for Read {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.waits_to_be_asked = false;
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Bounded::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let body = self.body.as_ref();
+        body.map_or_else(SizeHint::default, Bounded::size_hint)
+    }
+}
+
+impl Drop for Read {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        // Of chunks nobody knows how many there will be.
+        let rest = body.size_hint().upper();
+        let is_short = rest.is_some_and(|rest| rest <= self.at_most);
+        match Handle::try_current() {
+            Ok(runtime) if is_short && !self.waits_to_be_asked && !body.is_too_slow() => {
+                // Over with the connection at the latest.
+                runtime.spawn(body.into_rest(self.at_most).read_out());
+            }
+            _ => self.is_left.store(true, Ordering::Relaxed),
+        }
+    }
+}
