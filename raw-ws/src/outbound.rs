@@ -31,7 +31,7 @@ use crate::{
     config::Config,
     events,
     frame::FrameHeader,
-    proto::{self, Connection, Role, SLICES},
+    proto::{Connection, Role, SLICES},
     upgraded::DirectWrite,
 };
 
@@ -72,6 +72,12 @@ pub(crate) struct Outbound {
     encoding: Encoding,
     /// Whether `State::request` holds something: looked at on every turn of the task.
     has_request: AtomicBool,
+    /// Bytes of data frames that the task has queued of its own so far: what others queue from here
+    /// on follows them.
+    fed: AtomicU64,
+    /// The last of those is a fragment, of a message that goes on: what others queue follows its end.
+    /// Changed back under the lock.
+    is_in_message: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -132,8 +138,10 @@ impl Encoding {
 
 struct State {
     is_open: bool,
-    /// The task is in the middle of a frame or of a fragmented message: nobody else may write.
+    /// The task is in the middle of a frame: nobody else may write.
     held: bool,
+    /// How many of those that the task has queued are written.
+    written: u64,
     /// Whether a publisher has promised to write the queue at the end of its batch.
     in_batch: bool,
     /// The stream has taken everything and not yet passed it on.
@@ -172,9 +180,12 @@ impl Outbound {
             config,
             encoding,
             has_request: AtomicBool::new(false),
+            fed: AtomicU64::new(0),
+            is_in_message: AtomicBool::new(false),
             state: Mutex::new(State {
                 is_open: true,
                 held: false,
+                written: 0,
                 in_batch: false,
                 is_flushing: false,
                 ending: Ending::Undecided,
@@ -225,7 +236,7 @@ impl Outbound {
         if !state.is_open {
             return Err(Refused::Closed);
         }
-        state.queue.feed(len, lay);
+        state.queue.feed(len, self.follows(), lay);
         Ok(())
     }
 
@@ -281,6 +292,35 @@ impl Outbound {
     }
 
     // What follows is for the connection's own task.
+
+    /// The task has queued so many bytes of data frames of its own, and is in the middle of a message
+    /// or not.
+    #[inline]
+    pub(crate) fn has_fed(&self, bytes: usize, is_in_message: bool) {
+        // Nobody else changes them.
+        let fed = self.fed.load(Ordering::Relaxed) + bytes as u64;
+        self.fed.store(fed, Ordering::Release);
+        if self.is_in_message.load(Ordering::Relaxed) != is_in_message {
+            self.has_fed_fragment(is_in_message);
+        }
+    }
+
+    #[cold]
+    fn has_fed_fragment(&self, is_in_message: bool) {
+        let mut state = self.lock();
+        self.is_in_message.store(is_in_message, Ordering::Release);
+        if !is_in_message {
+            state.queue.message_ends(self.follows());
+        }
+    }
+
+    /// What is queued now follows so many bytes of the task's own.
+    fn follows(&self) -> u64 {
+        if self.is_in_message.load(Ordering::Acquire) {
+            return queue::END_OF_MESSAGE;
+        }
+        self.fed.load(Ordering::Acquire)
+    }
 
     /// The request of another party, if one came.
     #[inline]
@@ -343,15 +383,16 @@ impl Outbound {
         }
         let mut wrote = false;
         loop {
-            let queue_is_next = !state.held && !state.queue.is_empty();
+            let follows = state.queue.follows(state.written);
+            let queue_is_next = !state.held && follows == Some(0);
             if !queue_is_next && own.unwritten() == 0 {
                 break;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = if queue_is_next {
-                state.queue.pieces(&mut slices)
-            } else {
-                own.poll_transmit(&mut slices)
+            let count = match follows {
+                _ if queue_is_next => state.queue.pieces(state.written, &mut slices),
+                Some(first) => own.poll_transmit_first(first, &mut slices),
+                None => own.poll_transmit(&mut slices),
             };
             let pieces = match &slices[..count] {
                 [] => break,
@@ -371,8 +412,10 @@ impl Outbound {
             if queue_is_next {
                 state.queue.advance(written);
             } else {
+                let before = own.unwritten_data();
                 own.handle_transmitted(written);
-                state.held = own.unwritten() > 0 || own.is_sending_fragments();
+                state.written += (before - own.unwritten_data()) as u64;
+                state.held = own.is_midway();
             }
         }
         // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
@@ -390,20 +433,18 @@ impl Outbound {
     /// `unsent` what must leave first: the whole queue if it is still wanted, or else the rest of a
     /// frame of which the beginning is on the wire; what else the task has of its `own` comes behind.
     ///
-    /// A frame of its own of which the beginning is on the wire comes before the queue, with all
-    /// that is behind it. If that is a Close, or ends inside a fragmented message, RFC 6455 lets
-    /// nothing of the queue follow, and it is dropped.
+    /// What was queued inside a fragmented message that has no end may not follow: it is dropped.
     pub(crate) fn end(&self, own: &mut Connection, queue_is_wanted: bool, unsent: &mut BytesMut) {
         let mut state = self.lock();
         state.is_open = false;
-        if state.held {
-            own.transmit_into(unsent);
-        }
-        if !state.held || (own.state() == proto::State::Open && !own.is_sending_fragments()) {
-            let begun = usize::from(state.queue.is_begun);
-            let segments = if queue_is_wanted { usize::MAX } else { begun };
-            state.queue.append_to(unsent, segments);
-        }
+        let begun = usize::from(state.queue.is_begun);
+        let segments = if queue_is_wanted { usize::MAX } else { begun };
+        let (written, unwritten) = (state.written, own.unwritten_data());
+        state.queue.append_to(unsent, segments, |follows, unsent| {
+            let since = (unwritten - own.unwritten_data()) as u64;
+            let first = follows.saturating_sub(written + since);
+            own.transmit_first(usize::try_from(first).unwrap_or(usize::MAX), unsent);
+        });
         self.give_up(state);
     }
 
@@ -463,7 +504,7 @@ impl Outbound {
         }
         let is_full = |queue: &Queue| {
             queue.bytes_of_others() + len > config.max_queued_bytes
-                || queue.messages >= config.max_queued_messages
+                || queue.messages as usize >= config.max_queued_messages
         };
         if is_full(&state.queue) {
             state.write_full();
@@ -473,7 +514,7 @@ impl Outbound {
             events::slow_consumer();
             return Err(Refused::Full);
         }
-        state.queue.push(segment);
+        state.queue.push(segment, self.follows());
         Ok(())
     }
 
@@ -526,7 +567,10 @@ impl State {
         };
         while !self.queue.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self.queue.pieces(&mut slices);
+            let count = self.queue.pieces(self.written, &mut slices);
+            if count == 0 {
+                return false; // what the task has of its own comes first
+            }
             let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             let written = match direct.try_write(&slices[..count]) {
                 Ok(written) => written,

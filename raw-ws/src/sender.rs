@@ -28,7 +28,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Queues a message for the connection.
+    /// Queues a message for the connection, behind what the same task has queued before, here or by
+    /// [`WebSocket::feed`](crate::WebSocket::feed).
     ///
     /// # Errors
     /// [`SendError`] when the connection is closed, when its queue is full (it is cut for that),

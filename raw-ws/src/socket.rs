@@ -1,5 +1,6 @@
 //! The async driver of one connection: bytes between a stream and the machine in `proto`.
 
+mod ending;
 mod polling;
 
 use std::{
@@ -9,15 +10,11 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::BytesMut;
-use tokio::{
-    io::AsyncReadExt,
-    task::unconstrained,
-    time::{Sleep, timeout},
-};
+use tokio::{io::AsyncReadExt, task::unconstrained, time::Sleep};
 
 use crate::{
     buffers::{self, BUFFER_SIZE, Holding},
@@ -25,7 +22,6 @@ use crate::{
     config::Config,
     error::{ApiMisuse, CapacityError, Error, Result},
     events,
-    farewell::farewell,
     frame::Frame,
     message::Message,
     outbound::{Encoding, Outbound, Request},
@@ -37,9 +33,6 @@ use crate::{
 /// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
 /// is slowed down, not served from memory.
 const UNWRITTEN_BEFORE_READING_STOPS: usize = 64 * 1024;
-
-/// How long a dropped connection waits for the result of its handler, which decides what to say.
-const ENDING_WITHIN: Duration = Duration::from_millis(500);
 
 /// A partial frame up to this size is kept in a buffer of its own size while the peer is silent.
 const SMALL_PARTIAL: usize = 4 * 1024;
@@ -215,12 +208,15 @@ impl<S: Stream> WebSocket<S> {
     /// The frame is queued at the first poll, however much is waiting; the next `flush` or `recv`
     /// goes on writing it.
     pub async fn send_frame(&mut self, frame: Frame) -> Result<()> {
-        self.inner.proto.send_frame(&frame)?;
+        self.inner.feed(|proto| proto.send_frame(&frame))?;
         self.flush().await
     }
 
     /// Queues a message without writing. It leaves with the next [`flush`](Self::flush),
     /// [`send`](Self::send) or [`recv`](Self::recv), together with all that was fed before.
+    ///
+    /// What one task queues, here, by `send` or by a [`Sender`], leaves in the order in which it was
+    /// queued; Pings and Pongs go ahead. What other tasks send stands between.
     ///
     /// # Errors
     /// [`CapacityError::OutputFull`] while `max_queued_bytes` are waiting; [`ApiMisuse`] after a
@@ -229,7 +225,7 @@ impl<S: Stream> WebSocket<S> {
         if self.inner.is_full() {
             return Err(CapacityError::OutputFull.into());
         }
-        self.inner.proto.send(message.into())
+        self.inner.feed(|proto| proto.send(message.into()))
     }
 
     /// Writes everything that was fed, and the queue of this connection's senders.
@@ -325,7 +321,13 @@ impl<S: Stream> Inner<S> {
             // The input is used up: all replies to it leave together.
             let stuck_since = match self.poll_write(cx) {
                 Ok(stuck_since) => stuck_since,
-                Err(error) => return Poll::Ready(Err(self.over(error))),
+                Err(error) => {
+                    // What the peer said before it went is given all the same.
+                    if !is_behind && let Poll::Ready(Ok(1..)) = self.poll_fill(cx) {
+                        continue;
+                    }
+                    return Poll::Ready(Err(self.over(error)));
+                }
             };
             // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
             let deadline = self.next_deadline(stuck_since);
@@ -452,6 +454,16 @@ impl<S: Stream> Inner<S> {
         }
     }
 
+    /// Queues a frame. What others send from here on follows it.
+    fn feed(&mut self, send: impl FnOnce(&mut Connection) -> Result<()>) -> Result<()> {
+        let before = self.proto.unwritten_data();
+        send(&mut self.proto)?;
+        let fed = self.proto.unwritten_data() - before;
+        self.outbound
+            .has_fed(fed, self.proto.is_sending_fragments());
+        Ok(())
+    }
+
     /// Waits for the next deadline, and acts on it.
     fn poll_deadline(
         &mut self,
@@ -501,68 +513,8 @@ impl<S: Stream> Inner<S> {
         stuck_since?.checked_add(self.proto.config().progress_timeout)
     }
 
-    /// The connection has failed.
-    fn over(&mut self, error: Error) -> Error {
-        match error.close_code() {
-            Some(code) => {
-                events::failed(code.as_u16());
-                self.say_goodbye();
-            }
-            None => {
-                let _ = self.proto.handle_eof();
-                self.end(false, &mut BytesMut::new());
-                self.io = None;
-            }
-        }
-        error
-    }
-
-    /// Leaves the last bytes and the end of the stream to a task of their own. A peer that is
-    /// still sending would answer a plain close with a reset, and lose the Close it has not read.
-    fn say_goodbye(&mut self) {
-        let is_open = self.proto.state() == State::Open;
-        let mut last_bytes = BytesMut::new();
-        self.end(self.proto.state() != State::Closed, &mut last_bytes);
-        self.proto.transmit_into(&mut last_bytes);
-        let Some(io) = self.io.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let (outbound, masking_key) = (self.outbound.clone(), self.outbound.encoding().masking_key);
-        let write_within = self.proto.config().close_timeout;
-        runtime.spawn(async move {
-            if is_open {
-                // A handler that goes on without its connection must not keep it open.
-                let ending = poll_fn(|cx| outbound.poll_ending(cx));
-                let code = timeout(ENDING_WITHIN, ending)
-                    .await
-                    .unwrap_or(CloseCode::NORMAL);
-                CloseFrame::fixed(code, "").encode(masking_key, &mut last_bytes);
-            }
-            drop(outbound);
-            farewell(io, last_bytes, write_within).await;
-        });
-    }
-
-    fn end(&mut self, queue_is_wanted: bool, unsent: &mut BytesMut) {
-        self.outbound.end(&mut self.proto, queue_is_wanted, unsent);
-        self.input = BytesMut::new();
-        self.holding = Holding::default();
-        self.timer = None;
-        self.timer_is_armed = false;
-    }
-
     fn is_full(&self) -> bool {
         self.proto.unwritten() >= self.proto.config().max_queued_bytes
-    }
-}
-
-impl<S: Stream> Drop for Inner<S> {
-    fn drop(&mut self) {
-        events::ended();
-        if self.io.is_some() {
-            self.say_goodbye();
-        }
     }
 }
 
@@ -593,6 +545,6 @@ mod tests {
             "{}",
             size_of::<Inner<Upgraded>>()
         );
-        assert!(size_of::<Outbound>() <= 240, "{}", size_of::<Outbound>());
+        assert!(size_of::<Outbound>() <= 248, "{}", size_of::<Outbound>());
     }
 }

@@ -14,18 +14,22 @@ use crate::{frame::FrameHeader, proto::SLICES};
 /// Where a batch of fed frames begins: a few small replies, in what an allocator has at hand.
 const FED_CAPACITY: usize = 1024;
 
+/// Of a segment that was queued inside a fragmented message: it follows the message's end, wherever
+/// that will be.
+pub(super) const END_OF_MESSAGE: u64 = u64::MAX;
+
 /// Frames in the order they leave. The first is kept inline: mostly there is no second.
 #[derive(Default)]
 pub(super) struct Queue {
     first: Option<Segment>,
     rest: VecDeque<Segment>,
-    /// Whether `first` has been written in part.
-    pub(super) is_begun: bool,
     pub(super) bytes: usize,
     /// How many of `bytes` the connection's own task has fed.
     fed: usize,
     /// Those of others alone.
-    pub(super) messages: usize,
+    pub(super) messages: u32,
+    /// Whether `first` has been written in part.
+    pub(super) is_begun: bool,
 }
 
 impl Queue {
@@ -33,16 +37,36 @@ impl Queue {
         self.first.is_none()
     }
 
-    pub(super) fn push(&mut self, segment: &Segment) {
+    /// How many bytes of the task's own come before the first of these, with so many `written`;
+    /// `None` of an empty queue.
+    pub(super) fn follows(&self, written: u64) -> Option<usize> {
+        let first = self.first.as_ref()?;
+        let before = first.follows.saturating_sub(written);
+        Some(usize::try_from(before).unwrap_or(usize::MAX))
+    }
+
+    /// A fragmented message ends behind so many bytes.
+    pub(super) fn message_ends(&mut self, fed: u64) {
+        for segment in self.first.iter_mut().chain(&mut self.rest) {
+            segment.follows = segment.follows.min(fed);
+        }
+    }
+
+    /// Queues frames behind so many bytes that the connection's task has fed so far.
+    pub(super) fn push(&mut self, segment: &Segment, follows: u64) {
         self.bytes += segment.len();
         self.messages += 1;
+        let next = || Segment {
+            follows,
+            ..segment.clone()
+        };
         match self.rest.back_mut().or(self.first.as_mut()) {
-            None => self.first = Some(segment.clone()),
-            Some(last) if last.continues_with(segment) => {
+            None => self.first = Some(next()),
+            Some(last) if last.follows == follows && last.continues_with(segment) => {
                 last.end = segment.end;
                 last.messages += segment.messages;
             }
-            Some(_) => self.rest.push_back(segment.clone()),
+            Some(_) => self.rest.push_back(next()),
         }
     }
 
@@ -53,11 +77,12 @@ impl Queue {
 
     /// Queues a frame of `len` bytes that `lay` appends to a buffer: behind the last one fed, if
     /// nothing else has been queued or looked at since.
-    pub(super) fn feed(&mut self, len: usize, lay: impl Fn(&mut BytesMut)) {
+    pub(super) fn feed(&mut self, len: usize, follows: u64, lay: impl Fn(&mut BytesMut)) {
         self.bytes += len;
         self.fed += len;
         let last = self.rest.back_mut().or(self.first.as_mut());
-        if last.is_some_and(|last| last.is_fed && last.extend(len, &lay)) {
+        if last.is_some_and(|last| last.is_fed && last.follows == follows && last.extend(len, &lay))
+        {
             return;
         }
         let batch = Batch::with_capacity(len.max(FED_CAPACITY));
@@ -67,6 +92,7 @@ impl Queue {
             start: 0,
             messages: 0,
             is_fed: true,
+            follows,
         };
         if self.first.is_none() {
             self.first = Some(fed);
@@ -75,9 +101,14 @@ impl Queue {
         }
     }
 
-    pub(super) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+    /// Lays what may be written once the task has written so many bytes of its own.
+    pub(super) fn pieces<'a>(&'a self, written: u64, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+        let segments = self.first.iter().chain(&self.rest);
         let mut count = 0;
-        for (slice, segment) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
+        for (slice, segment) in slices
+            .iter_mut()
+            .zip(segments.take_while(|segment| segment.follows <= written))
+        {
             *slice = IoSlice::new(segment.bytes());
             count += 1;
         }
@@ -94,16 +125,16 @@ impl Queue {
             };
             if written < first.len() {
                 // Of frames side by side as many are gone as bytes are, nearly.
-                let gone = written * first.messages as usize / first.len();
+                let gone = (written * first.messages as usize / first.len()) as u32;
                 self.messages -= gone;
-                first.messages -= gone as u32;
+                first.messages -= gone;
                 first.start += written as u32;
                 self.is_begun |= written > 0;
                 return;
             }
             self.is_begun = false;
             written -= first.len();
-            self.messages -= first.messages as usize;
+            self.messages -= first.messages;
             self.first = self.rest.pop_front();
         }
         if self.rest.capacity() > 0 {
@@ -135,8 +166,17 @@ impl Queue {
         Some((header, payload))
     }
 
-    pub(super) fn append_to(&self, out: &mut BytesMut, segments: usize) {
-        for segment in self.first.iter().chain(&self.rest).take(segments) {
+    /// Appends so many segments to `out`, each behind what `before` appends of the bytes that the
+    /// task had fed by then.
+    pub(super) fn append_to(
+        &self,
+        out: &mut BytesMut,
+        segments: usize,
+        mut before: impl FnMut(u64, &mut BytesMut),
+    ) {
+        let segments = self.first.iter().chain(&self.rest).take(segments);
+        for segment in segments.take_while(|segment| segment.follows != END_OF_MESSAGE) {
+            before(segment.follows, out);
             out.extend_from_slice(segment.bytes());
         }
     }
@@ -151,6 +191,8 @@ pub(crate) struct Segment {
     messages: u32,
     /// Whether it holds frames of the connection's own task, in a batch of this connection's own.
     is_fed: bool,
+    /// Bytes that the connection's task had fed when it was queued there, of its own frames.
+    follows: u64,
 }
 
 impl Segment {
@@ -168,6 +210,7 @@ impl Segment {
             end,
             messages: 1,
             is_fed: false,
+            follows: 0,
         }
     }
 
@@ -217,6 +260,7 @@ impl Batch {
             end,
             messages: 1,
             is_fed: false,
+            follows: 0,
         })
     }
 

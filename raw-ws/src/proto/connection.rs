@@ -1,7 +1,7 @@
 //! A connection's protocol state, from the first frame to the last.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,11 +16,7 @@ use crate::{
     error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
     frame::{Frame, FrameHeader, OpCode},
     message::{Message, MessageKind},
-    proto::{
-        assembler::Assembler,
-        reader::Reader,
-        writer::{SLICES, Writer},
-    },
+    proto::{assembler::Assembler, reader::Reader, writer::Writer},
     utf8::Utf8Validator,
 };
 
@@ -68,9 +64,9 @@ pub struct Connection {
     state: State,
     reader: Reader,
     assembler: Assembler,
-    writer: Writer,
+    pub(super) writer: Writer,
     /// The kind of the message that is being sent in fragments.
-    sending: Option<MessageKind>,
+    pub(super) sending: Option<MessageKind>,
     sent_utf8: Utf8Validator,
     peer_close: Option<Box<CloseFrame>>,
     #[cfg(feature = "deflate")]
@@ -310,33 +306,6 @@ impl Connection {
         }
     }
 
-    /// What to write now: lays the pieces into `slices` in order and gives how many. Report what
-    /// was written of them with [`handle_transmitted`](Self::handle_transmitted).
-    pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
-        self.writer.pieces(slices)
-    }
-
-    /// Strikes off the first `written` bytes of what `poll_transmit` gave.
-    pub fn handle_transmitted(&mut self, written: usize) {
-        self.writer.advance(written);
-    }
-
-    /// Moves everything that is to be written to the end of `out`.
-    pub fn transmit_into(&mut self, out: &mut BytesMut) {
-        loop {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self.poll_transmit(&mut slices);
-            let written: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            for slice in &slices[..count] {
-                out.extend_from_slice(slice);
-            }
-            if written == 0 {
-                return;
-            }
-            self.handle_transmitted(written);
-        }
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
@@ -346,7 +315,8 @@ impl Connection {
         }
     }
 
-    /// Gives up on the peer because there is no memory for the rest of its message. Gives the error to end with; its Close is queued.
+    /// Gives up on the peer because there is no memory for the rest of its message. Gives the error
+    /// to end with; its Close is queued.
     pub fn overload(&mut self) -> Error {
         self.fail(CapacityError::Overloaded.into())
     }
@@ -369,17 +339,6 @@ impl Connection {
     /// The Close frame that came from the peer, if one came with a code.
     pub fn peer_close(&self) -> Option<&CloseFrame> {
         self.peer_close.as_deref()
-    }
-
-    /// Bytes queued and not yet written.
-    pub fn unwritten(&self) -> usize {
-        self.writer.len()
-    }
-
-    /// Whether a message is half sent: no frame but its next fragment, or a control frame, may
-    /// follow on the wire.
-    pub fn is_sending_fragments(&self) -> bool {
-        self.sending.is_some()
     }
 
     fn next_event(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {

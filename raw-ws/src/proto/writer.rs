@@ -59,6 +59,17 @@ impl Writer {
         self.len
     }
 
+    /// Those of them that are not of Pings and Pongs.
+    pub(super) fn data_len(&self) -> usize {
+        self.len - self.control.len()
+    }
+
+    /// After a write: whether a frame is written in part. Of control frames, which go first, none is
+    /// left otherwise.
+    pub(super) fn is_midway(&self) -> bool {
+        self.midway || !self.control.is_empty()
+    }
+
     /// Queues a frame: a Ping or Pong ahead of data, everything else behind it.
     pub(super) fn push(&mut self, frame: &Frame) {
         // RFC 6455 5.5.1: nothing follows a Close, so it waits for the data before it.
@@ -87,6 +98,46 @@ impl Writer {
         } else {
             append(&mut self.tail, &header, &payload);
             self.len += self.tail.len() - before;
+        }
+    }
+
+    /// Lays the next pieces with so many bytes of data, which must end a frame.
+    pub(super) fn first_pieces<'a>(
+        &'a mut self,
+        data: usize,
+        slices: &mut [IoSlice<'a>; SLICES],
+    ) -> usize {
+        self.split_at(data);
+        let count = self.pieces(slices);
+        let mut left = data.saturating_add(self.control.len());
+        let before = slices[..count].iter().take_while(|slice| {
+            let is_before = left > 0;
+            left = left.saturating_sub(slice.len());
+            is_before
+        });
+        before.count()
+    }
+
+    /// Has a piece end behind so many bytes of data: if it is written in part, nothing behind that
+    /// may become a part of the rest.
+    fn split_at(&mut self, data: usize) {
+        let mut left = data;
+        for place in 0..self.segments.len() {
+            let Segment { bytes, goes_on } = &mut self.segments[place];
+            if (1..bytes.len()).contains(&left) {
+                let rest = Segment {
+                    bytes: bytes.split_off(left),
+                    goes_on: std::mem::take(goes_on),
+                };
+                return self.segments.insert(place + 1, rest);
+            }
+            left = left.saturating_sub(bytes.len());
+        }
+        if (1..self.tail.len()).contains(&left) {
+            self.segments.push_back(Segment {
+                bytes: self.tail.split_to(left).freeze(),
+                goes_on: false,
+            });
         }
     }
 

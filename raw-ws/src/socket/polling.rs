@@ -27,7 +27,7 @@ impl<S: Stream> WebSocket<S> {
     /// # async fn run(mut ws: raw_ws::WebSocket) -> raw_ws::Result<()> {
     /// ws.feed("one")?;
     /// ws.sender().send("two").unwrap();
-    /// std::future::poll_fn(|cx| ws.poll_flush(cx)).await?;
+    /// std::future::poll_fn(|cx| ws.poll_flush(cx)).await?; // in this order
     /// assert_eq!(ws.unwritten() + ws.sender().queued_bytes(), 0);
     /// # Ok(())
     /// # }

@@ -169,3 +169,80 @@ async fn what_is_fed_before_a_close_leaves_before_it() {
     assert_eq!(ended.unwrap(), None);
     assert_eq!(message, "last words".into());
 }
+
+/// What one task queues leaves in the order in which it was queued, whichever way: fed or sent by
+/// the connection, fed or sent by a `Sender`, published; written in parts, and left to the end.
+#[tokio::test]
+async fn what_one_task_queues_in_any_way_leaves_in_its_order() {
+    const COUNT: u32 = 3_000;
+    for seed in 1..=8_u32 {
+        for (role, peer_role) in [(Role::Server, CLIENT), (CLIENT, Role::Server)] {
+            let (near, far) = duplex(3_000);
+            let config = Config::new()
+                .max_queued_messages(10_000)
+                .max_queued_bytes(64 << 20);
+            let mut ws = WebSocket::from_upgraded(near, BytesMut::new(), role, config);
+            let topics = Topics::<u32>::new();
+            topics.subscribe(0, &ws.sender());
+            let peer = tokio::spawn(async move {
+                let mut peer = peer(far, peer_role);
+                for nth in 0..COUNT {
+                    let message = next(&mut peer).await;
+                    assert_eq!(message.as_bytes()[..4], nth.to_be_bytes(), "seed {seed}");
+                }
+                peer.recv().await
+            });
+            let mut random = seed;
+            let mut up_to = |below: u32| {
+                random ^= random << 13;
+                random ^= random >> 17;
+                random ^= random << 5;
+                random % below
+            };
+            let sender = ws.sender();
+            for nth in 0..COUNT {
+                let len = [4, 4, 40, 400, 5_000][up_to(5) as usize];
+                let mut payload = nth.to_be_bytes().to_vec();
+                payload.resize(len, b'x');
+                match up_to(16) {
+                    0..6 => ws.feed(payload).unwrap(),
+                    6..9 => sender.send(payload).unwrap(),
+                    9..12 => sender.feed(MessageKind::Binary, &payload).unwrap(),
+                    12..14 => assert_eq!(topics.publish(&0, &payload.into()), 1),
+                    14 => ws.send(payload).await.unwrap(),
+                    _ => {
+                        ws.feed(payload).unwrap();
+                        // Some of it is written, whatever that is.
+                        let flush = poll_fn(|cx| Poll::Ready(ws.poll_flush(cx).is_ready()));
+                        flush.await;
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            drop(ws);
+            let end = tokio::time::timeout(Duration::from_secs(20), peer).await;
+            assert_eq!(end.unwrap().unwrap().unwrap(), None, "a Close comes last");
+        }
+    }
+}
+
+/// A fragmented message is one: what is sent meanwhile leaves behind it, and Pings between.
+#[tokio::test]
+async fn what_is_sent_inside_a_fragmented_message_leaves_behind_it() {
+    use raw_ws::Frame;
+    let (mut ws, far) = connection(Config::new(), 1 << 20);
+    let mut peer = peer(far, CLIENT);
+    let sender = ws.sender();
+    ws.feed("before").unwrap();
+    sender.send("too").unwrap();
+    ws.send_frame(Frame::text("in ", false)).await.unwrap();
+    sender.send("behind").unwrap();
+    ws.send_frame(Frame::continuation("parts", true))
+        .await
+        .unwrap();
+    ws.feed("last").unwrap();
+    ws.flush().await.unwrap();
+    for text in ["before", "too", "in parts", "behind", "last"] {
+        assert_eq!(next(&mut peer).await, Message::text(text));
+    }
+}

@@ -7,6 +7,7 @@ mod allocations;
 mod aspnetcore_table;
 #[cfg(feature = "serve")]
 mod backpressure;
+mod broken;
 mod cancel_safety;
 mod differential;
 mod feeding;
