@@ -5,26 +5,25 @@
 //! far ahead of them, or does not read what it is sent.
 
 mod calls;
+mod handlers;
 mod refusals;
 
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
 
-use futures_util::FutureExt as _;
 use raw_ws::{CloseCode, MessageKind, Sender};
 use tokio::time::Sleep;
 
+use calls::Waiting;
+
 use crate::{
     call::CallHandle,
-    context,
-    error::HubError,
-    events,
+    context, events,
     filter::Running,
     goodbye,
     hub::Shared,
@@ -32,7 +31,7 @@ use crate::{
     protocol::TransferFormat,
     registry::Registry,
     request::Request,
-    running::{RunningCall, RunningCalls, Step, panicked},
+    running::{RunningCalls, Step},
     session::{End, Event, Session},
     transport::{Intake, Received, Transport},
     uploads::UploadBudget,
@@ -103,7 +102,7 @@ struct Connection<S, T> {
     /// The handle of a call that is over, for the next one.
     spare_handle: Option<Arc<CallHandle>>,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
-    waiting: Option<Box<RunningCall>>,
+    waiting: Option<Waiting>,
     uploads: Arc<UploadBudget>,
     /// The session has more to be done than was done so far.
     has_more: bool,
@@ -332,6 +331,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if !is_clogged && let Poll::Ready((place, step)) = self.running.poll_next(cx) {
                 return Poll::Ready(Input::Step(place, step));
             }
+            if self.session.has_all() {
+                break;
+            }
             let room = self.session.room(is_clogged);
             let intake = if room == 0 {
                 Intake::Full
@@ -363,10 +365,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 None
             }
             Input::Received(Received::Gone) => {
-                let end = self.session.handle_eof();
-                // LP-12: a poll may still wait to be told.
-                self.write_outgoing();
-                end
+                self.session.handle_eof(self.now);
+                // What it has said is done all the same; what runs may stop sooner.
+                if let Some(live) = &self.live {
+                    live.aborted().cancel();
+                }
+                None
             }
             Input::Received(Received::Lost) => {
                 self.session.lost();
@@ -407,6 +411,13 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             if self.is_clogged() {
                 self.session.read_on(self.now);
                 break;
+            }
+            if self
+                .live
+                .as_ref()
+                .is_some_and(|live| live.asked().is_some())
+            {
+                break; // CL-04: what follows is not even begun
             }
             if let Some(end) = self.start_waiting(cx) {
                 return Some(end);
@@ -477,8 +488,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         end
     }
 
-    /// Whether the client leaves too much unread: its calls rest.
+    /// Whether the client leaves too much unread: its calls rest. Who is gone reads nothing.
     fn is_clogged(&self) -> bool {
+        if self.session.has_all() {
+            return false;
+        }
         let unread = self.sender.queued_bytes()
             + self.transport.waiting_bytes()
             + self.session.outgoing_bytes();
@@ -540,45 +554,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             call,
         }
     }
-
-    fn on_connected(&self) -> Option<Running<()>> {
-        let live = self.live.as_ref()?;
-        let filters = &self.hub.dispatch.filters;
-        if self.hub.on_connected.is_none() && filters.is_empty() {
-            return None;
-        }
-        let cx = self.cx(CallHandle::connecting(live.clone()));
-        let run: Running<()> = match &self.hub.on_connected {
-            Some(on_connected) => caught(|| on_connected(cx.clone())),
-            None => Box::pin(async { Ok(()) }),
-        };
-        Some(caught(|| filters.around_connected(&cx, run)))
-    }
-
-    fn on_disconnected(&self, live: &Arc<Live>, error: Option<HubError>) -> Option<Running<()>> {
-        let filters = &self.hub.dispatch.filters;
-        if self.hub.on_disconnected.is_none() && filters.is_empty() {
-            return None;
-        }
-        let cx = self.cx(CallHandle::disconnecting(live.clone()));
-        let run: Running<()> = match &self.hub.on_disconnected {
-            Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
-            None => Box::pin(async { Ok(()) }),
-        };
-        Some(caught(|| filters.around_disconnected(&cx, run)))
-    }
-}
-
-/// A panic is an error like any other.
-fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
-    let begun = catch_unwind(AssertUnwindSafe(begin));
-    Box::pin(async move {
-        let ended = match begun {
-            Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
-            Err(panic) => Err(panic),
-        };
-        ended.unwrap_or_else(|panic| Err(panicked(&*panic)))
-    })
 }
 
 /// O-02.

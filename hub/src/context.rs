@@ -81,7 +81,8 @@ impl<S> Context<S> {
         self.live().command(Command::Abort);
     }
 
-    /// Waits until the client wants no more of this call, or its connection is over (ST-06, ST-08).
+    /// Waits until the client wants no more of this call, or is gone, or the connection is over
+    /// (ST-06, ST-08).
     ///
     /// A stream need not look: it is dropped. A plain method that has begun runs to its end unless
     /// it looks here.
@@ -120,7 +121,10 @@ impl<S> Context<S> {
         self.live().resumed().clone().notified_owned()
     }
 
-    /// Waits until the connection is over (HB-05).
+    /// Waits until the client is gone, or the connection is over (HB-05).
+    ///
+    /// What a client has said before it went happens all the same: of such calls this is done from
+    /// the beginning.
     ///
     /// # Cancel safety
     /// Safe.

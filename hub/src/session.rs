@@ -64,8 +64,7 @@ pub(crate) struct Session {
     may_count: bool,
     /// Where both ends count; `None` elsewhere.
     arrived: Option<Box<Arrived>>,
-    /// The client's socket is lost, and another may come (SR-12).
-    is_away: bool,
+    client: Client,
     signals: Signals,
     outgoing: BytesMut,
 }
@@ -75,6 +74,20 @@ enum Phase {
     Handshake,
     Open,
     Closed,
+}
+
+/// The other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Here,
+    /// Its socket is lost, and another may come (SR-12).
+    Away,
+    /// It says nothing more. What it has said is done all the same, then the connection is over;
+    /// at that time if a call keeps the next one waiting.
+    Gone {
+        was_away: bool,
+        until: Instant,
+    },
 }
 
 /// What a session asks its driver to do.
@@ -156,7 +169,7 @@ impl Session {
             text_only,
             may_count: false,
             arrived: None,
-            is_away: false,
+            client: Client::Here,
             signals: Signals::default(),
             outgoing: BytesMut::new(),
         }
@@ -169,31 +182,49 @@ impl Session {
         }
     }
 
-    /// The transport will deliver nothing more.
-    pub(crate) fn handle_eof(&mut self) -> Option<End> {
-        match self.phase {
-            Phase::Closed => None,
+    /// The transport will deliver nothing more: once all that came is done, the connection is over.
+    pub(crate) fn handle_eof(&mut self, now: Instant) {
+        self.client = Client::Gone {
+            was_away: self.client == Client::Away,
+            until: now + self.options.disconnect_timeout,
+        };
+    }
+
+    /// Whether it will not.
+    pub(crate) fn has_all(&self) -> bool {
+        matches!(self.client, Client::Gone { .. })
+    }
+
+    /// The end, if no more can come.
+    fn end_of_input(&mut self) -> Option<Event> {
+        let Client::Gone { was_away, .. } = self.client else {
+            return None;
+        };
+        let end = match self.phase {
+            Phase::Closed => return None,
             // H-11: gone before the handshake, nobody noticed it.
-            Phase::Handshake => Some(self.end(End::Handshake)),
+            Phase::Handshake => End::Handshake,
             // who was away and does not come back has left, whatever it was saying.
-            Phase::Open if self.frames.is_empty() || self.is_away => {
-                Some(self.end(End::ClientLeft))
-            }
+            Phase::Open if self.frames.is_empty() || was_away => End::ClientLeft,
             // F-04.
-            Phase::Open => Some(self.end(End::Protocol(ProtocolError::invalid(
+            Phase::Open => End::Protocol(ProtocolError::invalid(
                 "Connection terminated while reading a message.",
-            )))),
-        }
+            )),
+        };
+        Some(Event::Ended(self.end(end)))
     }
 
     /// Does what is due at `now`; gives the end if that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<End> {
-        match self.phase {
-            Phase::Handshake if now >= self.clock.handshake() => {
+        match (self.phase, self.client) {
+            (Phase::Handshake, _) if now >= self.clock.handshake() => {
                 Some(self.refuse_handshake("Handshake was canceled.".into())) // H-08
             }
-            Phase::Open => {
-                if !self.is_away
+            (Phase::Open, Client::Gone { until, .. }) => {
+                (now >= until).then(|| self.end(End::ClientLeft))
+            }
+            (Phase::Open, client) => {
+                if client == Client::Here
                     && let Some(ack) = self.arrived.as_mut().and_then(|arrived| arrived.ack(now))
                 {
                     self.send(&ack); // SR-05
@@ -206,33 +237,34 @@ impl Session {
                     Due::ClientTimeout => Some(self.end(End::Timeout)),
                 }
             }
-            Phase::Handshake | Phase::Closed => None,
+            (Phase::Handshake | Phase::Closed, _) => None,
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Handshake => Some(self.clock.handshake()),
-            Phase::Open => {
+        match (self.phase, self.client) {
+            (Phase::Handshake, _) => Some(self.clock.handshake()),
+            (Phase::Open, Client::Gone { until, .. }) => Some(until),
+            (Phase::Open, client) => {
                 let next = self.clock.next(self.is_still());
                 let ack = self.arrived.as_ref().and_then(|arrived| arrived.ack_at());
-                let ack = ack.filter(|_| !self.is_away);
+                let ack = ack.filter(|_| client == Client::Here);
                 next.into_iter().chain(ack).min()
             }
-            Phase::Closed => None,
+            (Phase::Closed, _) => None,
         }
     }
 
     /// The next thing to do.
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<Event> {
         match self.phase {
-            Phase::Handshake => self.shake_hands(now),
+            Phase::Handshake => self.shake_hands(now).or_else(|| self.end_of_input()),
             Phase::Open if self.is_held => {
                 self.read_ahead(now);
                 None
             }
-            Phase::Open => self.next_message(now),
+            Phase::Open => self.next_message(now).or_else(|| self.end_of_input()),
             Phase::Closed => None,
         }
     }
@@ -292,6 +324,11 @@ impl Session {
         self.calls.take_slot(call)
     }
 
+    /// Whether a call that takes a slot would run at once.
+    pub(crate) fn has_free_slot(&self) -> bool {
+        self.calls.free_slots > 0
+    }
+
     /// The call is not done at once: from here on it can be cancelled.
     pub(crate) fn keep(&mut self, call: &mut ActiveCall) {
         self.calls.keep(call);
@@ -305,6 +342,9 @@ impl Session {
     pub(crate) fn resume(&mut self, now: Instant) {
         self.is_held = false;
         self.clock.resumed(now);
+        if let Client::Gone { until, .. } = &mut self.client {
+            *until = now + self.options.disconnect_timeout;
+        }
     }
 
     /// Gives the slot of a call back before its end: it waits for its client (CR-07).

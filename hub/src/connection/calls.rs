@@ -30,6 +30,28 @@ use crate::{
     uploads::Upload,
 };
 
+/// What waits for its turn: a call, or the refusal of one.
+pub(super) enum Waiting {
+    Call(Box<RunningCall>),
+    Refused {
+        invocation_id: Option<ByteString>,
+        refusal: Refusal,
+    },
+}
+
+/// When a call that is not begun is answered.
+enum Denied {
+    AtOnce(Refusal),
+    /// Behind the calls that came before it, like one that runs (OR-03).
+    InTurn(Refusal),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::AtOnce(refusal)
+    }
+}
+
 /// A call that may run, and the uploads it will read.
 struct Bound {
     method: Running<Reply>,
@@ -54,10 +76,15 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         } = invocation;
         let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
             Ok(bound) => bound,
-            Err(refusal) => {
-                events::call_refused(refusal.why);
-                self.session
-                    .refuse(invocation_id, Completion::Error(refusal.text.into()));
+            Err(Denied::InTurn(refusal)) if !self.session.has_free_slot() => {
+                self.wait(Waiting::Refused {
+                    invocation_id,
+                    refusal,
+                });
+                return None;
+            }
+            Err(Denied::InTurn(refusal) | Denied::AtOnce(refusal)) => {
+                self.refuse(invocation_id, refusal);
                 return None;
             }
         };
@@ -70,10 +97,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                let refusal = Refusal::of_ids(&name, refused);
-                events::call_refused(refusal.why);
-                self.session
-                    .refuse(invocation_id, Completion::Error(refusal.text.into()));
+                self.refuse(invocation_id, Refusal::of_ids(&name, refused));
                 return None;
             }
         };
@@ -82,9 +106,20 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if may_run {
             return self.start(running, cx);
         }
-        self.session.hold();
-        self.waiting = Some(Box::new(running));
+        self.wait(Waiting::Call(Box::new(running)));
         None
+    }
+
+    /// OR-02: everything behind it waits too.
+    fn wait(&mut self, waiting: Waiting) {
+        self.session.hold();
+        self.waiting = Some(waiting);
+    }
+
+    fn refuse(&mut self, invocation_id: Option<ByteString>, refusal: Refusal) {
+        events::call_refused(refusal.why);
+        let completion = Completion::Error(refusal.text.into());
+        self.session.refuse(invocation_id, completion);
     }
 
     /// IN-12: arguments, then whether the caller may, then the method's kind, then its streams.
@@ -94,16 +129,17 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         arguments: Bytes,
         kind: CallKind,
         streams: usize,
-    ) -> Result<Bound, Refusal> {
+    ) -> Result<Bound, Denied> {
         let Some(live) = &self.live else {
-            return Err(Refusal::not_open());
+            return Err(Refusal::not_open().into());
         };
         let spare = self.spare_handle.take();
         let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
         let method_cx = self.cx(handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
-            return self.bind_fallback(target, arguments, kind, streams, handle);
+            let bound = self.bind_fallback(target, arguments, kind, streams, handle);
+            return bound.map_err(Denied::from);
         };
         // IN-13: as declared, but for streams in MessagePack.
         let is_quoted = kind == CallKind::Stream && live.encoding.protocol == Protocol::MessagePack;
@@ -123,23 +159,25 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let method = catch_unwind(bind)
             .map_err(|panic| Refusal::panicked(&name, &panicked(&*panic), detailed))?
             .map_err(|error| Refusal::unbound(&name, &error, detailed))?;
-        if !is_allowed {
-            return Err(Refusal::unauthorized(&name));
-        }
-        match (entry.kind, kind) {
-            (CallKind::Stream, CallKind::Plain) | (CallKind::Plain, CallKind::Stream) => {
-                Err(Refusal::of_kind(&name, entry.kind))
-            }
-            _ if streams != entry.streams => {
-                Err(Refusal::wrong_streams(&name, streams, entry.streams))
-            }
-            _ => Ok(Bound {
+        let refusal = if !is_allowed {
+            Refusal::unauthorized(&name)
+        } else if kind != entry.kind {
+            Refusal::of_kind(&name, entry.kind)
+        } else if streams != entry.streams {
+            Refusal::wrong_streams(&name, streams, entry.streams)
+        } else {
+            return Ok(Bound {
                 method,
                 name,
                 handle,
                 uploads,
-            }),
-        }
+            });
+        };
+        Err(if kind == CallKind::Plain && entry.streams == 0 {
+            Denied::InTurn(refusal)
+        } else {
+            Denied::AtOnce(refusal)
+        })
     }
 
     fn bind_fallback(
@@ -212,13 +250,24 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.session.release_slot(&mut running.call); // CR-07
             }
         }
-        let mut waiting = self.waiting.take()?;
-        if !self.session.may_run(&mut waiting.call) {
-            self.waiting = Some(waiting);
-            return None;
+        match self.waiting.take()? {
+            Waiting::Call(mut running) => {
+                if self.session.may_run(&mut running.call) {
+                    self.session.resume(self.now);
+                    return self.start(*running, cx);
+                }
+                self.waiting = Some(Waiting::Call(running));
+            }
+            Waiting::Refused {
+                invocation_id,
+                refusal,
+            } if self.session.has_free_slot() => {
+                self.session.resume(self.now);
+                self.refuse(invocation_id, refusal);
+            }
+            refused => self.waiting = Some(refused),
         }
-        self.session.resume(self.now);
-        self.start(*waiting, cx)
+        None
     }
 
     pub(super) fn handle_step(&mut self, place: usize, step: Step) -> Option<End> {
@@ -295,10 +344,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// ST-06: a stream is dropped, whatever it is doing; a plain method is told (ST-07).
     fn cancel(&mut self, key: u64) {
-        if let Some(waiting) = self
-            .waiting
-            .as_ref()
-            .filter(|waiting| waiting.call.key == key)
+        if let Some(Waiting::Call(waiting)) = &self.waiting
+            && waiting.call.key == key
         {
             waiting.handle.cancel();
         }

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Frames, Phase, Session};
+use super::{Client, Frames, Phase, Session};
 use crate::{
     message::HubMessage,
     protocol::{Protocol, ProtocolError},
@@ -35,13 +35,13 @@ impl Session {
     /// The client's socket is lost, and another may come (SR-12). What it said before is done all
     /// the same.
     pub(crate) fn lost(&mut self) {
-        self.is_away = true;
+        self.client = Client::Away;
         self.signals.keeps = Some(self.backlog_bytes + self.frames.len());
     }
 
     /// The client is there again. It sends again what has not come whole.
     pub(crate) fn resumed(&mut self, now: Instant) {
-        self.is_away = false;
+        self.client = Client::Here;
         self.frames = Frames::default();
         self.clock.resumed(now);
     }
@@ -64,7 +64,7 @@ impl Session {
 
     /// Whether the client's silence says nothing now.
     pub(super) fn is_still(&self) -> bool {
-        self.is_held || self.is_away
+        self.is_held || self.client != Client::Here
     }
 
     /// The one place where what comes is counted; `None` for what came before (SR-10).

@@ -140,9 +140,8 @@ impl Pair {
 
     /// The client's end of the transport is closed.
     fn hang_up(&mut self) {
-        let end = self.server.session.handle_eof();
-        self.server.ended(end);
-        self.flush();
+        self.server.session.handle_eof(self.now);
+        self.run();
     }
 
     fn wait(&mut self, time: Duration) {

@@ -26,7 +26,17 @@ pub(crate) struct LongPolling {
     posts: Arc<Posts>,
     polls: Arc<Polls>,
     alarm: Alarm,
-    client_has_closed: bool,
+    client: Client,
+}
+
+/// What is known of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Here,
+    /// It has said Close.
+    SaysGoodbye,
+    /// It says nothing more.
+    Gone,
 }
 
 /// How long a client that has said Close gets for its DELETE.
@@ -40,14 +50,28 @@ impl LongPolling {
             posts,
             polls,
             alarm: Alarm::default(),
-            client_has_closed: false,
+            client: Client::Here,
         }
     }
 
-    fn drop_client(&mut self) -> Poll<Received> {
-        self.posts.dispose();
+    /// Serves the polls. Whether the client is gone: it says so, does not read, or does not poll.
+    fn poll_polls(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Wish {
+            wants_messages,
+            deadline,
+            is_over,
+        } = self.polls.poll_wish(cx);
+        let is_cut = self.mailbox.is_cut() || (wants_messages && !self.hand_over(cx));
+        if is_over {
+            return Poll::Ready(()); // LP-12: a poll that waits gets the Close message all the same.
+        }
+        if is_cut {
+            events::client_does_not_read();
+        } else {
+            std::task::ready!(self.alarm.poll(cx, deadline)); // C-05, LP-11
+        }
         self.polls.dispose();
-        Poll::Ready(Received::Gone)
+        Poll::Ready(())
     }
 
     /// Gives what is queued to the poll that waits for it; `false` when the queue was cut.
@@ -71,29 +95,17 @@ impl Transport for LongPolling {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
-        let Wish {
-            wants_messages,
-            deadline,
-            is_over,
-        } = self.polls.poll_wish(cx);
-        let is_cut = self.mailbox.is_cut() || (wants_messages && !self.hand_over(cx));
-        if is_over {
-            // LP-12: a poll that waits gets the Close message all the same.
+        if self.poll_polls(cx).is_ready() {
+            self.client = Client::Gone;
             self.posts.dispose();
-            return Poll::Ready(Received::Gone);
         }
-        if is_cut {
-            events::client_does_not_read();
-            return self.drop_client();
-        }
-        if self.alarm.poll(cx, deadline).is_ready() {
-            return self.drop_client(); // C-05, LP-11
-        }
-        self.posts.poll_take(cx, intake).map(Received::Bytes)
+        // What was answered with 200 happens, whoever has left since.
+        let taken = self.posts.poll_take(cx, intake);
+        taken.map(|bytes| bytes.map_or(Received::Gone, Received::Bytes))
     }
 
     fn client_closed(&mut self) {
-        self.client_has_closed = true;
+        self.client = Client::SaysGoodbye;
     }
 
     /// LP-05: what is left goes with the next poll, and the one after that is told of the end.
@@ -103,7 +115,8 @@ impl Transport for LongPolling {
         while let Some(message) = self.mailbox.try_recv() {
             messages.extend_from_slice(&message.into_bytes());
         }
-        let goodbye = self.client_has_closed.then(|| now() + GOODBYE);
+        let says_goodbye = self.client == Client::SaysGoodbye;
+        let goodbye = says_goodbye.then(|| now() + GOODBYE);
         self.polls.end(messages, goodbye);
         poll_fn(|cx| {
             let wish = self.polls.poll_wish(cx);

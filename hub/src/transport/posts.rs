@@ -144,20 +144,26 @@ impl Posts {
         first
     }
 
-    /// Takes what was sent, for the session's task.
-    pub(crate) fn poll_take(&self, cx: &Context<'_>, intake: Intake) -> Poll<Bytes> {
+    /// Takes what was sent, for the session's task; `None` when the connection is gone and all that
+    /// was answered with 200 has been taken.
+    pub(crate) fn poll_take(&self, cx: &Context<'_>, intake: Intake) -> Poll<Option<Bytes>> {
         let mut state = self.state();
-        if matches!(state.reader, Reader::Over | Reader::Gone) {
-            return Poll::Pending;
+        let is_open = matches!(intake, Intake::Open { .. });
+        match state.reader {
+            Reader::Over => return Poll::Pending,
+            Reader::Gone if state.bytes.is_empty() => return Poll::Ready(None),
+            Reader::Gone if !is_open => return Poll::Pending,
+            Reader::Gone => return Poll::Ready(Some(std::mem::take(&mut state.bytes).freeze())),
+            _ => {}
         }
         match &mut state.task {
             Some(task) => task.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
         }
-        if matches!(intake, Intake::Open { .. }) && !state.bytes.is_empty() {
+        if is_open && !state.bytes.is_empty() {
             let bytes = std::mem::take(&mut state.bytes).freeze();
             state.set_reader(Reader::Busy);
-            return Poll::Ready(bytes);
+            return Poll::Ready(Some(bytes));
         }
         state.set_reader(match intake {
             Intake::Open { room } => Reader::Open { room },
@@ -175,10 +181,11 @@ impl Posts {
     /// server's doing, and does not say goodbye with DELETE (LP-12).
     pub(crate) async fn end(&self) {
         self.finish(Reader::Over);
+        self.state().bytes = BytesMut::new();
         drop(self.turn.lock().await);
     }
 
-    /// The connection is gone: POSTs are refused (P-08).
+    /// The connection is gone: POSTs are refused (P-08). What was taken stays for the session.
     pub(crate) fn dispose(&self) {
         self.finish(Reader::Gone);
     }
@@ -188,7 +195,6 @@ impl Posts {
         let mut state = self.state();
         if !matches!(state.reader, Reader::Over | Reader::Gone) {
             state.set_reader(reader);
-            state.bytes = BytesMut::new();
         }
     }
 

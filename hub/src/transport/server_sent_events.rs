@@ -29,6 +29,14 @@ pub(crate) struct EventStream {
     outlet: Arc<Outlet>,
     alarm: Alarm,
     send_timeout: Duration,
+    client: Client,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    Here,
+    /// It says nothing more, and hears nothing more.
+    Gone,
 }
 
 /// An event stream, and the body of the response that carries it. The guard is dropped with the
@@ -47,6 +55,7 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
         outlet: outlet.clone(),
         alarm: Alarm::default(),
         send_timeout: options.transport_send_timeout,
+        client: Client::Here,
     };
     let body = Events {
         outlet,
@@ -78,8 +87,27 @@ impl EventStream {
         is_whole
     }
 
-    /// Drops the client: it is gone, or does not read.
+    /// Lays out what is queued. Whether the client is gone: it has closed, or does not read.
+    fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_whole = self.lay_out(cx);
+        let mut state = self.outlet.state();
+        state.register(cx);
+        let is_gone = state.is_gone;
+        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
+        drop(state);
+        if is_gone {
+            return Poll::Ready(());
+        }
+        if is_whole {
+            std::task::ready!(self.alarm.poll(cx, stuck));
+        }
+        events::client_does_not_read();
+        Poll::Ready(())
+    }
+
+    /// Drops the client. What its POSTs have left stays for the session.
     fn drop_client(&mut self) {
+        self.client = Client::Gone;
         self.posts.dispose();
         self.outlet.cut();
     }
@@ -104,22 +132,12 @@ impl Transport for EventStream {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
-        let is_whole = self.lay_out(cx);
-        let mut state = self.outlet.state();
-        state.register(cx);
-        let is_gone = state.is_gone;
-        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
-        drop(state);
-        if is_gone {
+        if self.client == Client::Here && self.poll_client(cx).is_ready() {
             self.drop_client();
-            return Poll::Ready(Received::Gone);
         }
-        if !is_whole || self.alarm.poll(cx, stuck).is_ready() {
-            events::client_does_not_read();
-            self.drop_client();
-            return Poll::Ready(Received::Gone);
-        }
-        self.posts.poll_take(cx, intake).map(Received::Bytes)
+        // What was answered with 200 happens, whoever has left since.
+        let taken = self.posts.poll_take(cx, intake);
+        taken.map(|bytes| bytes.map_or(Received::Gone, Received::Bytes))
     }
 
     /// SSE-08: the response just ends.

@@ -12,6 +12,7 @@ mod dialogues;
 mod fallbacks;
 mod hostile;
 mod layering;
+mod leaving;
 mod lifecycle;
 mod live;
 mod mistakes;

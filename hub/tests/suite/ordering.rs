@@ -123,6 +123,35 @@ async fn or_03_pipelined_calls_are_answered_in_order_and_never_overlap() {
     }
 }
 
+/// OR-02, OR-03: a call that is refused for what the method is has its turn like one that runs; one
+/// that cannot be bound is answered as it is read.
+#[tokio::test(start_paused = true)]
+async fn or_03_a_refused_call_does_not_overtake_the_one_that_runs() {
+    let (server, _) = start(HubOptions::new());
+    let mut client = server.client().await;
+    let refused = [
+        live::call("2", "Endless", "[]"),
+        r#"{"type":1,"invocationId":"2","target":"Echo","arguments":[1],"streamIds":["u"]}"#.into(),
+    ];
+    for refused in refused {
+        let unbound = live::call("3", "Echo", "[]");
+        client
+            .send_all(&[live::call("1", "Slow", "[150]"), refused, unbound.clone()])
+            .await;
+        assert_eq!(client.next().await, result(1, 1));
+        for id in ["2", "3"] {
+            let answer = client.next().await;
+            let begin = format!(r#"{{"type":3,"invocationId":"{id}","error":"#);
+            assert!(answer.starts_with(&begin), "{answer}");
+        }
+        client
+            .send_all(&[live::call("1", "Slow", "[150]"), unbound])
+            .await;
+        assert!(client.next().await.contains(r#""invocationId":"3""#));
+        assert_eq!(client.next().await, result(1, 1));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn or_02_slots_run_beside_each_other_and_no_more_than_there_are() {
     let options = HubOptions::new().maximum_parallel_invocations_per_client(3);

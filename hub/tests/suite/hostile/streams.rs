@@ -44,9 +44,10 @@ async fn row_123_calls_that_never_return() {
     assert!((300..2_500).contains(&count), "{count}");
     assert_eq!(witness.0.ask("Echo", "[1]").await, "1");
     drop(client);
-    // Nothing is read from it: the next ping finds it gone.
-    tokio::time::sleep(Duration::from_secs(16)).await;
+    // Nothing is read from it: the next ping finds it gone. Those that wait get 15 s for their turn.
+    tokio::time::sleep(Duration::from_secs(16 + 15)).await;
     witness.is_unharmed(&server).await;
+    assert_eq!(shared.begun.get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

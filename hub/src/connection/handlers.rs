@@ -1,0 +1,59 @@
+//! What a hub has run as connections come and go.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use futures_util::FutureExt as _;
+
+use super::Connection;
+use crate::{
+    call::CallHandle, error::HubError, filter::Running, live::Live, running::panicked,
+    transport::Transport,
+};
+
+impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
+    pub(super) fn on_connected(&self) -> Option<Running<()>> {
+        let live = self.live.as_ref()?;
+        let filters = &self.hub.dispatch.filters;
+        if self.hub.on_connected.is_none() && filters.is_empty() {
+            return None;
+        }
+        let cx = self.cx(CallHandle::connecting(live.clone()));
+        let run: Running<()> = match &self.hub.on_connected {
+            Some(on_connected) => caught(|| on_connected(cx.clone())),
+            None => Box::pin(async { Ok(()) }),
+        };
+        Some(caught(|| filters.around_connected(&cx, run)))
+    }
+
+    pub(super) fn on_disconnected(
+        &self,
+        live: &Arc<Live>,
+        error: Option<HubError>,
+    ) -> Option<Running<()>> {
+        let filters = &self.hub.dispatch.filters;
+        if self.hub.on_disconnected.is_none() && filters.is_empty() {
+            return None;
+        }
+        let cx = self.cx(CallHandle::disconnecting(live.clone()));
+        let run: Running<()> = match &self.hub.on_disconnected {
+            Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
+            None => Box::pin(async { Ok(()) }),
+        };
+        Some(caught(|| filters.around_disconnected(&cx, run)))
+    }
+}
+
+/// A panic is an error like any other.
+fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
+    let begun = catch_unwind(AssertUnwindSafe(begin));
+    Box::pin(async move {
+        let ended = match begun {
+            Ok(run) => AssertUnwindSafe(run).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        ended.unwrap_or_else(|panic| Err(panicked(&*panic)))
+    })
+}
