@@ -102,7 +102,7 @@ struct Connection<S, T> {
     /// The handle of a call that is over, for the next one.
     spare_handle: Option<Arc<CallHandle>>,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
-    waiting: Option<Waiting>,
+    waiting: Option<Box<Waiting>>,
     uploads: Arc<UploadBudget>,
     /// The session has more to be done than was done so far.
     has_more: bool,

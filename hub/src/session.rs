@@ -82,11 +82,9 @@ enum Client {
     Here,
     /// Its socket is lost, and another may come (SR-12).
     Away,
-    /// It says nothing more. What it has said is done all the same, then the connection is over;
-    /// at that time if a call keeps the next one waiting.
+    /// It says nothing more. What it has said is done all the same, then the connection is over.
     Gone {
         was_away: bool,
-        until: Instant,
     },
 }
 
@@ -184,10 +182,9 @@ impl Session {
 
     /// The transport will deliver nothing more: once all that came is done, the connection is over.
     pub(crate) fn handle_eof(&mut self, now: Instant) {
-        self.client = Client::Gone {
-            was_away: self.client == Client::Away,
-            until: now + self.options.disconnect_timeout,
-        };
+        let was_away = self.client == Client::Away;
+        self.client = Client::Gone { was_away };
+        self.clock.begins(now + self.options.disconnect_timeout);
     }
 
     /// Whether it will not.
@@ -197,7 +194,7 @@ impl Session {
 
     /// The end, if no more can come.
     fn end_of_input(&mut self) -> Option<Event> {
-        let Client::Gone { was_away, .. } = self.client else {
+        let Client::Gone { was_away } = self.client else {
             return None;
         };
         let end = match self.phase {
@@ -217,11 +214,11 @@ impl Session {
     /// Does what is due at `now`; gives the end if that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<End> {
         match (self.phase, self.client) {
-            (Phase::Handshake, _) if now >= self.clock.handshake() => {
+            (Phase::Handshake, _) if now >= self.clock.beginning() => {
                 Some(self.refuse_handshake("Handshake was canceled.".into())) // H-08
             }
-            (Phase::Open, Client::Gone { until, .. }) => {
-                (now >= until).then(|| self.end(End::ClientLeft))
+            (Phase::Open, Client::Gone { .. }) => {
+                (now >= self.clock.beginning()).then(|| self.end(End::ClientLeft))
             }
             (Phase::Open, client) => {
                 if client == Client::Here
@@ -244,8 +241,9 @@ impl Session {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match (self.phase, self.client) {
-            (Phase::Handshake, _) => Some(self.clock.handshake()),
-            (Phase::Open, Client::Gone { until, .. }) => Some(until),
+            (Phase::Handshake, _) | (Phase::Open, Client::Gone { .. }) => {
+                Some(self.clock.beginning())
+            }
             (Phase::Open, client) => {
                 let next = self.clock.next(self.is_still());
                 let ack = self.arrived.as_ref().and_then(|arrived| arrived.ack_at());
@@ -342,8 +340,8 @@ impl Session {
     pub(crate) fn resume(&mut self, now: Instant) {
         self.is_held = false;
         self.clock.resumed(now);
-        if let Client::Gone { until, .. } = &mut self.client {
-            *until = now + self.options.disconnect_timeout;
+        if self.has_all() {
+            self.clock.begins(now + self.options.disconnect_timeout);
         }
     }
 

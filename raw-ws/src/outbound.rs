@@ -5,6 +5,7 @@
 //! by whoever writes, and `held` keeps the publisher away while the task is in the middle of a
 //! frame or of a fragmented message.
 
+mod direct;
 mod queue;
 
 use std::{
@@ -72,9 +73,11 @@ pub(crate) struct Outbound {
     encoding: Encoding,
     /// Whether `State::request` holds something: looked at on every turn of the task.
     has_request: AtomicBool,
-    /// Bytes of data frames that the task has queued of its own so far: what others queue from here
-    /// on follows them.
+    /// Bytes of messages that the task has queued of its own so far: what others queue from here on
+    /// follows them.
     fed: AtomicU64,
+    /// Some of them are not written.
+    has_unwritten: AtomicBool,
     /// The last of those is a fragment, of a message that goes on: what others queue follows its end.
     /// Changed back under the lock.
     is_in_message: AtomicBool,
@@ -140,8 +143,6 @@ struct State {
     is_open: bool,
     /// The task is in the middle of a frame: nobody else may write.
     held: bool,
-    /// How many of those that the task has queued are written.
-    written: u64,
     /// Whether a publisher has promised to write the queue at the end of its batch.
     in_batch: bool,
     /// The stream has taken everything and not yet passed it on.
@@ -181,11 +182,11 @@ impl Outbound {
             encoding,
             has_request: AtomicBool::new(false),
             fed: AtomicU64::new(0),
+            has_unwritten: AtomicBool::new(false),
             is_in_message: AtomicBool::new(false),
             state: Mutex::new(State {
                 is_open: true,
                 held: false,
-                written: 0,
                 in_batch: false,
                 is_flushing: false,
                 ending: Ending::Undecided,
@@ -220,7 +221,7 @@ impl Outbound {
     pub(crate) fn push(&self, segment: &Segment) -> Result<(), Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
-        if !state.write_backlog() {
+        if !state.write_backlog(self.owes()) {
             state.wake();
         }
         Ok(())
@@ -245,7 +246,11 @@ impl Outbound {
     pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
-        if state.write_backlog() || state.in_batch || state.held || state.blocked.is_some() {
+        if state.write_backlog(self.owes())
+            || state.in_batch
+            || state.held
+            || state.blocked.is_some()
+        {
             return Ok(false);
         }
         state.in_batch = true;
@@ -256,7 +261,7 @@ impl Outbound {
     pub(crate) fn write_batch(&self) {
         let mut state = self.lock();
         state.in_batch = false;
-        if !state.write_direct() {
+        if !state.write_direct(self.owes()) {
             state.wake();
         }
     }
@@ -293,13 +298,13 @@ impl Outbound {
 
     // What follows is for the connection's own task.
 
-    /// The task has queued so many bytes of data frames of its own, and is in the middle of a message
-    /// or not.
+    /// The task has queued so many bytes of messages of its own, and is in the middle of one or not.
     #[inline]
     pub(crate) fn has_fed(&self, bytes: usize, is_in_message: bool) {
         // Nobody else changes them.
         let fed = self.fed.load(Ordering::Relaxed) + bytes as u64;
         self.fed.store(fed, Ordering::Release);
+        self.has_unwritten.store(true, Ordering::Release);
         if self.is_in_message.load(Ordering::Relaxed) != is_in_message {
             self.has_fed_fragment(is_in_message);
         }
@@ -320,6 +325,11 @@ impl Outbound {
             return queue::END_OF_MESSAGE;
         }
         self.fed.load(Ordering::Acquire)
+    }
+
+    /// How many bytes of the messages that the task has fed are written.
+    fn written(&self, own: &Connection) -> u64 {
+        self.fed.load(Ordering::Relaxed) - own.unwritten_data() as u64
     }
 
     /// The request of another party, if one came.
@@ -383,14 +393,15 @@ impl Outbound {
         }
         let mut wrote = false;
         loop {
-            let follows = state.queue.follows(state.written);
+            let fed_and_written = self.written(own);
+            let follows = state.queue.follows(fed_and_written);
             let queue_is_next = !state.held && follows == Some(0);
             if !queue_is_next && own.unwritten() == 0 {
                 break;
             }
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = match follows {
-                _ if queue_is_next => state.queue.pieces(state.written, &mut slices),
+                _ if queue_is_next => state.queue.pieces(fed_and_written, &mut slices),
                 Some(first) => own.poll_transmit_first(first, &mut slices),
                 None => own.poll_transmit(&mut slices),
             };
@@ -412,10 +423,10 @@ impl Outbound {
             if queue_is_next {
                 state.queue.advance(written);
             } else {
-                let before = own.unwritten_data();
                 own.handle_transmitted(written);
-                state.written += (before - own.unwritten_data()) as u64;
                 state.held = own.is_midway();
+                let has_unwritten = own.unwritten_data() > 0;
+                self.has_unwritten.store(has_unwritten, Ordering::Relaxed);
             }
         }
         // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
@@ -439,10 +450,8 @@ impl Outbound {
         state.is_open = false;
         let begun = usize::from(state.queue.is_begun);
         let segments = if queue_is_wanted { usize::MAX } else { begun };
-        let (written, unwritten) = (state.written, own.unwritten_data());
         state.queue.append_to(unsent, segments, |follows, unsent| {
-            let since = (unwritten - own.unwritten_data()) as u64;
-            let first = follows.saturating_sub(written + since);
+            let first = follows.saturating_sub(self.written(own));
             own.transmit_first(usize::try_from(first).unwrap_or(usize::MAX), unsent);
         });
         self.give_up(state);
@@ -494,6 +503,11 @@ impl Outbound {
         }
     }
 
+    /// Whether the task has something to write that may have been queued before what others queue.
+    fn owes(&self) -> bool {
+        self.has_unwritten.load(Ordering::Acquire)
+    }
+
     fn enqueue(&self, state: &mut State, segment: &Segment) -> Result<(), Refused> {
         if !state.is_open {
             return Err(Refused::Closed);
@@ -507,7 +521,7 @@ impl Outbound {
                 || queue.messages as usize >= config.max_queued_messages
         };
         if is_full(&state.queue) {
-            state.write_full();
+            state.write_full(self.owes());
         }
         if is_full(&state.queue) {
             self.cut_locked(state);
@@ -540,52 +554,6 @@ impl State {
         if let Some(task) = &self.task {
             task.wake_by_ref();
         }
-    }
-
-    /// Writes a long backlog at once; `false` if there is none, or it cannot be written.
-    fn write_backlog(&mut self) -> bool {
-        self.queue.bytes >= WRITE_AT && self.blocked.is_none() && self.write_direct()
-    }
-
-    /// Writes a full queue before its connection is cut for it: the peer may be reading, and only
-    /// the publisher never have paused to let a batch or the task write.
-    fn write_full(&mut self) {
-        let (since, before) = (self.blocked.take(), self.queue.bytes);
-        self.write_direct();
-        if self.queue.bytes == before {
-            self.blocked = since;
-        }
-    }
-
-    /// Writes the queue past the task; `false` if the task must do it.
-    fn write_direct(&mut self) -> bool {
-        if self.held || self.blocked.is_some() {
-            return true; // the task is writing, and goes on with the queue
-        }
-        let Some(direct) = &self.direct else {
-            return false;
-        };
-        while !self.queue.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self.queue.pieces(self.written, &mut slices);
-            if count == 0 {
-                return false; // what the task has of its own comes first
-            }
-            let offered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
-            let written = match direct.try_write(&slices[..count]) {
-                Ok(written) => written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                // The task meets the same error, and knows what to do.
-                Err(_) => return false,
-            };
-            self.queue.advance(written);
-            if written < offered {
-                self.blocked = Some(now());
-                self.wake();
-                return true;
-            }
-        }
-        true
     }
 }
 

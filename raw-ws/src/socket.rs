@@ -216,7 +216,7 @@ impl<S: Stream> WebSocket<S> {
     /// [`send`](Self::send) or [`recv`](Self::recv), together with all that was fed before.
     ///
     /// What one task queues, here, by `send` or by a [`Sender`], leaves in the order in which it was
-    /// queued; Pings and Pongs go ahead. What other tasks send stands between.
+    /// queued; Pings and Pongs go ahead. What others send meanwhile waits behind what was fed.
     ///
     /// # Errors
     /// [`CapacityError::OutputFull`] while `max_queued_bytes` are waiting; [`ApiMisuse`] after a
@@ -545,6 +545,6 @@ mod tests {
             "{}",
             size_of::<Inner<Upgraded>>()
         );
-        assert!(size_of::<Outbound>() <= 248, "{}", size_of::<Outbound>());
+        assert!(size_of::<Outbound>() <= 240, "{}", size_of::<Outbound>());
     }
 }

@@ -32,11 +32,8 @@ use crate::{
 
 /// What waits for its turn: a call, or the refusal of one.
 pub(super) enum Waiting {
-    Call(Box<RunningCall>),
-    Refused {
-        invocation_id: Option<ByteString>,
-        refusal: Refusal,
-    },
+    Call(RunningCall),
+    Refused(Option<ByteString>, Refusal),
 }
 
 /// When a call that is not begun is answered.
@@ -77,10 +74,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
             Ok(bound) => bound,
             Err(Denied::InTurn(refusal)) if !self.session.has_free_slot() => {
-                self.wait(Waiting::Refused {
-                    invocation_id,
-                    refusal,
-                });
+                self.wait(Waiting::Refused(invocation_id, refusal));
                 return None;
             }
             Err(Denied::InTurn(refusal) | Denied::AtOnce(refusal)) => {
@@ -106,14 +100,14 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if may_run {
             return self.start(running, cx);
         }
-        self.wait(Waiting::Call(Box::new(running)));
+        self.wait(Waiting::Call(running));
         None
     }
 
     /// OR-02: everything behind it waits too.
     fn wait(&mut self, waiting: Waiting) {
         self.session.hold();
-        self.waiting = Some(waiting);
+        self.waiting = Some(Box::new(waiting));
     }
 
     fn refuse(&mut self, invocation_id: Option<ByteString>, refusal: Refusal) {
@@ -250,24 +244,23 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.session.release_slot(&mut running.call); // CR-07
             }
         }
-        match self.waiting.take()? {
-            Waiting::Call(mut running) => {
-                if self.session.may_run(&mut running.call) {
-                    self.session.resume(self.now);
-                    return self.start(*running, cx);
-                }
-                self.waiting = Some(Waiting::Call(running));
-            }
-            Waiting::Refused {
-                invocation_id,
-                refusal,
-            } if self.session.has_free_slot() => {
-                self.session.resume(self.now);
-                self.refuse(invocation_id, refusal);
-            }
-            refused => self.waiting = Some(refused),
+        let mut waiting = self.waiting.take()?;
+        let has_its_turn = match &mut *waiting {
+            Waiting::Call(running) => self.session.may_run(&mut running.call),
+            Waiting::Refused(..) => self.session.has_free_slot(),
+        };
+        if !has_its_turn {
+            self.waiting = Some(waiting);
+            return None;
         }
-        None
+        self.session.resume(self.now);
+        match *waiting {
+            Waiting::Call(running) => self.start(running, cx),
+            Waiting::Refused(invocation_id, refusal) => {
+                self.refuse(invocation_id, refusal);
+                None
+            }
+        }
     }
 
     pub(super) fn handle_step(&mut self, place: usize, step: Step) -> Option<End> {
@@ -344,7 +337,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
 
     /// ST-06: a stream is dropped, whatever it is doing; a plain method is told (ST-07).
     fn cancel(&mut self, key: u64) {
-        if let Some(Waiting::Call(waiting)) = &self.waiting
+        if let Some(Waiting::Call(waiting)) = self.waiting.as_deref()
             && waiting.call.key == key
         {
             waiting.handle.cancel();

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use crate::options::HubOptions;
 
 pub(super) struct Clock {
-    handshake: Instant,
+    /// When the handshake must be done; once the client is gone, when the call that waits must have
+    /// begun.
+    beginning: Instant,
     /// When to ping next; `None` before the handshake.
     ping: Option<Instant>,
     /// `None` where the transport needs no pings (LP-15).
@@ -24,7 +26,7 @@ pub(super) enum Due {
 impl Clock {
     pub(super) fn new(options: &HubOptions, pings: bool, now: Instant) -> Self {
         Self {
-            handshake: now + options.handshake_timeout,
+            beginning: now + options.handshake_timeout,
             ping: None,
             keep_alive_interval: pings.then_some(options.keep_alive_interval),
             client_timeout: options.client_timeout_interval,
@@ -32,8 +34,13 @@ impl Clock {
         }
     }
 
-    pub(super) fn handshake(&self) -> Instant {
-        self.handshake
+    pub(super) fn beginning(&self) -> Instant {
+        self.beginning
+    }
+
+    /// The client is gone: the call that waits must begin until then.
+    pub(super) fn begins(&mut self, until: Instant) {
+        self.beginning = until;
     }
 
     /// The handshake is done: from here on pings go out (K-01).

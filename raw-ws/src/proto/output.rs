@@ -13,7 +13,7 @@ impl Connection {
         self.writer.pieces(slices)
     }
 
-    /// The same, with no more than so many bytes of data frames; these must be whole.
+    /// The same, with no more than so many bytes of messages; their frames must be whole.
     pub(crate) fn poll_transmit_first<'a>(
         &'a mut self,
         data: usize,
@@ -29,15 +29,15 @@ impl Connection {
 
     /// Moves everything that is to be written to the end of `out`.
     pub fn transmit_into(&mut self, out: &mut BytesMut) {
-        self.transmit_first(self.unwritten_data(), out);
+        self.transmit_first(usize::MAX, out);
     }
 
-    /// The same, with no more than so many bytes of data frames; these must be whole.
+    /// The same, with no more than so many bytes of messages; their frames must be whole.
     pub(crate) fn transmit_first(&mut self, data: usize, out: &mut BytesMut) {
-        let rest = self.unwritten_data().saturating_sub(data);
+        let rest = self.unwritten_data().checked_sub(data);
         loop {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let data = self.unwritten_data() - rest;
+            let data = rest.map_or(usize::MAX, |rest| self.unwritten_data() - rest);
             let count = self.writer.first_pieces(data, &mut slices);
             let written: usize = slices[..count].iter().map(|slice| slice.len()).sum();
             for slice in &slices[..count] {
@@ -55,7 +55,7 @@ impl Connection {
         self.writer.len()
     }
 
-    /// Those of them that are not of Pings and Pongs.
+    /// Those of them that are of messages.
     pub(crate) fn unwritten_data(&self) -> usize {
         self.writer.data_len()
     }

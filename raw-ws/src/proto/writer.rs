@@ -28,6 +28,8 @@ pub(super) struct Writer {
     segments: VecDeque<Segment>,
     /// Whether the frame at the front of the segments has been written in part.
     midway: bool,
+    /// Bytes of the Close, behind everything else; none before there is one.
+    close_len: u8,
     /// The newest frames, one behind the other.
     tail: BytesMut,
     len: usize,
@@ -59,9 +61,9 @@ impl Writer {
         self.len
     }
 
-    /// Those of them that are not of Pings and Pongs.
+    /// Those of them that are of messages.
     pub(super) fn data_len(&self) -> usize {
-        self.len - self.control.len()
+        (self.len - self.control.len()).saturating_sub(usize::from(self.close_len))
     }
 
     /// After a write: whether a frame is written in part. Of control frames, which go first, none is
@@ -75,7 +77,12 @@ impl Writer {
         // RFC 6455 5.5.1: nothing follows a Close, so it waits for the data before it.
         if !matches!(frame.opcode(), OpCode::Ping | OpCode::Pong) {
             let payload = frame.payload().clone();
-            return self.push_data(frame.opcode(), frame.is_final(), false, payload);
+            let before = self.len;
+            self.push_data(frame.opcode(), frame.is_final(), false, payload);
+            if frame.opcode() == OpCode::Close {
+                self.close_len = u8::try_from(self.len - before).unwrap_or(u8::MAX); // 131 at most
+            }
+            return;
         }
         let header = self.header(frame.opcode(), frame.is_final(), false, frame.payload());
         let before = self.control.len();
