@@ -25,7 +25,7 @@ use clap::Parser;
 use examples::{
     Error, ServerOptions,
     jwt::{self, Keys},
-    log, run,
+    observe, run,
 };
 use hub::{Context, Hub, HubOptions};
 use serde::{Deserialize, Serialize};
@@ -84,7 +84,7 @@ struct LoggedIn {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
-    log();
+    observe()?;
     // Tokens of an earlier run are worth nothing.
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(|error| format!("no randomness: {error}"))?;

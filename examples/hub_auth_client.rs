@@ -10,6 +10,7 @@ use clap::Parser;
 use examples::{
     Error,
     hub_client::{HubClient, typed_lines},
+    say,
 };
 use hub::{
     Completion, HubMessage,
@@ -63,7 +64,7 @@ async fn main() -> Result<(), Error> {
     let (name, value) = bearer(&token);
     let request = ClientRequestBuilder::new(uri).with_header(name, value);
     let mut talk = HubClient::connect(request, Protocol::Json).await?;
-    println!("you are {}; type to talk, Ctrl-D to leave", options.name);
+    say!("you are {}; type to talk, Ctrl-D to leave", options.name);
 
     let mut lines = typed_lines();
     loop {
@@ -82,7 +83,7 @@ async fn main() -> Result<(), Error> {
             () = sleep_until(token.renew_at), if !options.no_refresh => {
                 token = log_in(&options).await?;
                 refresh(&options, &connection, &token).await?;
-                println!("your token was refreshed");
+                say!("your token was refreshed");
             }
         }
     }
@@ -158,22 +159,22 @@ fn show(encoding: Encoding, message: &HubMessage) {
                 Some((next()?, next()?))
             });
             match (&*invocation.target, spoken) {
-                ("Said", Some((who, text))) => println!("{who}: {text}"),
-                ("Announced", Some((who, text))) => println!("{who} announces: {text}"),
-                (target, _) => println!("{target}?"),
+                ("Said", Some((who, text))) => say!("{who}: {text}"),
+                ("Announced", Some((who, text))) => say!("{who} announces: {text}"),
+                (target, _) => say!("{target}?"),
             }
         }
         HubMessage::Completion {
             completion: Completion::Error(error),
             ..
-        } => println!("{error}"),
+        } => say!("{error}"),
         // CL-06: it is no error, and with a new token one may come back.
         HubMessage::Close {
             error,
             allow_reconnect,
         } => match error {
-            Some(error) => println!("{error}"),
-            None if *allow_reconnect => println!("the server ended the connection: log in again"),
+            Some(error) => say!("{error}"),
+            None if *allow_reconnect => say!("the server ended the connection: log in again"),
             None => {}
         },
         _ => {}

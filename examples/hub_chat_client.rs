@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use examples::{
     Error,
     hub_client::{HubClient, typed_lines},
+    say, tell, websocket_url,
 };
 use hub::{
     Completion, HubMessage, Invocation,
@@ -45,12 +46,12 @@ async fn main() -> Result<(), Error> {
         ProtocolName::Json => Protocol::Json,
         ProtocolName::Messagepack => Protocol::MessagePack,
     };
-    let mut chat = HubClient::connect(&options.url, protocol)
+    let mut chat = HubClient::connect(websocket_url(&options.url), protocol)
         .await
         .map_err(|error| format!("cannot connect to {}: {error}", options.url))?;
     chat.call("JoinRoom", &(&options.room, &options.user))
         .await?;
-    println!("you are in {}; type to send, Ctrl-D to leave", options.room);
+    say!("you are in {}; type to send, Ctrl-D to leave", options.room);
 
     let mut lines = typed_lines();
     loop {
@@ -58,7 +59,7 @@ async fn main() -> Result<(), Error> {
             message = chat.next() => match message? {
                 Some(message) => show(chat.encoding(), &message),
                 None => {
-                    println!("the server closed the connection");
+                    say!("the server closed the connection");
                     return Ok(());
                 }
             },
@@ -74,18 +75,18 @@ async fn main() -> Result<(), Error> {
 fn show(encoding: Encoding, message: &HubMessage) {
     match message {
         HubMessage::Invocation(invocation) => match sentence(encoding, invocation) {
-            Some(sentence) => println!("{sentence}"),
-            None => println!("{} with arguments of other types", invocation.target),
+            Some(sentence) => say!("{sentence}"),
+            None => say!("{} with arguments of other types", invocation.target),
         },
         HubMessage::Completion {
             completion: Completion::Error(error),
             ..
         } => {
-            eprintln!("{error}");
+            tell!("{error}");
         }
         HubMessage::Close {
             error: Some(error), ..
-        } => eprintln!("{error}"),
+        } => tell!("{error}"),
         _ => {}
     }
 }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run};
 use hub::ignore_path_case;
 
 #[global_allocator]
@@ -28,7 +28,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
-    log();
+    observe()?;
     let app = Router::new()
         .merge(chat_hub::hub().router("/chat"))
         .merge(bench_hub::hub().router("/bench"));

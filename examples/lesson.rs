@@ -26,7 +26,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<(), examples::Error> {
     let options = Options::parse();
-    examples::log();
+    examples::observe()?;
 
     // 1. A route of an ordinary axum app.
     let app = Router::new().route("/lesson", get(accept));

@@ -15,7 +15,7 @@ use std::{io::Write, process::ExitCode};
 
 use bytes::{Buf, BufMut, BytesMut};
 use clap::{Args, Parser, Subcommand};
-use examples::Error;
+use examples::{Error, say, tell, websocket_url};
 use futures_util::{SinkExt, StreamExt};
 use raw_ws::wire::{Client, Events};
 use tokio::io::{AsyncBufReadExt, BufReader, stdin};
@@ -99,7 +99,7 @@ async fn main() -> ExitCode {
     match run(Options::parse().command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            tell!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -109,19 +109,19 @@ async fn run(command: Command) -> Result<(), Error> {
     match command {
         Command::Text { url } => type_lines(&url).await,
         Command::Echo { text, server } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             let answer = client.call(1, text).await?;
-            println!("{}", String::from_utf8_lossy(&answer));
+            say!("{}", String::from_utf8_lossy(&answer));
             client.close().await;
             Ok(())
         }
         Command::Add { a, b, server } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             let mut numbers = BytesMut::new();
             numbers.put_i64(a);
             numbers.put_i64(b);
             let mut sum = client.call(2, numbers).await?;
-            println!("{}", sum.try_get_i64()?);
+            say!("{}", sum.try_get_i64()?);
             client.close().await;
             Ok(())
         }
@@ -130,25 +130,25 @@ async fn run(command: Command) -> Result<(), Error> {
             interval,
             server,
         } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             let mut request = BytesMut::new();
             request.put_u32(count);
             request.put_u32(interval);
             let mut ticks = client.stream(3, request).await?;
             while let Some(tick) = ticks.next().await {
-                println!("{} ms", tick?.try_get_u64()?);
+                say!("{} ms", tick?.try_get_u64()?);
             }
             client.close().await;
             Ok(())
         }
         Command::Fail { text, server } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             let answer = client.call(4, text).await.map(drop);
             client.close().await;
             Ok(answer?)
         }
         Command::Listen { topic, server } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             let events = client.subscribe(topic).await?;
             tokio::select! {
                 printed = print_events(events) => printed?,
@@ -161,7 +161,7 @@ async fn run(command: Command) -> Result<(), Error> {
             text,
             server,
         } => {
-            let client = Client::connect(&server.url).await?;
+            let client = Client::connect(&websocket_url(&server.url)).await?;
             client.publish(topic, text).await?;
             client.close().await;
             Ok(())
@@ -171,17 +171,17 @@ async fn run(command: Command) -> Result<(), Error> {
 
 async fn print_events(mut events: Events) -> Result<(), Error> {
     while let Some(event) = events.next().await {
-        println!("{}", String::from_utf8_lossy(&event?));
+        say!("{}", String::from_utf8_lossy(&event?));
     }
     Err("the server closed the connection".into())
 }
 
 /// A line from the terminal is a message; the end of the input closes.
 async fn type_lines(url: &str) -> Result<(), Error> {
-    let (mut ws, _) = connect_async(url)
+    let (mut ws, _) = connect_async(websocket_url(url))
         .await
         .map_err(|error| format!("cannot connect to {url}: {error}"))?;
-    eprintln!("connected; type a line to send it, Ctrl-D to close");
+    tell!("connected; type a line to send it, Ctrl-D to close");
     let mut lines = BufReader::new(stdin()).lines();
     let mut typing = true;
     loop {
@@ -196,7 +196,7 @@ async fn type_lines(url: &str) -> Result<(), Error> {
             message = ws.next() => match message {
                 Some(Ok(Message::Text(text))) => print(text.as_bytes())?,
                 Some(Ok(Message::Binary(bytes))) => print(&bytes)?,
-                Some(Ok(Message::Close(Some(close)))) => eprintln!("closed: {} {}", close.code, close.reason),
+                Some(Ok(Message::Close(Some(close)))) => tell!("closed: {} {}", close.code, close.reason),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error.into()),
                 None => return Ok(()),

@@ -53,7 +53,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
-    examples::log();
+    examples::observe()?;
     let config = Config::new()
         .max_message_size(options.max_message_size)
         .max_fragments(options.max_fragments)

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, log, run};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run};
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -27,7 +27,7 @@ struct Options {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
-    log();
+    observe()?;
     let others = Router::new()
         .merge(chat_hub::hub().router("/chat"))
         .merge(bench_hub::hub().router("/bench"));

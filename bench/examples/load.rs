@@ -16,6 +16,7 @@ use std::{io, process::ExitCode, time::Duration};
 use bench::{
     load::{self, Dialect, EchoLoad, FanOutLoad, HubProtocol, Target, Window},
     process::Process,
+    say, tell,
 };
 use clap::{Args, Parser, Subcommand};
 
@@ -85,7 +86,7 @@ fn main() -> ExitCode {
     match run(&Options::parse().load) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e}");
+            tell!("error: {e}");
             ExitCode::FAILURE
         }
     }
@@ -102,7 +103,7 @@ fn run(load: &Load) -> io::Result<()> {
             };
             let process = options.server.process()?;
             let url = &options.server.url;
-            println!(
+            say!(
                 "{}",
                 load::echo(url, load, options.window(), process.as_ref())?
             );
@@ -116,7 +117,7 @@ fn run(load: &Load) -> io::Result<()> {
             };
             let process = options.server.process()?;
             let url = &options.server.url;
-            println!(
+            say!(
                 "{}",
                 load::fan_out(url, load, options.window(), process.as_ref())?
             );
@@ -124,7 +125,7 @@ fn run(load: &Load) -> io::Result<()> {
         Load::Idle(options) => {
             let process = options.process()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
-            println!(
+            say!(
                 "{}",
                 load::idle(url, options.connections.into(), dialect, &process)?
             );
@@ -133,7 +134,7 @@ fn run(load: &Load) -> io::Result<()> {
             let process = options.process()?;
             let protocol = options.server.hub.unwrap_or(HubProtocol::Json);
             let (url, count) = (&options.server.url, options.connections.into());
-            println!("{}", load::polling(url, count, protocol, &process)?);
+            say!("{}", load::polling(url, count, protocol, &process)?);
         }
     }
     Ok(())

@@ -9,3 +9,22 @@ pub mod load;
 pub mod process;
 pub mod profile;
 pub mod server;
+
+/// Prints a line, as `println!` does; where nobody reads any more it is lost, and nothing else
+/// happens: `println!` would panic.
+#[macro_export]
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = writeln!(::std::io::stdout(), $($what)*);
+    }};
+}
+
+/// [`say!`] on standard error.
+#[macro_export]
+macro_rules! tell {
+    ($($what:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = writeln!(::std::io::stderr(), $($what)*);
+    }};
+}

@@ -1,16 +1,41 @@
 //! What every example server has: where to listen, TLS, proxies, health and metrics, logging, and
 //! a graceful stop on Ctrl-C and SIGTERM.
 
+/// Prints a line, as `println!` does; where nobody reads any more it is lost, and nothing else
+/// happens: `println!` would panic.
+#[macro_export]
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = writeln!(::std::io::stdout(), $($what)*);
+    }};
+}
+
+/// [`say!`] on standard error.
+#[macro_export]
+macro_rules! tell {
+    ($($what:tt)*) => {{
+        use ::std::io::Write as _;
+        let _ = writeln!(::std::io::stderr(), $($what)*);
+    }};
+}
+
 pub mod bench_hub;
 pub mod chat_hub;
 pub mod hub_client;
 #[path = "../../hub/tests/support/spec/jwt.rs"]
 pub mod jwt;
 
-use std::{net::SocketAddr, path::PathBuf, process::exit, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::exit,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{Extension, Router, http::StatusCode, routing::get};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use raw_ws::{Connections, Network, Serve, ServeConfig, serve};
 use rustls::{
     ServerConfig,
@@ -54,7 +79,7 @@ pub struct ServerOptions {
 /// # Errors
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
-    let app = app.merge(health_and_metrics()?);
+    let app = app.merge(health_and_metrics());
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -73,27 +98,53 @@ pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Re
         server = server.tls(Arc::new(tls(cert, key)?));
         scheme = "https";
     }
-    println!("listening on {scheme}://{address}");
+    say!("listening on {scheme}://{address}");
     server.await?;
     Ok(())
 }
 
-/// Logs to stderr what `RUST_LOG` asks for; warnings if it is not set.
-pub fn log() {
+/// What `/metrics` shows.
+static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Logs to stderr what `RUST_LOG` asks for, warnings if it is not set, and counts for `/metrics`. To
+/// be called before anything that may be logged or counted.
+///
+/// # Errors
+/// When something else counts already.
+pub fn observe() -> Result<(), Error> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would say so on standard error, and panic where nobody reads that.
+        .log_internal_errors(false)
         .init();
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    METRICS.get_or_init(|| metrics);
+    Ok(())
 }
 
-fn health_and_metrics() -> Result<Router, Error> {
-    let metrics = PrometheusBuilder::new().install_recorder()?;
-    Ok(Router::new()
+/// The address of a WebSocket, also where it is given as servers print theirs: `http://…`.
+pub fn websocket_url(url: &str) -> String {
+    match url.split_once("://") {
+        Some(("http", rest)) => format!("ws://{rest}"),
+        Some(("https", rest)) => format!("wss://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
+fn health_and_metrics() -> Router {
+    let metrics = async || {
+        METRICS
+            .get()
+            .map(PrometheusHandle::render)
+            .unwrap_or_default()
+    };
+    Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/metrics", get(async move || metrics.render())))
+        .route("/metrics", get(metrics))
 }
 
 /// Red as soon as the server is told to stop.
@@ -118,7 +169,7 @@ fn tls(cert: &PathBuf, key: &PathBuf) -> Result<ServerConfig, Error> {
 /// Done at the first Ctrl-C or SIGTERM; a second one ends the process at once.
 async fn stop_signal() {
     wait_for_signal().await;
-    eprintln!("stopping; once more to stop at once");
+    tell!("stopping; once more to stop at once");
     tokio::spawn(async {
         wait_for_signal().await;
         exit(1);

@@ -61,6 +61,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
             path.starts_with('/'),
             "the path of a hub begins with a slash: \"/{path}\""
         );
+        events::begins();
         let options = self.shared.registry.options.clone();
         let endpoint = Arc::new(Endpoint {
             tokens: Arc::new(Tokens::new(options.clone())),

@@ -1,35 +1,59 @@
 //! Every event and metric of this crate, one function each. Tokens, query strings and payloads are
 //! in none of them.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
-use crate::{connection_id::ConnectionId, error::HubError};
+use crate::{connection_id::ConnectionId, error::HubError, request::Transport};
+
+/// A hub begins: what it counts is there from the start, at zero.
+pub(crate) fn begins() {
+    told(|| {
+        for transport in Transport::ALL {
+            let transport = transport.name();
+            metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
+                .increment(0.0);
+        }
+        metrics::counter!("hub.resumed").increment(0);
+        metrics::counter!("hub.detached_evicted").increment(0);
+    });
+}
 
 pub(crate) fn transport_failed(error: &raw_ws::Error) {
-    tracing::debug!(%error, "the transport failed");
+    told(|| {
+        tracing::debug!(%error, "the transport failed");
+    });
 }
 
 /// R-09. Said once for each origin: pages try again.
 pub(crate) fn foreign_origin(origin: Option<&str>, host: Option<&str>) {
-    tracing::warn!(
-        origin = origin.unwrap_or("none"),
-        host = host.unwrap_or("none"),
-        "refused a page of another origin: let it in with HubOptions::origins(Origins::list([…])); \
-         if `host` is not what the browser asked for, name the proxy in \
-         raw_ws::ServeConfig::trusted_proxies or let it pass Host on"
-    );
+    told(|| {
+        tracing::warn!(
+            origin = origin.unwrap_or("none"),
+            host = host.unwrap_or("none"),
+            "refused a page of another origin: let it in with HubOptions::origins(Origins::list([…])); \
+             if `host` is not what the browser asked for, name the proxy in \
+             raw_ws::ServeConfig::trusted_proxies or let it pass Host on"
+        );
+    });
 }
 
 /// C-17, LP-11, D5: over HTTP alone; `raw_ws` tells of the others.
 pub(crate) fn client_does_not_read() {
-    tracing::debug!("a client that does not read was dropped");
+    told(|| {
+        tracing::debug!("a client that does not read was dropped");
+    });
 }
 
 /// O-02.
 pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
-    metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
-        .increment(1.0);
-    tracing::debug!(%id, transport, "connected");
+    told(|| {
+        metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
+            .increment(1.0);
+        tracing::debug!(%id, transport, "connected");
+    });
 }
 
 /// O-02.
@@ -39,50 +63,72 @@ pub(crate) fn disconnected(
     status: &'static str,
     lived: Duration,
 ) {
-    metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
-        .decrement(1.0);
-    metrics::histogram!(
-        "signalr.server.connection.duration",
-        "signalr.connection.status" => status,
-        "signalr.transport" => transport,
-    )
-    .record(lived);
-    tracing::debug!(%id, transport, status, "disconnected");
+    told(|| {
+        metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
+            .decrement(1.0);
+        metrics::histogram!(
+            "signalr.server.connection.duration",
+            "signalr.connection.status" => status,
+            "signalr.transport" => transport,
+        )
+        .record(lived);
+        tracing::debug!(%id, transport, status, "disconnected");
+    });
 }
 
 /// SR-12.
 pub(crate) fn detached() {
-    tracing::debug!("a connection lost its socket and waits for another");
+    told(|| {
+        tracing::debug!("a connection lost its socket and waits for another");
+    });
 }
 
 /// SR-07.
 pub(crate) fn resumed(id: &ConnectionId) {
-    metrics::counter!("hub.resumed").increment(1);
-    tracing::debug!(%id, "resumed");
+    told(|| {
+        metrics::counter!("hub.resumed").increment(1);
+        tracing::debug!(%id, "resumed");
+    });
 }
 
 /// Row 186.
 pub(crate) fn detached_evicted() {
-    metrics::counter!("hub.detached_evicted").increment(1);
-    tracing::warn!("a connection was ended while its client was away: too much was kept");
+    told(|| {
+        metrics::counter!("hub.detached_evicted").increment(1);
+        tracing::warn!("a connection was ended while its client was away: too much was kept");
+    });
 }
 
 pub(crate) fn handshake_failed() {
-    tracing::debug!("the hub handshake failed");
+    told(|| {
+        tracing::debug!("the hub handshake failed");
+    });
 }
 
 pub(crate) fn method_failed(method: &str, error: &HubError) {
-    if error.is_shown() {
-        tracing::debug!(method, error = %error, "a hub method refused");
-    } else {
-        tracing::error!(method, class = error.class(), error = %error, "a hub method failed");
-    }
+    told(|| {
+        if error.is_shown() {
+            tracing::debug!(method, error = %error, "a hub method refused");
+        } else {
+            tracing::error!(method, class = error.class(), error = %error, "a hub method failed");
+        }
+    });
 }
 
 pub(crate) fn call_refused(why: &'static str) {
-    tracing::debug!(why, "a call was refused");
+    told(|| {
+        tracing::debug!(why, "a call was refused");
+    });
 }
 
 pub(crate) fn upload_stuck() {
-    tracing::warn!("an upload that nobody reads was ended");
+    told(|| {
+        tracing::warn!("an upload that nobody reads was ended");
+    });
+}
+
+/// Tells the application's subscriber and recorder. A panic in them is theirs alone: it must not
+/// take with it the connection that something is said of.
+fn told(tell: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(tell));
 }

@@ -36,8 +36,24 @@ pub(crate) struct RunningCall {
 }
 
 enum Work {
-    Method(Running<Reply>),
-    Stream(Items),
+    Method(Contained<Running<Reply>>),
+    Stream(Contained<Items>),
+}
+
+/// Something of the hub's, whose panic while it is dropped reaches nobody.
+struct Contained<T>(Option<T>);
+
+impl<T> Contained<T> {
+    fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Drop for Contained<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
+    }
 }
 
 /// What a call has come to.
@@ -65,7 +81,7 @@ impl RunningCall {
             name,
             handle,
             uploads,
-            work: Work::Method(method),
+            work: Work::Method(Contained::new(method)),
         }
     }
 
@@ -85,6 +101,9 @@ impl RunningCall {
         loop {
             match &mut self.work {
                 Work::Method(method) => {
+                    let Some(method) = &mut method.0 else {
+                        return Poll::Pending; // never: it is taken by `into_methods` alone
+                    };
                     let polled = catch_unwind(AssertUnwindSafe(|| method.as_mut().poll(cx)));
                     let reply =
                         match polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic)))) {
@@ -93,7 +112,9 @@ impl RunningCall {
                         };
                     match reply.map(|reply| reply.kind) {
                         Ok(ReplyKind::Value(value)) => return Poll::Ready(Step::Value(value)),
-                        Ok(ReplyKind::Stream(items)) => self.work = Work::Stream(items),
+                        Ok(ReplyKind::Stream(items)) => {
+                            self.work = Work::Stream(Contained::new(items))
+                        }
                         Ok(ReplyKind::NoStream(method)) => {
                             return Poll::Ready(Step::NoStream(method));
                         }
@@ -101,6 +122,9 @@ impl RunningCall {
                     }
                 }
                 Work::Stream(items) => {
+                    let Some(items) = &mut items.0 else {
+                        return Poll::Pending; // never
+                    };
                     let polled = catch_unwind(AssertUnwindSafe(|| items.as_mut().poll_next(cx)));
                     let item =
                         polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
@@ -231,7 +255,7 @@ impl RunningCalls {
             .slots
             .into_iter()
             .filter_map(|slot| match slot.running.work {
-                Work::Method(method) => Some(method),
+                Work::Method(mut method) => method.0.take(),
                 Work::Stream(_) => None,
             });
         methods.collect()

@@ -127,6 +127,7 @@ impl Serve {
                 "proxy_protocol needs trusted_proxies: nobody else may speak it",
             ));
         }
+        events::begins();
         let slots = Slots::new(&config);
         let connections = Connections::new();
         let (phase, watched) = watch::channel(Phase::Serving);

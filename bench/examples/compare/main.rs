@@ -16,7 +16,7 @@ mod tables;
 
 use std::{fs, io, iter, path::PathBuf, process::ExitCode, time::Duration};
 
-use bench::{load::Window, server};
+use bench::{load::Window, say, server, tell};
 use clap::Parser;
 
 use self::{
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
-            eprintln!("error: {e}");
+            tell!("error: {e}");
             ExitCode::FAILURE
         }
     }
@@ -63,17 +63,21 @@ fn run(options: &Options) -> io::Result<bool> {
         .into_iter()
         .filter(|c| options.wants_any(c))
         .collect();
+    if let Some(text) = options.matches_nothing() {
+        let what = format!("nothing has \"{text}\" in its name; --list shows what there is");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
     if options.list {
         for contender in &contenders {
             for scenario in options.scenarios(contender) {
-                println!("{}", label(scenario, contender));
+                say!("{}", label(scenario, contender));
             }
         }
         return Ok(true);
     }
     let wrong_profile = servers::wrong_profile()?;
     if let Some(wrong) = &wrong_profile {
-        eprintln!("warning: {wrong}");
+        tell!("warning: {wrong}");
     }
     server::pin_to_core(LOAD_CORE)?;
     let present: Vec<_> = contenders.into_iter().filter(is_present).collect();
@@ -81,7 +85,7 @@ fn run(options: &Options) -> io::Result<bool> {
     let mut results = Results::default();
     for round in 1..=options.rounds {
         for contender in &present {
-            eprintln!("round {round} of {}: {}", options.rounds, contender.name);
+            tell!("round {round} of {}: {}", options.rounds, contender.name);
             measure(options, contender, round == 1, &mut results);
         }
     }
@@ -89,7 +93,7 @@ fn run(options: &Options) -> io::Result<bool> {
     if let Some(wrong) = wrong_profile {
         report += &format!("\nNot for publication: {wrong}.\n");
     }
-    println!("{report}");
+    say!("{report}");
     if let Some(file) = &options.save {
         fs::write(file, &report)?;
     }
@@ -112,7 +116,7 @@ fn measure(options: &Options, contender: &Contender, is_first: bool, results: &m
         let server = match contender.start(SERVER_CORE) {
             Ok(server) => server,
             Err(e) => {
-                eprintln!("  failed to start: {e}");
+                tell!("  failed to start: {e}");
                 results.failures.push(format!("{}: {e}", contender.name));
                 return;
             }
@@ -127,11 +131,11 @@ fn measure(options: &Options, contender: &Contender, is_first: bool, results: &m
             };
             match scenario.run(contender, &server, window) {
                 Ok(outcome) => {
-                    eprintln!("  {scenario}: {}", brief(&outcome));
+                    tell!("  {scenario}: {}", brief(&outcome));
                     results.add(scenario, contender.name, outcome);
                 }
                 Err(e) => {
-                    eprintln!("  {scenario}: failed: {e}");
+                    tell!("  {scenario}: failed: {e}");
                     results
                         .failures
                         .push(format!("{}: {e}", label(scenario, contender)));
@@ -162,7 +166,7 @@ fn is_present(contender: &Contender) -> bool {
     match contender.missing() {
         None => true,
         Some(why) => {
-            eprintln!("skipped {}: {why}", contender.name);
+            tell!("skipped {}: {why}", contender.name);
             false
         }
     }
@@ -182,6 +186,20 @@ impl Options {
             .filter(|s| s.fits(contender))
             .filter(wanted)
             .collect()
+    }
+
+    /// What --only asks for, and nothing has in its name.
+    fn matches_nothing(&self) -> Option<&str> {
+        let labels: Vec<_> = servers::all()
+            .iter()
+            .flat_map(|contender| {
+                let fitting = scenarios::all().filter(|scenario| scenario.fits(contender));
+                fitting.map(|scenario| label(scenario, contender))
+            })
+            .collect();
+        let wanted = self.only.iter().map(String::as_str);
+        let mut unmatched = wanted.filter(|text| !labels.iter().any(|label| label.contains(text)));
+        unmatched.next()
     }
 
     fn wants_any(&self, contender: &Contender) -> bool {

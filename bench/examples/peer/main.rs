@@ -17,6 +17,7 @@ mod tungstenite;
 
 use std::{io, net::SocketAddr};
 
+use bench::say;
 use clap::{Parser, ValueEnum};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -64,7 +65,7 @@ fn main() -> io::Result<()> {
 
 async fn serve(options: Options) -> io::Result<()> {
     let listener = TcpListener::bind(options.listen).await?;
-    println!("listening on {}", listener.local_addr()?);
+    say!("listening on {}", listener.local_addr()?);
     match options.name {
         Name::RawTcp => raw_tcp::serve(listener).await,
         Name::Tungstenite => tungstenite::serve(listener, tungstenite::Style::Default).await,

@@ -2,6 +2,8 @@
 //! program of its own, which runs when the others have ended: beside so many nobody could say when
 //! something happens.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may tell")]
+
 #[path = "../suite/children.rs"]
 #[allow(dead_code, reason = "the suite uses more")]
 mod children;

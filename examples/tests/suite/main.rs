@@ -1,6 +1,8 @@
 //! The examples as people and their programs meet them, and servers of this workspace beside real
 //! ones: one program, since each program is linked anew after every change.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may tell")]
+
 mod aspnetcore;
 mod children;
 mod hub_auth;
@@ -11,6 +13,7 @@ mod hub_secrets;
 #[path = "../../../raw-ws/tests/support/lateness.rs"]
 mod lateness;
 mod official;
+mod outputs;
 #[allow(dead_code, reason = "the crowd uses more")]
 mod peers;
 mod quick_start;

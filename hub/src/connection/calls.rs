@@ -147,12 +147,15 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .map(|_| Upload::new(self.uploads.clone()))
             .collect();
         let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
-        let is_allowed = Dispatch::allows(entry, &method_cx);
-        // A type of the hub's may panic as it is decoded.
-        let bind = AssertUnwindSafe(|| dispatch.bind(entry, method_cx, arguments));
-        let method = catch_unwind(bind)
+        // A policy of the hub's may panic, and a type of its as it is decoded.
+        let bind = AssertUnwindSafe(|| {
+            let is_allowed = Dispatch::allows(entry, &method_cx);
+            let method = dispatch.bind(entry, method_cx, arguments)?;
+            Ok((is_allowed, method))
+        });
+        let (is_allowed, method) = catch_unwind(bind)
             .map_err(|panic| Refusal::panicked(&name, &panicked(&*panic), detailed))?
-            .map_err(|error| Refusal::unbound(&name, &error, detailed))?;
+            .map_err(|error: BindError| Refusal::unbound(&name, &error, detailed))?;
         let refusal = if !is_allowed {
             Refusal::unauthorized(&name)
         } else if kind != entry.kind {

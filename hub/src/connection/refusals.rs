@@ -41,10 +41,10 @@ impl Refusal {
         }
     }
 
-    /// A type of the hub's panicked as it was decoded.
+    /// A policy of the hub's panicked, or a type of its as it was decoded.
     pub(super) fn panicked(name: &str, error: &HubError, detailed: bool) -> Self {
         Self {
-            why: "decoding the arguments panicked",
+            why: "a policy or the decoding of the arguments panicked",
             text: failed(name, error, detailed),
         }
     }

@@ -1,5 +1,6 @@
 //! What `hub` does, from outside: one program, since each program is linked anew after every
 //! change. Nearly all of it in memory and in simulated time.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may tell")]
 #![allow(
     clippy::needless_pass_by_value,
     reason = "methods take their context by value"
@@ -18,6 +19,7 @@ mod live;
 mod mistakes;
 mod mounting;
 mod ordering;
+mod panics;
 mod reach;
 #[path = "../support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay over TCP uses more")]

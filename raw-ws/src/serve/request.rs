@@ -3,6 +3,7 @@
 
 use std::{
     net::SocketAddr,
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -10,6 +11,7 @@ use std::{
 
 use axum::{Router, body::Body, extract::ConnectInfo, response::Response};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderValue, Request, StatusCode,
     header::{CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING},
@@ -90,7 +92,13 @@ impl Requests {
             if let Some(limit) = &given.limit {
                 extensions.insert(limit.clone());
             }
-            let Ok(mut response) = app.oneshot(request).await;
+            let mut response = match AssertUnwindSafe(app.oneshot(request)).catch_unwind().await {
+                Ok(Ok(response)) => response,
+                Err(_) => {
+                    events::app_panicked();
+                    plain(StatusCode::INTERNAL_SERVER_ERROR, "")
+                }
+            };
             if let Some(fault) = given.fault() {
                 response = plain(fault.status(), fault.reason());
             }

@@ -568,3 +568,19 @@ async fn row_49_resets_before_the_101_leave_nothing() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_handler_that_panics_is_answered_with_500_and_the_connection_goes_on() {
+    unharmed(Setup::default(), async |server| {
+        let mut peer = Peer::connect(server).await;
+        for _ in 0..2 {
+            peer.send(b"GET /panics HTTP/1.1\r\nHost: ok.example\r\n\r\n")
+                .await;
+            assert_eq!(peer.answer().await.status, 500);
+        }
+        peer.send(b"GET /get HTTP/1.1\r\nHost: ok.example\r\n\r\n")
+            .await;
+        assert_eq!(peer.answer().await.body, "here");
+    })
+    .await;
+}

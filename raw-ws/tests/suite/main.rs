@@ -2,6 +2,8 @@
 //! change. What hostile peers do to a server is a program of its own (`tests/hostile`): its
 //! allocator counts, and a panic anywhere in it is a failure.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test may tell")]
+
 mod allocations;
 #[cfg(all(feature = "serve", feature = "deflate"))]
 mod aspnetcore_table;

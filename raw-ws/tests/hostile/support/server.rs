@@ -253,6 +253,7 @@ fn app(
         .route("/readyz", routing::get(readyz))
         .route("/large", routing::post(large))
         .route("/small", routing::post(small))
+        .route("/panics", routing::get(panics))
         .route("/early", routing::post(async || StatusCode::UNAUTHORIZED))
 }
 
@@ -279,6 +280,11 @@ async fn large(Extension(limit): Extension<BodyLimit>, request: Request) -> Resp
     let body = axum::body::to_bytes(request.into_body(), usize::MAX).await;
     let length = body.map_or(0, |body| body.len());
     length.to_string().into_response()
+}
+
+async fn panics() -> &'static str {
+    crate::panics::one_is_meant();
+    panic!("on purpose")
 }
 
 /// Takes 10 bytes.
