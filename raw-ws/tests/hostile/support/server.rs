@@ -354,6 +354,6 @@ async fn bye(mut ws: WebSocket, seen: Seen) -> raw_ws::Result<()> {
 
 async fn panic(mut ws: WebSocket, _: Seen) -> raw_ws::Result<()> {
     ws.recv().await?;
-    panics::one_is_meant();
+    one_is_meant();
     panic!("the handler of /panic");
 }
