@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    protocol::{Elements, Encoding, ValueError},
+    protocol::{Elements, Encoding, Protocol, ValueError},
     uploads::{Upload, UploadStream},
 };
 
@@ -72,6 +72,20 @@ impl Arguments {
         self.elements
             .as_mut()
             .map_err(|error| BindError::Malformed(error.clone()))
+    }
+
+    /// In MessagePack the count is known before anything is decoded, and comes first (IN-05).
+    pub(crate) fn check_count(&self, expected: usize) -> Result<(), BindError> {
+        match &self.elements {
+            Ok(elements)
+                if self.encoding.protocol == Protocol::MessagePack
+                    && elements.remaining() != expected =>
+            {
+                let provided = elements.remaining();
+                Err(BindError::Count { provided, expected })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Everything must have been taken: too many arguments are an error too (IN-05).

@@ -8,7 +8,11 @@ use std::{
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 
-use crate::{connection_id::ConnectionId, message::Completion, protocol::ProtocolError};
+use crate::{
+    connection_id::ConnectionId,
+    message::Completion,
+    protocol::{Protocol, ProtocolError},
+};
 
 /// Those of one hub.
 #[derive(Default)]
@@ -51,19 +55,23 @@ impl ClientResults {
         }
     }
 
-    /// Takes a client's answer. One that nobody waits for is ignored (CR-05).
+    /// Takes a client's answer, in this protocol. One that nobody waits for is ignored (CR-05).
     ///
     /// # Errors
-    /// When another connection was asked (CR-10).
+    /// When another connection was asked (CR-10), or the end of an answer to nobody cannot be found.
     pub(crate) fn answer(
         &self,
         connection: &ConnectionId,
         invocation_id: &ByteString,
         completion: Completion,
+        protocol: Protocol,
     ) -> Result<(), ProtocolError> {
         let mut pending = self.pending();
         match pending.calls.get(invocation_id) {
-            None => Ok(()),
+            None => match completion {
+                Completion::Result(result) => protocol.unskippable(&result).map_or(Ok(()), Err),
+                Completion::Error(_) | Completion::Void => Ok(()),
+            },
             Some(call) if call.connection != *connection => Err(ProtocolError::new(
                 "InvalidOperationException",
                 format!(

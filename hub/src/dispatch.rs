@@ -18,7 +18,7 @@ use crate::{
     session::CallKind,
 };
 
-/// The methods of a hub, found without regard to ASCII case (IN-01).
+/// The methods of a hub, found without regard to case (IN-01).
 pub(crate) struct Dispatch<S> {
     methods: HashMap<Box<[u8]>, Entry<S>>,
     fallback: Option<Fallback<S>>,
@@ -99,9 +99,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 
     #[track_caller]
     pub(crate) fn authorize(&mut self, method: &str, policy: Policy<S>) {
-        let entry = self
-            .methods
-            .get_mut(&*method.to_ascii_lowercase().into_bytes());
+        let entry = self.methods.get_mut(&*without_case(method));
         let Some(entry) = entry else {
             panic!("there is no hub method `{method}`");
         };
@@ -114,8 +112,8 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 
     pub(crate) fn find(&self, target: &str) -> Option<&Entry<S>> {
         let mut lower = [0; 64];
-        let Some(lower) = lower.get_mut(..target.len()) else {
-            return self.methods.get(target.to_ascii_lowercase().as_bytes());
+        let Some(lower) = lower.get_mut(..target.len()).filter(|_| target.is_ascii()) else {
+            return self.methods.get(&*without_case(target));
         };
         lower.copy_from_slice(target.as_bytes());
         lower.make_ascii_lowercase();
@@ -156,8 +154,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
             bind,
             policy: None,
         };
-        let key = name.to_ascii_lowercase().into_bytes().into_boxed_slice();
-        let taken = self.methods.insert(key, entry).is_some();
+        let taken = self.methods.insert(without_case(name), entry).is_some();
         assert!(
             !taken,
             "hub method `{name}` is registered twice: names are matched without regard to case"
@@ -241,6 +238,43 @@ impl RawArguments {
                 "InvalidDataException",
                 "there is no further argument",
             )),
+        }
+    }
+}
+
+/// A name as it is looked for: character by character without case, as .NET compares ordinally. It
+/// maps no character to or from ASCII that is not ASCII itself, and none to several.
+fn without_case(name: &str) -> Box<[u8]> {
+    let without_case = |c: char| {
+        let mut upper = c.to_uppercase();
+        match (c, upper.next(), upper.next()) {
+            _ if c.is_ascii() => c.to_ascii_lowercase(),
+            (_, Some(upper), None) if !upper.is_ascii() => upper,
+            _ => c,
+        }
+    };
+    let name: String = name.chars().map(without_case).collect();
+    name.into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_01_names_are_compared_as_dotnet_does() {
+        for (one, other, are_equal) in [
+            ("Send", "sEND", true),
+            ("Größe", "GRÖßE", true),
+            ("Größe", "GRÖSSE", false),
+            ("Δέλτα", "δέλτα", true),
+            ("ſend", "Send", false),
+            ("ınput", "Input", false),
+            ("\u{212a}ick", "Kick", false),
+            ("\u{10428}", "\u{10400}", true),
+        ] {
+            let equal = without_case(one) == without_case(other);
+            assert_eq!(equal, are_equal, "{one} {other}");
         }
     }
 }

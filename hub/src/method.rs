@@ -63,6 +63,7 @@ macro_rules! impl_for_arity {
                     },
                     fault => fault,
                 };
+                arguments.check_count(Self::VALUES)?;
                 let bound = ($($arg::take(&mut arguments).map_err(counted)?,)*);
                 arguments.finish(Self::VALUES)?;
                 Ok(bound)

@@ -7,12 +7,14 @@
 //! the plan. No cost to speak of where nothing is renamed: a branch per struct, and the compiler
 //! sees through the rest.
 
+mod bins;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use bins::{Bins, Place, Reading};
 pub(crate) use read::{Read, ReadAs};
 pub(crate) use write::WriteAs;
 

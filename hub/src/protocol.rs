@@ -13,7 +13,7 @@ use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::message::HubMessage;
+use crate::message::{HubMessage, Invocation};
 
 pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
@@ -98,6 +98,15 @@ impl Protocol {
         }
     }
 
+    /// Why the result of a completion that belongs to nobody ends the connection: it is skipped, and
+    /// has no end. In JSON the message would have none.
+    pub(crate) fn unskippable(self, result: &[u8]) -> Option<ProtocolError> {
+        match self {
+            Self::Json => None,
+            Self::MessagePack => messagepack::unskippable(result),
+        }
+    }
+
     /// Appends a message, framed. Values in it must be encoded in this protocol.
     pub fn encode(self, message: &HubMessage, out: &mut BytesMut) {
         match self {
@@ -112,6 +121,9 @@ impl Protocol {
 pub struct ProtocolError {
     class: &'static str,
     text: String,
+    /// The call behind whose arguments the fault is, and whether it wants a stream. If it is refused
+    /// anyway, nothing is read behind them.
+    call: Option<Box<(Invocation, bool)>>,
 }
 
 impl ProtocolError {
@@ -120,7 +132,26 @@ impl ProtocolError {
         Self {
             class,
             text: text.into(),
+            call: None,
         }
+    }
+
+    /// The same, of what stands behind the arguments of a call.
+    pub(crate) fn behind(self, call: Invocation, wants_stream: bool) -> Self {
+        Self {
+            call: Some(Box::new((call, wants_stream))),
+            ..self
+        }
+    }
+
+    /// The call behind whose arguments the fault is.
+    pub(crate) fn call(&self) -> Option<&Invocation> {
+        self.call.as_ref().map(|call| &call.0)
+    }
+
+    /// Takes it, and whether it wants a stream.
+    pub(crate) fn take_call(&mut self) -> Option<(Invocation, bool)> {
+        self.call.take().map(|call| *call)
     }
 
     /// `InvalidDataException`, what most faults are.

@@ -4,7 +4,7 @@
 use std::{fmt, net::SocketAddr, num::NonZeroU32};
 
 use axum::extract::ConnectInfo;
-use http::{request::Parts, uri::Scheme};
+use http::{header::COOKIE, request::Parts, uri::Scheme};
 use raw_ws::{Connections, Remote};
 
 use crate::query::query_value;
@@ -73,10 +73,15 @@ impl Request {
             .map_or("", |target| target.as_str());
         let remote = parts.extensions.get::<Remote>();
         let mut headers = Vec::new();
-        for (name, value) in &parts.headers {
+        for name in parts.headers.keys() {
             headers.extend_from_slice(name.as_str().as_bytes());
-            headers.push(b':');
-            headers.extend_from_slice(value.as_bytes());
+            let between: &[u8] = if name == COOKIE { b"; " } else { b"," };
+            let mut before: &[u8] = b":";
+            for value in parts.headers.get_all(name) {
+                headers.extend_from_slice(before);
+                headers.extend_from_slice(value.as_bytes());
+                before = between;
+            }
             headers.push(b'\n');
         }
         Self {
@@ -100,7 +105,8 @@ impl Request {
         self.path_and_query.split('?').next().unwrap_or_default()
     }
 
-    /// The first value of a header, if it is text. Names are matched without regard to case.
+    /// The value of a header, if it is text; several are joined with commas, those of `Cookie` with
+    /// semicolons. Names are matched without regard to case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers.split(|byte| *byte == b'\n').find_map(|line| {
             let (known, value) = line.split_at_checked(name.len())?;
@@ -152,5 +158,29 @@ impl fmt::Debug for Request {
             .field("path", &self.path())
             .field("transport", &self.transport)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hb_06_headers_that_come_several_times_are_joined() {
+        let request = http::Request::get("/hub")
+            .header("X-Trace", "a")
+            .header("Cookie", "c=1")
+            .header("x-trace", "b, c")
+            .header("X-Other", "d")
+            .header("cookie", "e=2")
+            .header("X-Bytes", &b"\xff"[..])
+            .body(());
+        let (parts, ()) = request.unwrap().into_parts();
+        let request = Request::new(&parts, Transport::WebSockets);
+        assert_eq!(request.header("X-TRACE"), Some("a,b, c"));
+        assert_eq!(request.header("Cookie"), Some("c=1; e=2"));
+        assert_eq!(request.header("X-Other"), Some("d"));
+        assert_eq!(request.header("X-Bytes"), None);
+        assert_eq!(request.header("X"), None);
     }
 }

@@ -25,6 +25,7 @@ use bytestring::ByteString;
 
 pub(crate) use calls::{ActiveCall, Refused, StreamKey};
 pub(crate) use counting::Signals;
+pub(crate) use farewell::End;
 
 use crate::{
     message::{Completion, HubMessage, Invocation},
@@ -96,6 +97,9 @@ pub(crate) enum Event {
     Opened,
     /// A call, to be looked up and then begun or refused.
     Call(Invocation, CallKind),
+    /// A call whose stream ids cannot be read: that is a fault of the protocol, unless it is refused
+    /// for what stands before them.
+    BrokenCall(Invocation, CallKind, ProtocolError),
     /// The client wants no more of a call.
     Cancel(u64),
     /// An item of an upload.
@@ -115,33 +119,6 @@ pub(crate) enum CallKind {
     Plain,
     /// With a stream (type 4).
     Stream,
-}
-
-/// Why a connection is over (spec section 17).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The hub handshake failed; the client has been told (CL-09).
-    Handshake,
-    /// The client said so, perhaps with an error (CL-03).
-    ClientClosed(Option<ByteString>),
-    /// The client left without a word (CL-07).
-    ClientLeft,
-    /// The client broke the protocol (CL-02).
-    Protocol(ProtocolError),
-    /// The client was silent for too long (CL-05).
-    Timeout,
-    /// The hub ended the connection (CL-04).
-    Aborted,
-    /// The hub refused or failed the connection: the details of the error (CL-01, CL-08).
-    Failed {
-        details: String,
-        is_shown: bool,
-        may_reconnect: bool,
-    },
-    /// Its user is known no longer (CL-06).
-    Expired,
-    /// The server stops (CL-15).
-    Shutdown,
 }
 
 impl Session {
@@ -486,10 +463,15 @@ impl Session {
             let Some(message) = protocol.decode(&record).transpose() else {
                 continue;
             };
-            let message = message.and_then(|message| {
-                lengths::check(&message, &self.options)?;
-                Ok(message)
-            });
+            let message = match message {
+                Ok(message) => lengths::check(&message, &self.options).map(|()| message),
+                Err(fault) => Err(match fault.call() {
+                    Some(call) => lengths::check_call(call, &self.options)
+                        .err()
+                        .unwrap_or(fault),
+                    None => fault,
+                }),
+            };
             match self.count(message, now) {
                 Some(message) => return Some(message),
                 None => continue, // SR-10
@@ -536,7 +518,11 @@ impl Session {
             self.clock.heard(now);
             let event = match message {
                 Ok(message) => self.handle_message(message, now),
-                Err(fault) => Some(Event::Ended(self.end(End::Protocol(fault)))),
+                Err(mut fault) => Some(match fault.take_call() {
+                    Some((call, true)) => Event::BrokenCall(call, CallKind::Stream, fault),
+                    Some((call, false)) => Event::BrokenCall(call, CallKind::Plain, fault),
+                    None => Event::Ended(self.end(End::Protocol(fault))),
+                }),
             };
             if event.is_some() {
                 return event;
@@ -563,13 +549,17 @@ impl Session {
                 invocation_id,
                 completion,
             } => match self.calls.end_upload(&invocation_id) {
-                Some(stream) => {
-                    let error = match completion {
-                        Completion::Error(error) => Some(error),
-                        Completion::Result(_) | Completion::Void => None,
-                    };
-                    Some(Event::UploadEnd(stream, error))
-                }
+                Some(stream) => Some(match completion {
+                    Completion::Error(error) => Event::UploadEnd(stream, Some(error)),
+                    Completion::Void => Event::UploadEnd(stream, None),
+                    // It is skipped, if it can be.
+                    Completion::Result(result) => {
+                        match self.encoding.protocol.unskippable(&result) {
+                            None => Event::UploadEnd(stream, None),
+                            Some(fault) => Event::Ended(self.end(End::Protocol(fault))),
+                        }
+                    }
+                }),
                 None => Some(Event::ClientResult(invocation_id, completion)),
             },
             HubMessage::CancelInvocation { invocation_id } => {

@@ -22,7 +22,7 @@ use crate::{
     events,
     filter::{Call, Running},
     message::{Completion, Invocation},
-    protocol::Protocol,
+    protocol::{Protocol, ProtocolError},
     reply::Reply,
     running::{RunningCall, RunningCalls, Step, panicked},
     session::{CallKind, End, Event, StreamKey},
@@ -36,16 +36,18 @@ pub(super) enum Waiting {
     Refused(Option<ByteString>, Refusal),
 }
 
-/// When a call that is not begun is answered.
+/// Why a call is not begun, and with that when it is answered.
 enum Denied {
-    AtOnce(Refusal),
-    /// Behind the calls that came before it, like one that runs (OR-03).
-    InTurn(Refusal),
+    /// It is no call of any method: as it is read.
+    Unbound(Refusal),
+    /// The method does not take it. One that `takes_turn` is answered behind the calls that came
+    /// before it, like one that runs (OR-03).
+    Refused { refusal: Refusal, takes_turn: bool },
 }
 
 impl From<Refusal> for Denied {
     fn from(refusal: Refusal) -> Self {
-        Self::AtOnce(refusal)
+        Self::Unbound(refusal)
     }
 }
 
@@ -73,11 +75,14 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         } = invocation;
         let bound = match self.bind(&target, arguments, kind, stream_ids.len()) {
             Ok(bound) => bound,
-            Err(Denied::InTurn(refusal)) if !self.session.has_free_slot() => {
+            Err(Denied::Refused {
+                refusal,
+                takes_turn: true,
+            }) if !self.session.has_free_slot() => {
                 self.wait(Waiting::Refused(invocation_id, refusal));
                 return None;
             }
-            Err(Denied::InTurn(refusal) | Denied::AtOnce(refusal)) => {
+            Err(Denied::Refused { refusal, .. } | Denied::Unbound(refusal)) => {
                 self.refuse(invocation_id, refusal);
                 return None;
             }
@@ -102,6 +107,23 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         }
         self.wait(Waiting::Call(running));
         None
+    }
+
+    /// What stands behind the arguments of a call cannot be read. If those cannot be bound either,
+    /// it is not read (M-07).
+    pub(super) fn begin_broken(
+        &mut self,
+        invocation: Invocation,
+        kind: CallKind,
+        fault: ProtocolError,
+    ) -> Option<End> {
+        match self.bind(&invocation.target, invocation.arguments, kind, 0) {
+            Err(Denied::Unbound(refusal)) => {
+                self.refuse(invocation.invocation_id, refusal);
+                None
+            }
+            Ok(_) | Err(Denied::Refused { .. }) => Some(self.end(End::Protocol(fault))),
+        }
     }
 
     /// OR-02: everything behind it waits too.
@@ -170,10 +192,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 uploads,
             });
         };
-        Err(if kind == CallKind::Plain && entry.streams == 0 {
-            Denied::InTurn(refusal)
-        } else {
-            Denied::AtOnce(refusal)
+        Err(Denied::Refused {
+            refusal,
+            takes_turn: kind == CallKind::Plain && entry.streams == 0,
         })
     }
 
@@ -326,14 +347,16 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             }
             Event::ClientResult(invocation_id, completion) => {
                 let live = self.live.as_ref()?;
-                let answered =
-                    self.hub
-                        .registry
-                        .results
-                        .answer(&live.id, &invocation_id, completion);
+                let protocol = live.encoding.protocol;
+                let answered = self.hub.registry.results.answer(
+                    &live.id,
+                    &invocation_id,
+                    completion,
+                    protocol,
+                );
                 return answered.err().map(|fault| self.end(End::Protocol(fault))); // CR-10
             }
-            Event::Opened | Event::Call(..) | Event::Ended(_) => {}
+            Event::Opened | Event::Call(..) | Event::BrokenCall(..) | Event::Ended(_) => {}
         }
         None
     }

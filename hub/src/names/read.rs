@@ -7,7 +7,10 @@ use serde::de::{
     Unexpected, VariantAccess, Visitor, value::StrDeserializer,
 };
 
-use super::{field_named, is_private_to_serde_json};
+use super::{
+    bins::{Bins, Reading},
+    field_named, is_private_to_serde_json,
+};
 use crate::protocol::{Encoding, Names, Protocol};
 use crate::wire_types;
 
@@ -20,27 +23,28 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ReadAs<T> {
             protocol: Protocol::Json,
             names: Names::DotNet,
         };
-        T::deserialize(Read::new(deserializer, encoding)).map(ReadAs)
+        let reading = Reading::new(encoding, Bins::Nowhere);
+        T::deserialize(Read::new(deserializer, reading)).map(ReadAs)
     }
 }
 
 /// A deserializer that finds members as the encoding says.
 ///
 /// As a seed and as an access it wraps what it hands on.
-pub(crate) struct Read<D> {
+pub(crate) struct Read<'a, D> {
     inner: D,
-    encoding: Encoding,
+    reading: Reading<'a>,
 }
 
-impl<D> Read<D> {
-    pub(crate) fn new(inner: D, encoding: Encoding) -> Self {
-        Self { inner, encoding }
+impl<'a, D> Read<'a, D> {
+    pub(crate) fn new(inner: D, reading: Reading<'a>) -> Self {
+        Self { inner, reading }
     }
 
-    fn around<V>(encoding: Encoding, visitor: V, expects: Expects) -> Visit<V> {
+    fn around<V>(reading: Reading<'a>, visitor: V, expects: Expects) -> Visit<'a, V> {
         Visit {
             inner: visitor,
-            encoding,
+            reading,
             expects,
         }
     }
@@ -57,13 +61,18 @@ macro_rules! scalars {
 macro_rules! wrapped {
     ($($method:ident($($arg:ident: $type:ty),*) expects $expects:expr;)+) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            let visitor = Self::around(self.encoding, visitor, $expects);
+            let visitor = Self::around(self.reading, visitor, $expects);
+            if let Expects::Text | Expects::List = visitor.expects
+                && self.reading.next_is_bin()
+            {
+                return Err(D::Error::invalid_type(Unexpected::Other("bytes"), &visitor));
+            }
             self.inner.$method($($arg,)* visitor)
         }
     )+};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<'_, D> {
     type Error = D::Error;
 
     scalars! {
@@ -89,9 +98,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
         deserialize_identifier() expects Expects::Text;
         deserialize_option() expects Expects::Anything;
         deserialize_unit_struct(name: &'static str) expects Expects::Anything;
-        deserialize_seq() expects Expects::Anything;
-        deserialize_tuple(len: usize) expects Expects::Anything;
-        deserialize_tuple_struct(name: &'static str, len: usize) expects Expects::Anything;
+        deserialize_seq() expects Expects::List;
+        deserialize_tuple(len: usize) expects Expects::List;
+        deserialize_tuple_struct(name: &'static str, len: usize) expects Expects::List;
         deserialize_map() expects Expects::Anything;
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
             expects Expects::Anything;
@@ -105,7 +114,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
         if wire_types::is_native(name) {
             return self.inner.deserialize_newtype_struct(name, visitor);
         }
-        let visitor = Self::around(self.encoding, visitor, Expects::Anything);
+        let visitor = Self::around(self.reading, visitor, Expects::Anything);
         self.inner.deserialize_newtype_struct(name, visitor)
     }
 
@@ -118,9 +127,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<D> {
         let expects = if is_private_to_serde_json(name) {
             Expects::Anything
         } else {
-            Expects::fields(self.encoding, fields)
+            Expects::fields(self.reading.encoding, fields)
         };
-        let visitor = Self::around(self.encoding, visitor, expects);
+        let visitor = Self::around(self.reading, visitor, expects);
         self.inner.deserialize_struct(name, fields, visitor)
     }
 
@@ -136,6 +145,7 @@ enum Expects {
     Integer,
     /// A string, or the name of a field or variant.
     Text,
+    List,
     /// A struct of these fields, whose members are named as in .NET.
     Members(&'static [&'static str]),
 }
@@ -150,13 +160,13 @@ impl Expects {
 }
 
 /// A visitor that hands on what it is given, wrapped.
-struct Visit<V> {
+struct Visit<'a, V> {
     inner: V,
-    encoding: Encoding,
+    reading: Reading<'a>,
     expects: Expects,
 }
 
-impl<V> Visit<V> {
+impl<V> Visit<'_, V> {
     /// MessagePack has other values than strings where text is meant, and rmp-serde takes them:
     /// numbers as indices of variants and fields, bytes as text. .NET does not (M-08).
     fn refuse_for_text<'de, E: de::Error>(&self, found: Unexpected<'_>) -> Result<(), E>
@@ -179,7 +189,7 @@ macro_rules! visit_scalars {
     )+};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<'_, V> {
     type Value = V::Value;
 
     visit_scalars! {
@@ -197,7 +207,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
 
     fn visit_f64<E: de::Error>(self, v: f64) -> Result<V::Value, E> {
         self.refuse_for_text(Unexpected::Float(v))?;
-        match (self.expects, self.encoding.protocol) {
+        match (self.expects, self.reading.encoding.protocol) {
             // J-11: `-0` is an integer; serde_json has no negative one to show for it.
             (Expects::Integer, Protocol::Json) if v.to_bits() == (-0.0_f64).to_bits() => {
                 self.inner.visit_u64(0)
@@ -264,7 +274,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        let deserializer = Read::new(deserializer, self.encoding);
+        let deserializer = Read::new(deserializer, self.reading.begun());
         self.inner.visit_some(deserializer)
     }
 
@@ -273,7 +283,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        let deserializer = Read::new(inner, self.encoding);
+        let deserializer = Read::new(inner, self.reading);
         self.inner.visit_newtype_struct(deserializer)
     }
 
@@ -281,39 +291,40 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<V> {
         if let Expects::Members(_) = self.expects {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
-        self.inner.visit_seq(Read::new(elements, self.encoding))
+        self.inner
+            .visit_seq(Read::new(elements, self.reading.inside()))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
         self.inner.visit_map(Members {
             inner,
-            encoding: self.encoding,
+            reading: self.reading.inside(),
             expects: self.expects,
         })
     }
 
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_enum(Read::new(variant, self.encoding))
+        self.inner.visit_enum(Read::new(variant, self.reading))
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Read<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Read<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
         self.inner
-            .deserialize(Read::new(deserializer, self.encoding))
+            .deserialize(Read::new(deserializer, self.reading))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Read<A> {
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Read<'_, A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        self.inner.next_element_seed(Read::new(seed, self.encoding))
+        self.inner.next_element_seed(Read::new(seed, self.reading))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -322,13 +333,13 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Read<A> {
 }
 
 /// The entries of a map, or the members of a struct.
-struct Members<A> {
+struct Members<'a, A> {
     inner: A,
-    encoding: Encoding,
+    reading: Reading<'a>,
     expects: Expects,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -337,12 +348,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<A> {
     ) -> Result<Option<S::Value>, A::Error> {
         match self.expects {
             Expects::Members(fields) => self.inner.next_key_seed(MemberName { seed, fields }),
-            _ => self.inner.next_key_seed(Read::new(seed, self.encoding)),
+            _ => self.inner.next_key_seed(Read::new(seed, self.reading)),
         }
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(Read::new(seed, self.encoding))
+        self.inner.next_value_seed(Read::new(seed, self.reading))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -377,21 +388,21 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for MemberName<S> {
     }
 }
 
-impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for Read<A> {
+impl<'de, 'a, A: EnumAccess<'de>> EnumAccess<'de> for Read<'a, A> {
     type Error = A::Error;
-    type Variant = Read<A::Variant>;
+    type Variant = Read<'a, A::Variant>;
 
     fn variant_seed<S: DeserializeSeed<'de>>(
         self,
         seed: S,
     ) -> Result<(S::Value, Self::Variant), A::Error> {
-        let encoding = self.encoding;
-        let (value, variant) = self.inner.variant_seed(Read::new(seed, encoding))?;
-        Ok((value, Read::new(variant, encoding)))
+        let name = Read::new(seed, self.reading.unsure());
+        let (value, variant) = self.inner.variant_seed(name)?;
+        Ok((value, Read::new(variant, self.reading.inside())))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Read<A> {
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Read<'_, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -400,11 +411,11 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Read<A> {
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
         self.inner
-            .newtype_variant_seed(Read::new(seed, self.encoding))
+            .newtype_variant_seed(Read::new(seed, self.reading))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let visitor = Self::around(self.encoding, visitor, Expects::Anything);
+        let visitor = Self::around(self.reading, visitor, Expects::Anything);
         self.inner.tuple_variant(len, visitor)
     }
 
@@ -413,8 +424,8 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Read<A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let expects = Expects::fields(self.encoding, fields);
-        let visitor = Self::around(self.encoding, visitor, expects);
+        let expects = Expects::fields(self.reading.encoding, fields);
+        let visitor = Self::around(self.reading, visitor, expects);
         self.inner.struct_variant(fields, visitor)
     }
 }

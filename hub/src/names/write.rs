@@ -44,6 +44,24 @@ impl<S: Serializer> Write<S> {
         })
     }
 
+    /// J-11: in JSON whole numbers have neither `.0` nor, below 1E+17, an exponent. From `exact` on
+    /// not every integer is such a number: Rust's own `digits` are the shortest ones, as .NET's.
+    fn whole(
+        &self,
+        v: f64,
+        exact: f64,
+        digits: impl Fn() -> String,
+    ) -> Result<Option<i64>, S::Error> {
+        let is_whole = v.fract() == 0.0 && v.abs() < 1e17 && !(v == 0.0 && v.is_sign_negative());
+        if !is_whole || self.encoding.protocol != Protocol::Json {
+            return Ok(None);
+        }
+        if v.abs() < exact {
+            return Ok(Some(v as i64));
+        }
+        digits().parse().map(Some).map_err(S::Error::custom)
+    }
+
     /// JSON has no such number, and serde_json would write null for it (CL-08).
     fn check_finite(&self, finite: bool) -> Result<(), S::Error> {
         if finite || self.encoding.protocol == Protocol::MessagePack {
@@ -107,24 +125,18 @@ impl<S: Serializer> Serializer for Write<S> {
 
     fn serialize_f32(self, v: f32) -> Result<S::Ok, S::Error> {
         self.check_finite(v.is_finite())?;
-        self.inner.serialize_f32(v)
+        match self.whole(f64::from(v), 16_777_216.0, || v.to_string())? {
+            Some(whole) => self.inner.serialize_i64(whole),
+            None => self.inner.serialize_f32(v),
+        }
     }
 
     fn serialize_f64(self, v: f64) -> Result<S::Ok, S::Error> {
         self.check_finite(v.is_finite())?;
-        // J-11: whole numbers have neither `.0` nor, below 1E+17, an exponent. Where not every
-        // integer is a double, Rust's own digits are the shortest ones, as .NET's.
-        let is_plain = v.fract() == 0.0 && v.abs() < 1e17 && !(v == 0.0 && v.is_sign_negative());
-        if is_plain && self.encoding.protocol == Protocol::Json {
-            let is_exact = v.abs() < 9_007_199_254_740_992.0;
-            let whole = if is_exact {
-                v as i64
-            } else {
-                v.to_string().parse().map_err(S::Error::custom)?
-            };
-            return self.inner.serialize_i64(whole);
+        match self.whole(v, 9_007_199_254_740_992.0, || v.to_string())? {
+            Some(whole) => self.inner.serialize_i64(whole),
+            None => self.inner.serialize_f64(v),
         }
-        self.inner.serialize_f64(v)
     }
 
     fn serialize_none(self) -> Result<S::Ok, S::Error> {

@@ -87,17 +87,26 @@ fn invocation(
     };
     let target = reader.required("target", format_args!("target for {message} message"))?;
     let (arguments, bindable) = reader.arguments();
-    Ok(Invocation {
+    let mut invocation = Invocation {
         invocation_id,
         target,
         arguments,
-        // M-01: old clients send five items. M-07: behind bad arguments .NET reads nothing.
-        stream_ids: if items > 5 && bindable {
-            reader.stream_ids()?
-        } else {
-            Vec::new()
-        },
-    })
+        stream_ids: Vec::new(),
+    };
+    // M-01: old clients send five items. M-07: behind bad arguments .NET reads nothing.
+    if items > 5 && bindable {
+        invocation.stream_ids = match reader.stream_ids() {
+            Ok(stream_ids) => stream_ids,
+            // Behind arguments that cannot be bound neither: whether they can is known later.
+            Err(fault) => return Err(fault.behind(invocation, stream)),
+        };
+    }
+    Ok(invocation)
+}
+
+/// Why the result of a completion that belongs to nobody ends the connection.
+pub(super) fn unskippable(result: &[u8]) -> Option<ProtocolError> {
+    reader::unskippable(result)
 }
 
 fn completion(reader: &mut Reader<'_>) -> Result<Completion, ProtocolError> {
@@ -107,7 +116,7 @@ fn completion(reader: &mut Reader<'_>) -> Result<Completion, ProtocolError> {
             .string("error")?
             .map_or(Completion::Void, Completion::Error)),
         2 => Ok(Completion::Void),
-        3 => Ok(Completion::Result(reader.value())),
+        3 => Ok(Completion::Result(reader.result()?)),
         _ => Err(ProtocolError::invalid("Invalid invocation result kind.")),
     }
 }

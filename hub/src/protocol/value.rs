@@ -21,9 +21,10 @@ use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 
 use super::Protocol;
-use crate::names::{Read, ReadAs, WriteAs};
+use crate::names::{Bins, Place, Read, ReadAs, Reading, WriteAs};
 
 pub use arguments::CallArguments;
+use skip::Extent;
 
 /// How the values of a connection are written: its protocol, and the naming of its hub.
 ///
@@ -127,7 +128,7 @@ impl Encoding {
                 .map(|ReadAs(value)| value)
                 .map_err(ValueError::new),
             (Protocol::MessagePack, _) => match skip::value(bytes) {
-                Some(len) if len == bytes.len() => self.decode_messagepack(bytes),
+                Some(extent) if extent.len == bytes.len() => self.decode_messagepack(bytes, extent),
                 _ => Err(ValueError::text("not exactly one MessagePack value")),
             },
         }
@@ -177,11 +178,27 @@ impl Encoding {
         })
     }
 
-    /// `bytes` are one whole value: every count in them is true, none nests too deeply.
-    fn decode_messagepack<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, ValueError> {
+    /// Decodes the value of this extent: every count in it is true, none nests too deeply.
+    fn decode_messagepack<T: DeserializeOwned>(
+        self,
+        bytes: &[u8],
+        extent: Extent,
+    ) -> Result<T, ValueError> {
+        let bytes = &bytes[..extent.len];
+        let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
+        if extent.has_bins && !is_bin {
+            // rmp-serde takes them for text and for lists of numbers, and does not tell.
+            let place = Place::new(bytes);
+            let mut deserializer = rmp_serde::Deserializer::new(&place);
+            deserializer.set_max_depth(skip::MAX_DEPTH + 1);
+            let reading = Reading::new(self, Bins::Somewhere(&place));
+            return T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new);
+        }
+        let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
         deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-        T::deserialize(Read::new(&mut deserializer, self)).map_err(ValueError::new)
+        let reading = Reading::new(self, bins);
+        T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
     }
 }
 
@@ -233,11 +250,11 @@ impl Elements {
 
     fn next_messagepack<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
         self.declared = self.declared.checked_sub(1)?;
-        let Some(len) = skip::value(&self.rest) else {
+        let Some(extent) = skip::value(&self.rest) else {
             return Some(Err(ValueError::text("not a MessagePack value")));
         };
-        let result = self.encoding.decode_messagepack(&self.rest[..len]);
-        self.rest.advance(len);
+        let result = self.encoding.decode_messagepack(&self.rest, extent);
+        self.rest.advance(extent.len);
         Some(result)
     }
 }

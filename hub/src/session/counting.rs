@@ -76,8 +76,14 @@ impl Session {
         let Some(arrived) = &mut self.arrived else {
             return Some(message);
         };
-        let Ok(message) = message else {
-            return Some(message);
+        let message = match message {
+            Ok(message) => message,
+            // Its sender has counted it, whatever becomes of it (SR-02).
+            Err(fault) => {
+                let call = fault.call().cloned().map(HubMessage::Invocation);
+                let is_new = call.is_none_or(|call| arrived.take(&call, now) != Ok(false));
+                return is_new.then_some(Err(fault));
+            }
         };
         self.signals.client_counts = true;
         if let HubMessage::Ack { sequence_id } = &message {

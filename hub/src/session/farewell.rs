@@ -2,8 +2,35 @@
 
 use bytestring::ByteString;
 
-use super::{End, Session};
-use crate::message::HubMessage;
+use super::Session;
+use crate::{message::HubMessage, protocol::ProtocolError};
+
+/// Why a connection is over (spec section 17).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The hub handshake failed; the client has been told (CL-09).
+    Handshake,
+    /// The client said so, perhaps with an error (CL-03).
+    ClientClosed(Option<ByteString>),
+    /// The client left without a word (CL-07).
+    ClientLeft,
+    /// The client broke the protocol (CL-02).
+    Protocol(ProtocolError),
+    /// The client was silent for too long (CL-05).
+    Timeout,
+    /// The hub ended the connection (CL-04).
+    Aborted,
+    /// The hub refused or failed the connection: the details of the error (CL-01, CL-08).
+    Failed {
+        details: String,
+        is_shown: bool,
+        may_reconnect: bool,
+    },
+    /// Its user is known no longer (CL-06).
+    Expired,
+    /// The server stops (CL-15).
+    Shutdown,
+}
 
 impl Session {
     /// Section 17: what the client is told at the end.

@@ -3,16 +3,18 @@
 
 use bytestring::ByteString;
 
-use crate::{message::HubMessage, options::HubOptions, protocol::ProtocolError};
+use crate::{
+    message::{HubMessage, Invocation},
+    options::HubOptions,
+    protocol::ProtocolError,
+};
 
 /// Whether every name in a message keeps to the limits.
 pub(super) fn check(message: &HubMessage, options: &HubOptions) -> Result<(), ProtocolError> {
     let id = |id: &ByteString| fits("id", id, options.maximum_id_length);
     match message {
         HubMessage::Invocation(call) | HubMessage::StreamInvocation(call) => {
-            fits("target", &call.target, options.maximum_target_length)?;
-            call.invocation_id.iter().try_for_each(id)?;
-            call.stream_ids.iter().try_for_each(id)
+            check_call(call, options)
         }
         HubMessage::StreamItem { invocation_id, .. }
         | HubMessage::Completion { invocation_id, .. }
@@ -22,6 +24,13 @@ pub(super) fn check(message: &HubMessage, options: &HubOptions) -> Result<(), Pr
         | HubMessage::Ack { .. }
         | HubMessage::Sequence { .. } => Ok(()),
     }
+}
+
+pub(super) fn check_call(call: &Invocation, options: &HubOptions) -> Result<(), ProtocolError> {
+    let id = |id: &ByteString| fits("id", id, options.maximum_id_length);
+    fits("target", &call.target, options.maximum_target_length)?;
+    call.invocation_id.iter().try_for_each(id)?;
+    call.stream_ids.iter().try_for_each(id)
 }
 
 fn fits(what: &str, name: &str, limit: usize) -> Result<(), ProtocolError> {

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, SeqAccess, Unexpected, Visitor}
 use serde::ser::{Serialize, Serializer};
 
 /// Bytes that cross the wire as a .NET `byte[]`: base64 text in JSON, bin in MessagePack. A
-/// `Vec<u8>` is an array of numbers instead.
+/// `Vec<u8>` is an array of numbers instead, and is not read from bytes.
 ///
 /// JSON is read with its padding, and white space in it is skipped (J-11); MessagePack from bin,
 /// from the UTF-8 of a string and from an array of numbers (M-08).

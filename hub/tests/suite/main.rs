@@ -8,6 +8,7 @@
 
 mod allocations;
 mod authorization;
+mod broken;
 mod cut;
 mod dialogues;
 mod fallbacks;

@@ -9,7 +9,7 @@ use rmp::{
     decode::{self, RmpReadErr, ValueReadError},
 };
 
-use super::skip::skip;
+use super::skip::{Endless, skip};
 use crate::protocol::ProtocolError;
 
 /// A record and what of it is not read yet. Whatever it returns is a slice of the record.
@@ -99,12 +99,21 @@ impl<'a> Reader<'a> {
             )
         });
         let end = skip(self.rest);
-        (self.take(end), array && end.is_some())
+        (self.take(end.ok()), array && end.is_ok())
     }
 
     /// One encoded value, or all that is left of the record when its end cannot be found.
     pub(super) fn value(&mut self) -> Bytes {
-        self.take(skip(self.rest))
+        self.take(skip(self.rest).ok())
+    }
+
+    /// The result of a completion. One that is cut short harms who reads it (CR-08), or the
+    /// connection if nobody does; no value at all always the connection.
+    pub(super) fn result(&mut self) -> Result<Bytes, ProtocolError> {
+        match skip(self.rest) {
+            Err(Endless::Malformed) => Err(Unreadable::Type(Marker::Reserved).into()),
+            end => Ok(self.take(end.ok())),
+        }
     }
 
     pub(super) fn stream_ids(&mut self) -> Result<Vec<ByteString>, ProtocolError> {
@@ -162,6 +171,11 @@ impl<E: RmpReadErr> From<ValueReadError<E>> for Unreadable {
             ValueReadError::InvalidMarkerRead(_) | ValueReadError::InvalidDataRead(_) => Self::End,
         }
     }
+}
+
+/// Why a value that nobody reads cannot be skipped.
+pub(super) fn unskippable(value: &[u8]) -> Option<ProtocolError> {
+    (skip(value) == Err(Endless::Cut)).then(|| Unreadable::End.into())
 }
 
 impl From<Unreadable> for ProtocolError {

@@ -5,11 +5,22 @@ use rmp::Marker;
 /// How many arrays and maps may lie within each other in a value.
 const MAX_DEPTH: usize = 64;
 
+/// Why a value has no end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::protocol) enum Endless {
+    /// There is less than it announces.
+    Cut,
+    /// There is a byte that begins no value.
+    Malformed,
+    /// It nests more than 64 deep.
+    TooDeep,
+}
+
 /// The length of the first encoded value of `bytes`, to find its end without decoding it.
 ///
-/// `None` when it is malformed, incomplete, or nested more than 64 deep. Takes no memory, and
-/// time in the length of the value only, whatever counts and lengths it announces.
-pub(in crate::protocol) fn skip(bytes: &[u8]) -> Option<usize> {
+/// Takes no memory, and time in the length of the value only, whatever counts and lengths it
+/// announces.
+pub(in crate::protocol) fn skip(bytes: &[u8]) -> Result<usize, Endless> {
     // How many values each open array or map still waits for.
     let mut missing = [0_u64; MAX_DEPTH];
     let mut depth = 0;
@@ -20,8 +31,11 @@ pub(in crate::protocol) fn skip(bytes: &[u8]) -> Option<usize> {
         at += head;
         if let Some(inside) = inside {
             // A value takes a byte at least.
-            if depth == MAX_DEPTH || inside > (rest.len() - head) as u64 {
-                return None;
+            if depth == MAX_DEPTH {
+                return Err(Endless::TooDeep);
+            }
+            if inside > (rest.len() - head) as u64 {
+                return Err(Endless::Cut);
             }
             if inside > 0 {
                 missing[depth] = inside;
@@ -32,7 +46,7 @@ pub(in crate::protocol) fn skip(bytes: &[u8]) -> Option<usize> {
         // This value is complete, and so is every array or map that it was the last of.
         loop {
             let Some(innermost) = depth.checked_sub(1) else {
-                return Some(at);
+                return Ok(at);
             };
             missing[innermost] -= 1;
             if missing[innermost] > 0 {
@@ -45,11 +59,11 @@ pub(in crate::protocol) fn skip(bytes: &[u8]) -> Option<usize> {
 
 /// The length of the first value without the values in it, and how many are in it if it is an
 /// array or a map.
-fn first(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
-    let (&code, rest) = bytes.split_first()?;
+fn first(bytes: &[u8]) -> Result<(usize, Option<u64>), Endless> {
+    let (&code, rest) = bytes.split_first().ok_or(Endless::Cut)?;
     // The width of a length field and what it counts: bytes in the value, or values in it.
     let (payload, inside) = match Marker::from_u8(code) {
-        Marker::Reserved => return None,
+        Marker::Reserved => return Err(Endless::Malformed),
         Marker::FixPos(_) | Marker::FixNeg(_) => (0, None),
         Marker::Null | Marker::True | Marker::False => (0, None),
         Marker::U8 | Marker::I8 => (1, None),
@@ -75,16 +89,16 @@ fn first(bytes: &[u8]) -> Option<(usize, Option<u64>)> {
         Marker::Map16 => (2, Some(2 * number(rest, 2)?)),
         Marker::Map32 => (4, Some(2 * number(rest, 4)?)),
     };
-    let payload = usize::try_from(payload).ok()?;
-    (payload <= rest.len()).then_some((1 + payload, inside))
+    match usize::try_from(payload) {
+        Ok(payload) if payload <= rest.len() => Ok((1 + payload, inside)),
+        _ => Err(Endless::Cut),
+    }
 }
 
 /// The big-endian number of `width` bytes in front of `bytes`.
-fn number(bytes: &[u8], width: usize) -> Option<u64> {
-    let digits = bytes.get(..width)?;
-    Some(
-        digits
-            .iter()
-            .fold(0, |number, &digit| number << 8 | u64::from(digit)),
-    )
+fn number(bytes: &[u8], width: usize) -> Result<u64, Endless> {
+    let digits = bytes.get(..width).ok_or(Endless::Cut)?;
+    Ok(digits
+        .iter()
+        .fold(0, |number, &digit| number << 8 | u64::from(digit)))
 }

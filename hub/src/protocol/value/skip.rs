@@ -8,15 +8,26 @@ use rmp::Marker;
 /// Levels of arrays and maps in a value.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// The length of the value at the start of `bytes`; `None` when it is cut short, nests too deeply,
+/// A value of which the end is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Its length in bytes.
+    pub(super) len: usize,
+    /// Whether it holds bytes, of the kind `bin`.
+    pub(super) has_bins: bool,
+}
+
+/// The extent of the value at the start of `bytes`; `None` when it is cut short, nests too deeply,
 /// or is none.
-pub(super) fn value(bytes: &[u8]) -> Option<usize> {
+pub(super) fn value(bytes: &[u8]) -> Option<Extent> {
     // Values left to read on each level. A map's entry is two.
     let mut left = [0u64; MAX_DEPTH + 1];
     let mut depth = 0;
     let mut rest = bytes;
     left[0] = 1;
+    let mut has_bins = false;
     loop {
+        has_bins |= rest.first().is_some_and(|marker| is_bin(*marker));
         let Item { body, children } = item(&mut rest)?;
         rest = rest.get(body..)?;
         left[depth] -= 1;
@@ -30,12 +41,21 @@ pub(super) fn value(bytes: &[u8]) -> Option<usize> {
         } else {
             while left[depth] == 0 {
                 if depth == 0 {
-                    return Some(bytes.len() - rest.len());
+                    let len = bytes.len() - rest.len();
+                    return Some(Extent { len, has_bins });
                 }
                 depth -= 1;
             }
         }
     }
+}
+
+/// Whether a marker is one of the three of bytes.
+pub(super) fn is_bin(marker: u8) -> bool {
+    matches!(
+        Marker::from_u8(marker),
+        Marker::Bin8 | Marker::Bin16 | Marker::Bin32
+    )
 }
 
 /// A value behind its marker and length.

@@ -185,10 +185,6 @@ fn j_11_m_08_numbers_are_read_in_any_width_but_no_other_kind() {
         assert_eq!(MESSAGEPACK.decode(five), Ok(5.0_f64), "{five:x?}");
     }
     assert_eq!(MESSAGEPACK.decode(b"\xca\x3f\0\0\0"), Ok(0.5_f64));
-    assert_eq!(
-        MESSAGEPACK.decode::<Vec<u8>>(b"\xc4\x02\x01\x02"),
-        Ok(vec![1, 2])
-    );
     for other in [
         &b"\xca\x3f\x80\0\0"[..],
         b"\xa11",
@@ -447,5 +443,83 @@ proptest! {
                 while elements.take::<IgnoredAny>().is_some() {}
             }
         }
+    }
+}
+
+/// M-08: bytes are no text and no list, wherever they stand; text that is not UTF-8 is repaired,
+/// also beside bytes.
+#[test]
+fn m_08_bytes_are_neither_text_nor_a_list() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Mixed {
+        text: Option<String>,
+        list: Option<Vec<u8>>,
+        bytes: Binary,
+    }
+    let mixed = |text: &[u8], list: &[u8]| {
+        let mut value = vec![0x83];
+        for (name, member) in [("text", text), ("list", list), ("bytes", b"\xc4\x01\x07")] {
+            value.push(0xA0 | name.len() as u8);
+            value.extend_from_slice(name.as_bytes());
+            value.extend_from_slice(member);
+        }
+        MESSAGEPACK.decode::<Mixed>(&value)
+    };
+    for bin in [
+        &b"\xc4\x00"[..],
+        b"\xc4\x02\xff\xfe",
+        b"\xc4\x02ab",
+        b"\xc5\x00\x01a",
+        b"\xc6\0\0\0\x01a",
+    ] {
+        assert!(MESSAGEPACK.decode::<String>(bin).is_err(), "{bin:x?}");
+        assert!(
+            MESSAGEPACK.decode::<Option<String>>(bin).is_err(),
+            "{bin:x?}"
+        );
+        assert!(MESSAGEPACK.decode::<Vec<u8>>(bin).is_err(), "{bin:x?}");
+        assert!(
+            MESSAGEPACK.decode::<Option<Vec<String>>>(bin).is_err(),
+            "{bin:x?}"
+        );
+        assert!(MESSAGEPACK.decode::<(u8,)>(bin).is_err(), "{bin:x?}");
+        assert!(MESSAGEPACK.decode::<Binary>(bin).is_ok(), "{bin:x?}");
+        assert!(
+            MESSAGEPACK.decode::<Option<Binary>>(bin).is_ok(),
+            "{bin:x?}"
+        );
+        let list = [&b"\x91"[..], bin].concat();
+        assert!(
+            MESSAGEPACK.decode::<Vec<String>>(&list).is_err(),
+            "{bin:x?}"
+        );
+        assert!(
+            MESSAGEPACK.decode::<Vec<Vec<u8>>>(&list).is_err(),
+            "{bin:x?}"
+        );
+        assert!(MESSAGEPACK.decode::<Vec<Binary>>(&list).is_ok(), "{bin:x?}");
+        assert!(mixed(bin, b"\x90").is_err(), "{bin:x?}");
+        assert!(mixed(b"\xa0", bin).is_err(), "{bin:x?}");
+    }
+    let read = mixed(b"\xa2\xff\xfe", b"\x92\x01\x02").unwrap();
+    assert_eq!(read.text.as_deref(), Some("\u{fffd}\u{fffd}"));
+    assert_eq!(read.list, Some(vec![1, 2]));
+    assert_eq!(*read.bytes, [7]);
+    let read = mixed(b"\xc0", b"\xc0").unwrap();
+    assert_eq!((read.text, read.list), (None, None));
+}
+
+/// J-11: whole numbers have no `.0`, of whatever width.
+#[test]
+fn j_11_whole_numbers_of_32_bits_have_no_fraction() {
+    for (number, text) in [
+        (5.0_f32, "5"),
+        (-3.0, "-3"),
+        (0.5, "0.5"),
+        (16_777_216.0, "16777216"),
+        (1e10, "10000000000"),
+        (0.1, "0.1"),
+    ] {
+        assert_eq!(JSON.encode(&number).unwrap(), text);
     }
 }

@@ -65,7 +65,8 @@ fn time(rest: &mut &[u8]) -> Option<i64> {
     let mut fraction = 0;
     if literal(rest, b':').is_some() {
         second = number(rest, 2).filter(|second| *second < 60)?;
-        if literal(rest, b'.').is_some() {
+        // As in .NET a point may stand before a zone, with nothing between.
+        if literal(rest, b'.').is_some() && !matches!(rest.first(), Some(b'Z' | b'+' | b'-')) {
             fraction = ticks_of_fraction(rest)?;
         }
     }

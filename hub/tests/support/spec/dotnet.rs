@@ -80,9 +80,9 @@ impl Serialize for Counts {
     }
 }
 
-/// As `double.ToString` writes it: with an exponent of two digits from 1E+15 on and below 1E-04.
+/// As `double.ToString` writes it: with an exponent of two digits from 1E+17 on and below 1E-04.
 pub(crate) fn double(value: f64) -> String {
-    if value == 0.0 || (1e-4..1e15).contains(&value.abs()) {
+    if value == 0.0 || (1e-4..1e17).contains(&value.abs()) {
         return value.to_string();
     }
     if !value.is_finite() {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::{Query, Request, State},
     http::header::AUTHORIZATION,
     middleware::Next,
     response::Response,
@@ -125,10 +125,34 @@ fn bearer(request: &Request) -> Option<String> {
         .then(|| token.trim().to_owned())
 }
 
+/// Decoded, and its name in any case: some clients escape what they need not.
 fn in_query(request: &Request) -> Option<String> {
-    let pairs = request.uri().query()?.split('&');
-    let token = pairs
-        .filter_map(|pair| pair.strip_prefix("access_token="))
-        .next();
-    token.filter(|token| !token.is_empty()).map(str::to_owned)
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()).ok()?;
+    let is_token = |name: &str| name.eq_ignore_ascii_case("access_token");
+    let (_, token) = pairs.into_iter().find(|(name, _)| is_token(name))?;
+    Some(token).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[test]
+    fn a_token_in_the_query_may_be_escaped_and_its_name_in_any_case() {
+        for (query, token) in [
+            ("access_token=a.b-c_d", Some("a.b-c_d")),
+            ("id=1&access_token=a%2Eb%2dc%5Fd", Some("a.b-c_d")),
+            ("ACCESS_Token=a.b-c_d&id=1", Some("a.b-c_d")),
+            ("access%5Ftoken=a.b-c_d", Some("a.b-c_d")),
+            ("access_token=", None),
+            ("access_tokens=a", None),
+            ("id=1", None),
+        ] {
+            let request = Request::get(format!("/hub?{query}"));
+            let request = request.body(Body::empty()).unwrap();
+            assert_eq!(in_query(&request).as_deref(), token, "{query}");
+        }
+    }
 }

@@ -196,7 +196,8 @@ fn targets(hub: Hub) -> Hub {
         },
     )
     .method("AskClient", ask_client)
-    .method("AskInt", async |cx: Context, id: String| {
+    .method("AskInt", async |cx: Context, id: Option<String>| {
+        let Some(id) = id else { return Ok(-1) };
         let answer = cx.client(id).invoke::<i32>("AskInt", (), FOREVER).await;
         Ok(answer.unwrap_or(-1))
     })
@@ -287,14 +288,16 @@ const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 async fn ask_client(
     cx: Context,
-    id: String,
+    id: Option<String>,
     question: Option<String>,
-    ms: u64,
+    ms: i32,
 ) -> hub::Result<Option<String>> {
-    let deadline = Duration::from_millis(ms);
-    Ok(or_error(
-        cx.client(id).invoke("Ask", (question,), deadline).await,
-    ))
+    let deadline = delay(ms)?.min(FOREVER);
+    let answer = match named(id, "connectionId") {
+        Ok(id) => cx.client(id).invoke("Ask", (question,), deadline).await,
+        Err(error) => Err(error),
+    };
+    Ok(or_error(answer))
 }
 
 /// A client may answer null: that is an answer.

@@ -1,6 +1,6 @@
 //! Streams in both directions.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use futures_util::{Stream, StreamExt as _, future, stream};
 use hub::{Context, Hub, UploadStream};
@@ -8,7 +8,8 @@ use hub::{Context, Hub, UploadStream};
 use super::{
     Person,
     dotnet::{
-        ChannelClosedException, InvalidOperationException, NullReferenceException, hub_exception,
+        ChannelClosedException, InvalidOperationException, NullReferenceException, delay,
+        hub_exception,
     },
 };
 
@@ -72,13 +73,18 @@ impl Drop for SaysGoodbye {
     }
 }
 
-fn ticks(cx: Context, milliseconds: u64) -> impl Stream<Item = hub::Result<u64>> + Send {
-    let goodbye = SaysGoodbye(cx);
+fn ticks(cx: Context, milliseconds: i32) -> impl Stream<Item = hub::Result<u64>> + Send {
+    let goodbye = Some(SaysGoodbye(cx));
     stream::unfold((0, goodbye), move |(tick, goodbye)| async move {
+        let goodbye = goodbye?;
         if tick > 0 {
-            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            match delay(milliseconds) {
+                Ok(delay) => tokio::time::sleep(delay).await,
+                // It ends before it is told why.
+                Err(error) => return Some((Err(error), (tick, None))),
+            }
         }
-        Some((Ok(tick), (tick + 1, goodbye)))
+        Some((Ok(tick), (tick + 1, Some(goodbye))))
     })
 }
 
@@ -110,7 +116,9 @@ fn up(hub: Hub) -> Hub {
         async |_: Context, mut numbers: UploadStream<i32>| {
             let mut sum = 0;
             for _ in 0..2 {
-                sum += numbers.next().await.ok_or(ChannelClosedException)??;
+                // An upload that failed is a closed one, too.
+                let number = numbers.next().await.ok_or(ChannelClosedException)?;
+                sum += number.map_err(|_| ChannelClosedException)?;
             }
             Ok(sum)
         },
@@ -137,10 +145,10 @@ async fn zip(
     let separator = separator.unwrap_or_default();
     let mut all = Vec::new();
     while let Some(left) = left.next().await {
+        let left = left?.unwrap_or_default();
         let Some(right) = right.next().await else {
             break;
         };
-        let left = left?.unwrap_or_default();
         all.push(format!("{left}{separator}{}", right?));
     }
     Ok(all.join(" "))

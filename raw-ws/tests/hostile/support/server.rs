@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::soon;
-use crate::panics::{self, one_is_meant};
+use crate::panics::one_is_meant;
 
 /// More connections than any row opens at once: of those that wait beyond the usual 128, the kernel
 /// of a busy machine resets some.
