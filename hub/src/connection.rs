@@ -460,8 +460,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         events::resumed(&live.id);
     }
 
-    /// What the client said of what it was sent, for who keeps it (SR-06).
+    /// What is known of the client: that it pings, and for who keeps what it was sent, what it said
+    /// of that (SR-06).
     fn tell_transport(&mut self) {
+        if self.session.client_pings() {
+            self.transport.client_pings();
+        }
         if let Some(mut signals) = self.session.take_signals() {
             signals.keeps = signals.keeps.map(|bytes| bytes + self.uploads.bytes());
             self.transport.hear(signals);

@@ -259,6 +259,11 @@ impl Session {
         limit.saturating_sub(self.backlog_bytes + self.frames.len())
     }
 
+    /// Whether the client has sent a ping (K-05).
+    pub(crate) fn client_pings(&self) -> bool {
+        self.clock.is_armed()
+    }
+
     /// How the connection's values are encoded; settled by the handshake.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding

@@ -32,6 +32,9 @@ pub(crate) trait Transport: Send {
     /// The hub handshake is done, and both ends count from here on, in this protocol (SR-01).
     fn opened(&mut self, _counts: Option<Protocol>) {}
 
+    /// The client has sent a ping, and is missed from here on when it is silent (K-05).
+    fn client_pings(&mut self) {}
+
     /// The client has said Close: it ends the connection by itself (LP-12).
     fn client_closed(&mut self) {}
 
@@ -94,6 +97,10 @@ impl<T: Transport> Transport for Preceded<T> {
             return Poll::Ready(Received::Bytes(first));
         }
         self.transport.poll(cx, intake)
+    }
+
+    fn client_pings(&mut self) {
+        self.transport.client_pings();
     }
 
     fn client_closed(&mut self) {

@@ -51,10 +51,11 @@ pub struct Config {
     /// Bytes of unfinished messages that all connections of the process may hold together; 256 MiB
     /// by default. The connection that would go over it is closed with 1013, try again later.
     pub max_unfinished_bytes: usize,
-    /// Silence after which the peer is pinged; 30 s by default, `None` for never.
+    /// Silence after which the peer is pinged; 15 s by default, `None` for never.
     pub keep_alive_interval: Option<Duration>,
     /// How long after a ping the peer may stay silent before the connection is over; 15 s by
-    /// default.
+    /// default, and a second more for each 1,000 bytes that were written since its last word: the
+    /// ping stands behind them, and who reads slowly is not dead.
     pub keep_alive_timeout: Duration,
     /// How long the peer may take to answer a Close; 5 s by default.
     pub close_timeout: Duration,
@@ -80,7 +81,7 @@ impl Default for Config {
             max_queued_messages: 1024,
             progress_timeout: Duration::from_secs(10),
             max_unfinished_bytes: 256 * 1024 * 1024,
-            keep_alive_interval: Some(Duration::from_secs(30)),
+            keep_alive_interval: Some(Duration::from_secs(15)),
             keep_alive_timeout: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
             close_answer: CloseAnswer::Echo,

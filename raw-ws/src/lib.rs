@@ -23,6 +23,7 @@ mod outbound;
 mod farewell;
 mod sender;
 
+mod ack_deadline;
 mod body_limit;
 mod connections;
 mod mailbox;
@@ -37,6 +38,7 @@ mod upgrade;
 mod serve;
 pub mod wire;
 
+pub use ack_deadline::AckDeadline;
 pub use body_limit::BodyLimit;
 pub use close::{CloseCode, CloseFrame};
 pub use config::{CloseAnswer, Config};

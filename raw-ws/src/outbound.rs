@@ -13,7 +13,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Instant,
@@ -81,6 +81,10 @@ pub(crate) struct Outbound {
     /// The last of those is a fragment, of a message that goes on: what others queue follows its end.
     /// Changed back under the lock.
     is_in_message: AtomicBool,
+    /// What `Connection::heard` was when something was written last.
+    heard: AtomicU8,
+    /// Bytes written since. Changed under the lock, as is the one before.
+    unanswered: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -184,6 +188,8 @@ impl Outbound {
             fed: AtomicU64::new(0),
             has_unwritten: AtomicBool::new(false),
             is_in_message: AtomicBool::new(false),
+            heard: AtomicU8::new(0),
+            unanswered: AtomicU32::new(0),
             state: Mutex::new(State {
                 is_open: true,
                 held: false,
@@ -221,7 +227,7 @@ impl Outbound {
     pub(crate) fn push(&self, segment: &Segment) -> Result<(), Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
-        if !state.write_backlog(self.owes()) {
+        if !state.write_backlog(self) {
             state.wake();
         }
         Ok(())
@@ -246,11 +252,7 @@ impl Outbound {
     pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, Refused> {
         let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
-        if state.write_backlog(self.owes())
-            || state.in_batch
-            || state.held
-            || state.blocked.is_some()
-        {
+        if state.write_backlog(self) || state.in_batch || state.held || state.blocked.is_some() {
             return Ok(false);
         }
         state.in_batch = true;
@@ -261,7 +263,7 @@ impl Outbound {
     pub(crate) fn write_batch(&self) {
         let mut state = self.lock();
         state.in_batch = false;
-        if !state.write_direct(self.owes()) {
+        if !state.write_direct(self) {
             state.wake();
         }
     }
@@ -392,6 +394,10 @@ impl Outbound {
             state.task = Some(cx.waker().clone());
         }
         let mut wrote = false;
+        if self.heard.load(Ordering::Relaxed) != own.heard() {
+            self.heard.store(own.heard(), Ordering::Relaxed);
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
         loop {
             let fed_and_written = self.written(own);
             let follows = state.queue.follows(fed_and_written);
@@ -420,6 +426,7 @@ impl Outbound {
             }
             wrote = true;
             state.blocked = None;
+            self.has_written(written);
             if queue_is_next {
                 state.queue.advance(written);
             } else {
@@ -438,6 +445,17 @@ impl Outbound {
         }
         state.blocked = None;
         Ok((is_known, None))
+    }
+
+    /// Bytes that were written since the peer was heard, by whomever.
+    pub(crate) fn unanswered(&self) -> u32 {
+        self.unanswered.load(Ordering::Relaxed)
+    }
+
+    fn has_written(&self, bytes: usize) {
+        let before = self.unanswered.load(Ordering::Relaxed);
+        let after = before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+        self.unanswered.store(after, Ordering::Relaxed);
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to
@@ -521,7 +539,7 @@ impl Outbound {
                 || queue.messages as usize >= config.max_queued_messages
         };
         if is_full(&state.queue) {
-            state.write_full(self.owes());
+            state.write_full(self);
         }
         if is_full(&state.queue) {
             self.cut_locked(state);

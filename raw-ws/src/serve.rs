@@ -14,6 +14,7 @@ mod proxy_protocol;
 mod request;
 mod rest;
 mod slots;
+mod unacknowledged;
 
 use std::{
     future::{Future, IntoFuture, pending},

@@ -263,6 +263,11 @@ impl<S: Stream> WebSocket<S> {
         Ok(self.peer_close().cloned())
     }
 
+    /// Pings a silent peer no more: for a protocol on top that has pings of its own.
+    pub fn stop_keep_alive(&mut self) {
+        self.inner.proto.stop_keep_alive();
+    }
+
     /// Where the connection stands.
     pub fn state(&self) -> State {
         self.inner.proto.state()
@@ -506,6 +511,7 @@ impl<S: Stream> Inner<S> {
             events::slow_consumer();
             return Err(CapacityError::SlowConsumer.into());
         }
+        self.proto.set_unanswered(self.outbound.unanswered());
         self.proto.handle_timeout(now)
     }
 

@@ -8,7 +8,7 @@ use http::{
     request::Parts,
 };
 use http_body::Body as _;
-use raw_ws::BodyLimit;
+use raw_ws::{AckDeadline, BodyLimit};
 use tokio::time::sleep_until;
 
 use super::{
@@ -50,7 +50,9 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         };
         let options = &self.hub.registry.options;
         let (in_use, in_use_too) = (self.in_use(token.clone()), self.in_use(token));
-        let (stream, body) = event_stream(self.config.clone(), posts, options, in_use);
+        let ack_deadline = parts.extensions.get::<AckDeadline>().cloned();
+        let config = self.config.clone();
+        let (stream, body) = event_stream(config, posts, options, ack_deadline, in_use);
         let mut who = self.hub.who(id, parts);
         who.may_count = is_stateful; // SR-21
         let request = Request::new(parts, Transport::ServerSentEvents);

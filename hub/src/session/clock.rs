@@ -53,6 +53,10 @@ impl Clock {
         self.heard = Some(now);
     }
 
+    pub(super) fn is_armed(&self) -> bool {
+        self.heard.is_some()
+    }
+
     /// K-06: any message is a sign of life.
     pub(super) fn heard(&mut self, now: Instant) {
         if self.heard.is_some() {

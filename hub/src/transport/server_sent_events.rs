@@ -14,7 +14,7 @@ use std::{
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::Frame;
-use raw_ws::{CloseCode, Config, Mailbox, Sender};
+use raw_ws::{AckDeadline, CloseCode, Config, Mailbox, Sender};
 
 use super::{Intake, Received, Transport, alarm::Alarm, posts::Posts};
 use crate::{events, options::HubOptions};
@@ -30,7 +30,12 @@ pub(crate) struct EventStream {
     alarm: Alarm,
     send_timeout: Duration,
     client: Client,
+    ack_deadline: Option<AckDeadline>,
 }
+
+/// Row 166: how long a ping may stay unacknowledged by a client that has never sent one itself: with
+/// 15 s between pings it is missed at 30 s.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Client {
@@ -45,8 +50,12 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
     config: Arc<Config>,
     posts: Arc<Posts>,
     options: &HubOptions,
+    ack_deadline: Option<AckDeadline>,
     guard: G,
 ) -> (EventStream, Events<G>) {
+    if let Some(deadline) = &ack_deadline {
+        deadline.set(Some(UNACKNOWLEDGED));
+    }
     let outlet = Arc::new(Outlet::default());
     posts.connect();
     let stream = EventStream {
@@ -56,6 +65,7 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
         alarm: Alarm::default(),
         send_timeout: options.transport_send_timeout,
         client: Client::Here,
+        ack_deadline,
     };
     let body = Events {
         outlet,
@@ -140,6 +150,13 @@ impl Transport for EventStream {
         taken.map(|bytes| bytes.map_or(Received::Gone, Received::Bytes))
     }
 
+    /// K-05: it is missed by its silence from here on, also where its network is away for a while.
+    fn client_pings(&mut self) {
+        if let Some(deadline) = self.ack_deadline.take() {
+            deadline.set(None);
+        }
+    }
+
     /// SSE-08: the response just ends.
     async fn close(&mut self, _: CloseCode) {
         self.posts.end().await;
@@ -150,6 +167,8 @@ impl Transport for EventStream {
 
 impl Drop for EventStream {
     fn drop(&mut self) {
+        // The next answers on its connection are others'.
+        self.client_pings();
         self.drop_client();
     }
 }

@@ -302,6 +302,12 @@ impl Transport for Stateful {
         }
     }
 
+    fn client_pings(&mut self) {
+        if let Some(socket) = &mut self.socket {
+            socket.client_pings();
+        }
+    }
+
     fn hear(&mut self, signals: Signals) {
         let Mode::Counting(sent) = &mut self.mode else {
             return;

@@ -1,6 +1,9 @@
 //! The WebSockets transport (spec section 5).
 
-use std::task::{Context, Poll};
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
@@ -28,8 +31,10 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         .max_queued_bytes(options.max_queued_bytes)
         .max_queued_messages(options.max_queued_messages)
         .progress_timeout(options.transport_send_timeout)
-        // WS-05: the hub's own pings do that.
-        .keep_alive_interval(None)
+        // Rows 15 and 166: until the client has said by a ping of its own that it can be missed
+        // (K-05). Later than the hub's pings, and over at 30 s.
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10))
         .close_timeout(options.close_timeout)
         // WS-10
         .close_answer(CloseAnswer::Normal)
@@ -63,6 +68,11 @@ impl Transport for WebSocket {
                 Received::Gone
             }
         })
+    }
+
+    /// WS-05: the hub's own pings do that from here on.
+    fn client_pings(&mut self) {
+        self.stop_keep_alive();
     }
 
     async fn close(&mut self, code: CloseCode) {

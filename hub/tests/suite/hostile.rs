@@ -147,6 +147,18 @@ impl Witness {
         Self(client)
     }
 
+    /// Somebody waits for something; meanwhile it reads, as programs do, and hears pings alone.
+    async fn looks_on<T>(&mut self, waiting: impl Future<Output = T>) -> T {
+        let ping = Heard::Text(format!("{{\"type\":6}}{RS}"));
+        let mut waiting = std::pin::pin!(waiting);
+        loop {
+            tokio::select! {
+                done = &mut waiting => return done,
+                heard = self.0.heard() => assert_eq!(heard, ping),
+            }
+        }
+    }
+
     /// It gets what is sent to it, is answered, and is alone.
     async fn is_unharmed(&mut self, server: &Server) {
         server.handle.group("witness").send("Still", ()).unwrap();

@@ -10,6 +10,7 @@ mod allocations;
 mod authorization;
 mod broken;
 mod cut;
+mod dark;
 mod dialogues;
 mod fallbacks;
 mod hostile;

@@ -2,31 +2,31 @@
 
 use std::io::{self, IoSlice};
 
-use super::{State, WRITE_AT, now, queue};
+use super::{Outbound, State, WRITE_AT, now, queue};
 use crate::proto::SLICES;
 
 impl State {
     /// Writes a long backlog at once; `false` if there is none, or it cannot be written.
-    pub(super) fn write_backlog(&mut self, task_is_first: bool) -> bool {
-        self.queue.bytes >= WRITE_AT && self.blocked.is_none() && self.write_direct(task_is_first)
+    pub(super) fn write_backlog(&mut self, outbound: &Outbound) -> bool {
+        self.queue.bytes >= WRITE_AT && self.blocked.is_none() && self.write_direct(outbound)
     }
 
     /// Writes a full queue before its connection is cut for it: the peer may be reading, and only
     /// the publisher never have paused to let a batch or the task write.
-    pub(super) fn write_full(&mut self, task_is_first: bool) {
+    pub(super) fn write_full(&mut self, outbound: &Outbound) {
         let (since, before) = (self.blocked.take(), self.queue.bytes);
-        self.write_direct(task_is_first);
+        self.write_direct(outbound);
         if self.queue.bytes == before {
             self.blocked = since;
         }
     }
 
     /// Writes the queue past the task; `false` if the task must do it.
-    pub(super) fn write_direct(&mut self, task_is_first: bool) -> bool {
+    pub(super) fn write_direct(&mut self, outbound: &Outbound) -> bool {
         if self.held || self.blocked.is_some() {
             return true; // the task is writing, and goes on with the queue
         }
-        let Some(direct) = self.direct.as_ref().filter(|_| !task_is_first) else {
+        let Some(direct) = self.direct.as_ref().filter(|_| !outbound.owes()) else {
             return false;
         };
         while !self.queue.is_empty() {
@@ -43,6 +43,7 @@ impl State {
                 Err(_) => return false,
             };
             self.queue.advance(written);
+            outbound.has_written(written);
             if written < offered {
                 self.blocked = Some(now());
                 self.wake();

@@ -73,8 +73,11 @@ pub struct Connection {
     deflater: Option<Box<Deflater>>,
     /// When the peer was last heard, or was pinged for its silence.
     quiet_since: Instant,
-    /// Whether nothing has answered that ping yet.
-    is_pinged: bool,
+    keep_alive: KeepAlive,
+    /// How often the peer was heard so far, modulo 256: whether it was since is what matters.
+    pub(super) heard: u8,
+    /// KiB that were written since: the ping stands behind them.
+    pub(super) unanswered: u16,
     /// Since when something is waited for: while open the rest of a message, of which the first
     /// byte came then; while closing the peer's Close.
     waiting_since: Option<Instant>,
@@ -82,6 +85,17 @@ pub struct Connection {
     left_over: u32,
     /// When the control frames so far would have been due at the allowed rate (GCRA).
     control_due: Instant,
+}
+
+/// What a silent peer is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeepAlive {
+    /// Nothing: something else looks after it.
+    Off,
+    /// Nothing yet.
+    Waits,
+    /// It was pinged, and has not answered.
+    Pinged,
 }
 
 impl Connection {
@@ -103,7 +117,9 @@ impl Connection {
             #[cfg(feature = "deflate")]
             deflater: None,
             quiet_since: now,
-            is_pinged: false,
+            keep_alive: KeepAlive::Waits,
+            heard: 0,
+            unanswered: 0,
             waiting_since: None,
             left_over: 0,
             control_due: now,
@@ -147,8 +163,7 @@ impl Connection {
             })
         {
             self.left_over = 0;
-            self.quiet_since = now;
-            self.is_pinged = false;
+            self.heard_at(now);
             // What follows in the input is another message.
             self.waiting_since = (!input.is_empty()).then_some(now);
             return match self.assembler.whole(&header, payload) {
@@ -226,11 +241,11 @@ impl Connection {
             .keep_alive_deadline()
             .is_some_and(|deadline| now >= deadline)
         {
-            if self.is_pinged {
+            if self.keep_alive == KeepAlive::Pinged {
                 self.state = State::Closed;
                 return Err(CapacityError::PeerSilent.into());
             }
-            self.is_pinged = true;
+            self.keep_alive = KeepAlive::Pinged;
             self.quiet_since = now;
             self.writer
                 .push(&Frame::received(OpCode::Ping, true, Bytes::new()));
@@ -313,6 +328,11 @@ impl Connection {
             State::Closing => self.close_deadline(),
             State::Closed => None,
         }
+    }
+
+    /// Pings a silent peer no more, and takes no silence for its end.
+    pub fn stop_keep_alive(&mut self) {
+        self.keep_alive = KeepAlive::Off;
     }
 
     /// Gives up on the peer because there is no memory for the rest of its message. Gives the error
@@ -468,8 +488,7 @@ impl Connection {
         } else {
             0
         };
-        self.quiet_since = now;
-        self.is_pinged = false;
+        self.heard_at(now);
         if self.state == State::Open {
             let is_midway =
                 !input.is_empty() || self.assembler.is_midway() || self.reader.is_midway();
@@ -517,12 +536,23 @@ impl Connection {
         self.waiting_since?.checked_add(self.config.message_timeout)
     }
 
+    #[inline]
+    fn heard_at(&mut self, now: Instant) {
+        self.quiet_since = now;
+        if self.keep_alive == KeepAlive::Pinged {
+            self.keep_alive = KeepAlive::Waits;
+        }
+        self.heard = self.heard.wrapping_add(1);
+    }
+
     fn keep_alive_deadline(&self) -> Option<Instant> {
-        let interval = self.config.keep_alive_interval?;
-        let patience = if self.is_pinged {
-            self.config.keep_alive_timeout
-        } else {
-            interval
+        let patience = match self.keep_alive {
+            KeepAlive::Off => return None,
+            KeepAlive::Waits => self.config.keep_alive_interval?,
+            // About a millisecond for each byte that it has to read before it meets the ping.
+            KeepAlive::Pinged => {
+                self.config.keep_alive_timeout + Duration::from_secs(self.unanswered.into())
+            }
         };
         self.quiet_since.checked_add(patience)
     }

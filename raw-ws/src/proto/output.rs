@@ -50,6 +50,16 @@ impl Connection {
         }
     }
 
+    /// How often the peer was heard so far, modulo 256.
+    pub(crate) fn heard(&self) -> u8 {
+        self.heard
+    }
+
+    /// So many bytes were written since: the patience with an answer to a ping grows with them.
+    pub(crate) fn set_unanswered(&mut self, bytes: u32) {
+        self.unanswered = u16::try_from(bytes / 1024).unwrap_or(u16::MAX);
+    }
+
     /// Bytes queued and not yet written.
     pub fn unwritten(&self) -> usize {
         self.writer.len()

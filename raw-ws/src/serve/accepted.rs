@@ -13,8 +13,11 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Tls, head::Heads, linger::Linger, slots::Slot};
-use crate::upgraded::{self, Parts, Stream, Upgraded, downcast};
+use super::{Tls, head::Heads, linger::Linger, slots::Slot, unacknowledged::Unacknowledged};
+use crate::{
+    ack_deadline::AckDeadline,
+    upgraded::{self, Parts, Stream, Upgraded, downcast},
+};
 
 /// An accepted connection as long as it speaks HTTP.
 pub(super) struct Accepted {
@@ -22,6 +25,7 @@ pub(super) struct Accepted {
     slot: Arc<Mutex<Slot>>,
     heads: Heads,
     linger: Linger,
+    unacknowledged: Unacknowledged,
 }
 
 enum Io {
@@ -37,6 +41,7 @@ impl Accepted {
         tls: Tls,
         slot: Arc<Mutex<Slot>>,
         heads: Heads,
+        ack_deadline: AckDeadline,
         head_timeout: Duration,
     ) -> Option<Self> {
         let _ = stream.set_nodelay(true);
@@ -54,6 +59,7 @@ impl Accepted {
             slot,
             heads,
             linger: Linger::default(),
+            unacknowledged: Unacknowledged::new(ack_deadline),
         })
     }
 
@@ -72,7 +78,24 @@ impl Accepted {
     }
 }
 
+impl Accepted {
+    fn writes(&mut self, bytes: usize) {
+        let Self {
+            io, unacknowledged, ..
+        } = self;
+        unacknowledged.writes(bytes, io.socket());
+    }
+}
+
 impl Io {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Tcp(stream) => stream,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     fn stream(&mut self) -> Pin<&mut dyn Stream> {
         match self {
             Self::Tcp(stream) => Pin::new(stream),
@@ -105,6 +128,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.writes(bytes.len());
         self.io.stream().poll_write(cx, bytes)
     }
 
@@ -113,6 +137,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.writes(pieces.iter().map(|piece| piece.len()).sum());
         self.io.stream().poll_write_vectored(cx, pieces)
     }
 

@@ -30,7 +30,7 @@ use super::{
     request::{Requests, peer},
     slots::{Slot, Slots},
 };
-use crate::{connections::Connections, events, upgraded::Takeover};
+use crate::{ack_deadline::AckDeadline, connections::Connections, events, upgraded::Takeover};
 
 /// How far the server is with stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,16 @@ impl Http {
         let progress = Progress::default();
         let heads = Heads::new(progress.clone());
         let findings = heads.findings();
-        let accepted = Accepted::new(stream, tls, slot.clone(), heads, config.head_timeout).await?;
+        let ack_deadline = AckDeadline::default();
+        let accepted = Accepted::new(
+            stream,
+            tls,
+            slot.clone(),
+            heads,
+            ack_deadline.clone(),
+            config.head_timeout,
+        )
+        .await?;
         let requests = Requests {
             app: self.app.clone(),
             config: config.clone(),
@@ -162,6 +171,7 @@ impl Http {
             slot: slot.clone(),
             findings,
             progress,
+            ack_deadline,
             takeover: Takeover(Accepted::take),
             peer: peer(address, speaks_tls || proxied.is_https),
             is_from_proxy: config.trusts(address.ip()),

@@ -28,7 +28,9 @@ use super::{
     rest,
     slots::{Place, Slot, Slots},
 };
-use crate::{connections::Connections, events, remote::Remote, upgraded::Takeover};
+use crate::{
+    ack_deadline::AckDeadline, connections::Connections, events, remote::Remote, upgraded::Takeover,
+};
 
 /// The requests of one connection, one after the other.
 pub(super) struct Requests {
@@ -39,6 +41,7 @@ pub(super) struct Requests {
     pub(super) slot: Arc<Mutex<Slot>>,
     pub(super) findings: Findings,
     pub(super) progress: Progress,
+    pub(super) ack_deadline: AckDeadline,
     pub(super) takeover: Takeover,
     /// The other end: a client, or a proxy.
     pub(super) peer: Remote,
@@ -67,7 +70,7 @@ impl Requests {
         let admitted = self.admit(&mut request, &mut working);
         let (app, config) = (self.app.clone(), self.config.clone());
         let (connections, takeover) = (self.connections.clone(), self.takeover);
-        let slot = self.slot.clone();
+        let (slot, ack_deadline) = (self.slot.clone(), self.ack_deadline.clone());
         async move {
             if let Err(refused) = &admitted
                 && refused.then == Then::Close
@@ -89,6 +92,7 @@ impl Requests {
             extensions.insert(remote);
             extensions.insert(connections);
             extensions.insert(takeover);
+            extensions.insert(ack_deadline);
             if let Some(limit) = &given.limit {
                 extensions.insert(limit.clone());
             }

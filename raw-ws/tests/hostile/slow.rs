@@ -154,3 +154,30 @@ async fn row_63_pings_that_straddle_reads_are_no_slow_message() {
     )
     .await;
 }
+
+/// It answers the ping when it comes to it, long after a silent peer would have been given up.
+#[tokio::test]
+async fn a_peer_that_reads_slowly_and_all_the_time_is_not_cut() {
+    const PIECES: usize = 60;
+    timely(one_place(), async |server| {
+        let mut slow = Peer::upgraded(server, "/topic").await;
+        assert_eq!(slow.frame().await.1, b"subscribed");
+        for _ in 0..PIECES {
+            server.topics.publish("all", &"x".repeat(1_000).into());
+        }
+        let begun = Instant::now();
+        let mut pinged = false;
+        for _ in 0..PIECES {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            pinged |= slow.frame().await.0 == Op::PING;
+        }
+        assert!(begun.elapsed() > 2 * (INTERVAL + SILENCE));
+        while !pinged {
+            pinged = slow.frame().await.0 == Op::PING;
+        }
+        slow.send(&frame(Op::PONG, b"")).await;
+        server.topics.publish("all", &"still here".into());
+        while slow.frame().await.1 != b"still here" {}
+    })
+    .await;
+}

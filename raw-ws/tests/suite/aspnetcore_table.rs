@@ -86,7 +86,7 @@ async fn use_web_sockets() {
 async fn use_web_sockets_with_keep_alive_interval() {
     assert_eq!(
         Config::new().keep_alive_interval,
-        Some(Duration::from_secs(30))
+        Some(Duration::from_secs(15))
     );
     let config = Config::new().keep_alive_interval(Duration::from_millis(10));
     let (mut client, _) = handling(config, echo).await;

@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["outbound"],
     &["farewell", "sender"],
     &[
+        "ack_deadline",
         "body_limit",
         "connections",
         "mailbox",

@@ -62,6 +62,10 @@ impl Socket {
         }
     }
 
+    pub(super) fn client_pings(&mut self) {
+        self.0.stop_keep_alive();
+    }
+
     pub(super) fn unwritten(&self) -> usize {
         self.0.unwritten()
     }
@@ -96,8 +100,10 @@ impl Socket {
 fn ended(error: &Error) -> Heard {
     events::transport_failed(error);
     match error {
-        // C-17: it may be the way to the client that takes nothing.
-        Error::Io(_) | Error::Capacity(CapacityError::SlowConsumer) => Heard::Lost,
+        // C-17: it may be the way to the client that takes nothing, or is dark.
+        Error::Io(_) | Error::Capacity(CapacityError::SlowConsumer | CapacityError::PeerSilent) => {
+            Heard::Lost
+        }
         _ => Heard::Over,
     }
 }

@@ -44,6 +44,28 @@ fn a_silent_peer_is_pinged_after_the_interval_and_given_up_after_the_timeout() {
     assert_eq!(server.transmit(), [], "nobody would read a Close");
 }
 
+/// The ping stands behind all that was written since the peer was heard.
+#[test]
+fn who_has_much_to_read_gets_more_time_for_a_ping() {
+    let (mut server, start) = server(Config::new());
+    let ping_at = start + 15 * SECOND;
+    server.proto.handle_timeout(ping_at).unwrap();
+    assert_eq!(server.transmit(), [0x89, 0]);
+    for (unanswered, more) in [(0, 0), (1023, 0), (240 * 1024, 240), (u32::MAX, 65_535)] {
+        server.proto.set_unanswered(unanswered);
+        let give_up_at = ping_at + (15 + more) * SECOND;
+        assert_eq!(server.proto.poll_timeout(), Some(give_up_at));
+        let just_before = give_up_at - Duration::from_nanos(1);
+        server.proto.handle_timeout(just_before).unwrap();
+    }
+    let heard = server.proto.heard();
+    server.take(&masked(OpCode::Pong, true, b""), ping_at + SECOND);
+    assert_ne!(server.proto.heard(), heard);
+    assert_eq!(server.proto.poll_timeout(), Some(ping_at + 16 * SECOND));
+    server.proto.stop_keep_alive();
+    assert_eq!(server.proto.poll_timeout(), None);
+}
+
 #[test]
 fn every_byte_is_a_sign_of_life_even_in_mid_frame() {
     let (mut server, start) = server(
@@ -88,7 +110,9 @@ fn without_keep_alive_nothing_is_due() {
 
 #[test]
 fn a_message_has_its_time_from_the_first_byte_to_the_last() {
-    let config = Config::new().message_timeout(30 * SECOND);
+    let config = Config::new()
+        .message_timeout(30 * SECOND)
+        .keep_alive_interval(None);
     let frame = masked(OpCode::Text, true, b"slow");
     for first_part in 1..frame.len() {
         let (mut server, start) = server(config.clone());
