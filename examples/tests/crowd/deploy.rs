@@ -107,7 +107,7 @@ impl Proxy {
         .await
     }
 
-    async fn haproxy(server: SocketAddr, file: &str) -> Option<Self> {
+    pub(crate) async fn haproxy(server: SocketAddr, file: &str) -> Option<Self> {
         Self::start("haproxy", file, server, &[], |run, file| {
             run.arg("-f").arg(file);
         })
@@ -120,7 +120,7 @@ impl Proxy {
 
     /// Waits until it reaches the server again. HAProxy looks for it once a second, and tells of
     /// what it has seen by its answers alone.
-    async fn reaches_the_server(&self) {
+    pub(crate) async fn reaches_the_server(&self) {
         while Peer::get(self.address, "/healthz").await != Some(200) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

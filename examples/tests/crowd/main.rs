@@ -11,6 +11,7 @@ mod deploy;
 #[path = "../suite/peers.rs"]
 #[allow(dead_code, reason = "the suite uses more")]
 mod peers;
+mod rounds;
 #[path = "../suite/skip.rs"]
 mod skip;
 mod ten_thousand;

@@ -84,7 +84,7 @@ impl Requests {
                 Ok(remote) => remote,
                 Err(refused) => {
                     drop(request);
-                    return closing(refused.answer(), is_last || given.is_left());
+                    return closing(refused.answer(), is_last || given.is_left().await);
                 }
             };
             let extensions = request.extensions_mut();
@@ -113,7 +113,7 @@ impl Requests {
                 }
                 return response;
             }
-            closing(response, is_last || given.is_left())
+            closing(response, is_last || given.is_left().await)
                 .map(|body| Body::new(Answer { body, working }))
         }
     }

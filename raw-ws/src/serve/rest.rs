@@ -7,11 +7,9 @@
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{BoxError, body::Body};
@@ -19,7 +17,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header::EXPECT};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinHandle, time::timeout};
 
 use super::{
     ServeConfig,
@@ -27,13 +25,29 @@ use super::{
 };
 use crate::body_limit::BodyLimit;
 
+/// How long an answer waits for a body that nobody reads: proxies that pass a body on as it comes
+/// close a connection on which the answer was first, as nginx does, and do not say so.
+const ANSWER_WAITS: Duration = Duration::from_millis(500);
+
 /// A request's body, given to the app: what becomes of it.
 #[derive(Default)]
 pub(super) struct Given {
     /// What it may hold; `None` of a request without one.
     pub(super) limit: Option<BodyLimit>,
     outcome: Outcome,
-    is_left: Arc<AtomicBool>,
+    rest: Arc<Mutex<Rest>>,
+}
+
+/// What becomes of the rest.
+#[derive(Default)]
+enum Rest {
+    /// There is none yet, or none at all.
+    #[default]
+    None,
+    /// It is being read.
+    Draining(JoinHandle<()>),
+    /// Nobody reads it: no request can follow.
+    Left,
 }
 
 /// Gives a body to the app, within its limits.
@@ -50,7 +64,7 @@ pub(super) fn give(body: Incoming, headers: &HeaderMap, config: &ServeConfig) ->
         body: Some(Bounded::new(body, config, limit, given.outcome.clone())),
         at_most: config.max_body_size as u64,
         waits_to_be_asked: headers.contains_key(EXPECT),
-        is_left: given.is_left.clone(),
+        rest: given.rest.clone(),
     };
     (Body::new(body), given)
 }
@@ -61,9 +75,17 @@ impl Given {
         self.outcome.fault()
     }
 
-    /// The rest of it is not read: no request can follow.
-    pub(super) fn is_left(&self) -> bool {
-        self.is_left.load(Ordering::Relaxed)
+    /// Waits for the rest, for a while; whether no request can follow.
+    pub(super) async fn is_left(&self) -> bool {
+        let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
+        match rest {
+            Rest::None => false,
+            Rest::Left => true,
+            Rest::Draining(draining) => {
+                let _ = timeout(ANSWER_WAITS, draining).await;
+                false
+            }
+        }
     }
 }
 
@@ -74,7 +96,7 @@ struct Read {
     at_most: u64,
     /// The client sends nothing before it is asked to (RFC 9110 section 10.1.1).
     waits_to_be_asked: bool,
-    is_left: Arc<AtomicBool>,
+    rest: Arc<Mutex<Rest>>,
 }
 
 impl http_body::Body for Read {
@@ -110,12 +132,13 @@ impl Drop for Read {
         // Of chunks nobody knows how many there will be.
         let rest = body.size_hint().upper();
         let is_short = rest.is_some_and(|rest| rest <= self.at_most);
-        match Handle::try_current() {
+        let rest = match Handle::try_current() {
             Ok(runtime) if is_short && !self.waits_to_be_asked && !body.is_too_slow() => {
                 // Over with the connection at the latest.
-                runtime.spawn(body.into_rest(self.at_most).read_out());
+                Rest::Draining(runtime.spawn(body.into_rest(self.at_most).read_out()))
             }
-            _ => self.is_left.store(true, Ordering::Relaxed),
-        }
+            _ => Rest::Left,
+        };
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
     }
 }
