@@ -62,7 +62,8 @@ pub struct HubOptions {
     /// How long a long poll waits for something to be sent; 90 s by default (LP-04).
     pub poll_timeout: Duration,
     /// How long a negotiated connection may stay unused, and a long-polling client may stay without
-    /// a poll; 15 s by default (C-05).
+    /// a poll; 15 s by default (C-05). Also how long a call that its client has left behind waits
+    /// for the one that runs before it.
     pub disconnect_timeout: Duration,
     /// Negotiated connections that may wait to be used; 10,000 by default. Over it: 503.
     pub max_unused_connections: usize,
