@@ -120,7 +120,7 @@ impl Protocol {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtocolError {
     class: &'static str,
-    text: String,
+    text: Box<str>,
     /// The call behind whose arguments the fault is, and whether it wants a stream. If it is refused
     /// anyway, nothing is read behind them.
     call: Option<Box<(Invocation, bool)>>,
@@ -131,7 +131,7 @@ impl ProtocolError {
     pub(crate) fn new(class: &'static str, text: impl Into<String>) -> Self {
         Self {
             class,
-            text: text.into(),
+            text: text.into().into_boxed_str(),
             call: None,
         }
     }

@@ -266,6 +266,11 @@ impl<S: Stream> WebSocket<S> {
     /// Pings a silent peer no more: for a protocol on top that has pings of its own.
     pub fn stop_keep_alive(&mut self) {
         self.inner.proto.stop_keep_alive();
+        if self.inner.proto.poll_timeout().is_none() {
+            // Made anew where something else needs it.
+            self.inner.timer = None;
+            self.inner.timer_is_armed = false;
+        }
     }
 
     /// Where the connection stands.

@@ -25,7 +25,7 @@ use super::{
     forwarded::{self, Forwarded, Malformed},
     head::Findings,
     progress::{AtWork, Progress},
-    rest,
+    rest::{self, Given},
     slots::{Place, Slot, Slots},
 };
 use crate::{
@@ -84,7 +84,7 @@ impl Requests {
                 Ok(remote) => remote,
                 Err(refused) => {
                     drop(request);
-                    return closing(refused.answer(), is_last || given.is_left().await);
+                    return closing(refused.answer(), is_last || is_left(given.as_ref()).await);
                 }
             };
             let extensions = request.extensions_mut();
@@ -93,8 +93,8 @@ impl Requests {
             extensions.insert(connections);
             extensions.insert(takeover);
             extensions.insert(ack_deadline);
-            if let Some(limit) = &given.limit {
-                extensions.insert(limit.clone());
+            if let Some(given) = &given {
+                extensions.insert(given.limit.clone());
             }
             let mut response = match AssertUnwindSafe(app.oneshot(request)).catch_unwind().await {
                 Ok(Ok(response)) => response,
@@ -103,7 +103,7 @@ impl Requests {
                     plain(StatusCode::INTERNAL_SERVER_ERROR, "")
                 }
             };
-            if let Some(fault) = given.fault() {
+            if let Some(fault) = given.as_ref().and_then(Given::fault) {
                 response = plain(fault.status(), fault.reason());
             }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -113,7 +113,7 @@ impl Requests {
                 }
                 return response;
             }
-            closing(response, is_last || given.is_left().await)
+            closing(response, is_last || is_left(given.as_ref()).await)
                 .map(|body| Body::new(Answer { body, working }))
         }
     }
@@ -233,6 +233,14 @@ impl Refused {
             Then::GoOn => headers.insert(RETRY_AFTER, HeaderValue::from_static("5")),
         };
         response
+    }
+}
+
+/// Whether a part of the body is read by nobody.
+async fn is_left(given: Option<&Given>) -> bool {
+    match given {
+        Some(given) => given.is_left().await,
+        None => false,
     }
 }
 

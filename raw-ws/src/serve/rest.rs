@@ -30,10 +30,9 @@ use crate::body_limit::BodyLimit;
 const ANSWER_WAITS: Duration = Duration::from_millis(500);
 
 /// A request's body, given to the app: what becomes of it.
-#[derive(Default)]
 pub(super) struct Given {
-    /// What it may hold; `None` of a request without one.
-    pub(super) limit: Option<BodyLimit>,
+    /// What it may hold.
+    pub(super) limit: BodyLimit,
     outcome: Outcome,
     rest: Arc<Mutex<Rest>>,
 }
@@ -50,23 +49,28 @@ enum Rest {
     Left,
 }
 
-/// Gives a body to the app, within its limits.
-pub(super) fn give(body: Incoming, headers: &HeaderMap, config: &ServeConfig) -> (Body, Given) {
+/// Gives a body to the app, within its limits; nothing of a request without one.
+pub(super) fn give(
+    body: Incoming,
+    headers: &HeaderMap,
+    config: &ServeConfig,
+) -> (Body, Option<Given>) {
     if body.is_end_stream() {
-        return (Body::empty(), Given::default());
+        return (Body::empty(), None);
     }
-    let limit = BodyLimit::new(config.max_body_size as u64);
     let given = Given {
-        limit: Some(limit.clone()),
-        ..Given::default()
+        limit: BodyLimit::new(config.max_body_size as u64),
+        outcome: Outcome::default(),
+        rest: Arc::default(),
     };
+    let (limit, outcome) = (given.limit.clone(), given.outcome.clone());
     let body = Read {
-        body: Some(Bounded::new(body, config, limit, given.outcome.clone())),
+        body: Some(Bounded::new(body, config, limit, outcome)),
         at_most: config.max_body_size as u64,
         waits_to_be_asked: headers.contains_key(EXPECT),
         rest: given.rest.clone(),
     };
-    (Body::new(body), given)
+    (Body::new(body), Some(given))
 }
 
 impl Given {
