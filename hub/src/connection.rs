@@ -428,7 +428,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             };
             let end = match event {
                 Event::Call(invocation, kind) => self.begin(invocation, kind, cx),
-                Event::BrokenCall(call, kind, fault) => self.begin_broken(call, kind, fault),
+                Event::BrokenCall(broken) => self.begin_broken(*broken),
                 Event::Ended(end) => Some(end),
                 Event::Opened => None,
                 other => self.handle_event(other),

@@ -99,7 +99,7 @@ pub(crate) enum Event {
     Call(Invocation, CallKind),
     /// A call whose stream ids cannot be read: that is a fault of the protocol, unless it is refused
     /// for what stands before them.
-    BrokenCall(Invocation, CallKind, ProtocolError),
+    BrokenCall(Box<(Invocation, CallKind, ProtocolError)>),
     /// The client wants no more of a call.
     Cancel(u64),
     /// An item of an upload.
@@ -524,8 +524,14 @@ impl Session {
             let event = match message {
                 Ok(message) => self.handle_message(message, now),
                 Err(mut fault) => Some(match fault.take_call() {
-                    Some((call, true)) => Event::BrokenCall(call, CallKind::Stream, fault),
-                    Some((call, false)) => Event::BrokenCall(call, CallKind::Plain, fault),
+                    Some((call, wants_stream)) => {
+                        let kind = if wants_stream {
+                            CallKind::Stream
+                        } else {
+                            CallKind::Plain
+                        };
+                        Event::BrokenCall(Box::new((call, kind, fault)))
+                    }
                     None => Event::Ended(self.end(End::Protocol(fault))),
                 }),
             };

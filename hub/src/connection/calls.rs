@@ -113,9 +113,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     /// it is not read (M-07).
     pub(super) fn begin_broken(
         &mut self,
-        invocation: Invocation,
-        kind: CallKind,
-        fault: ProtocolError,
+        (invocation, kind, fault): (Invocation, CallKind, ProtocolError),
     ) -> Option<End> {
         match self.bind(&invocation.target, invocation.arguments, kind, 0) {
             Err(Denied::Unbound(refusal)) => {

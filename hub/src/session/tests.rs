@@ -223,8 +223,8 @@ impl Server {
                     self.log.push(format!("end of {call}.{position} {error:?}"));
                 }
                 Event::ClientResult(id, _) => self.log.push(format!("result {id}")),
-                Event::BrokenCall(_, _, fault) => {
-                    let end = self.session.end(End::Protocol(fault));
+                Event::BrokenCall(broken) => {
+                    let end = self.session.end(End::Protocol(broken.2));
                     self.ended(Some(end));
                 }
                 Event::Ended(end) => self.ended(Some(end)),
