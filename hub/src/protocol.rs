@@ -119,8 +119,8 @@ impl Protocol {
 /// What a peer did against the hub protocol. Ends the connection (CL-02).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtocolError {
-    class: &'static str,
-    text: Box<str>,
+    /// As detailed errors show it (E-01): `<class>: <text>`.
+    text: String,
     /// The call behind whose arguments the fault is, and whether it wants a stream. If it is refused
     /// anyway, nothing is read behind them.
     call: Option<Box<(Invocation, bool)>>,
@@ -128,10 +128,9 @@ pub struct ProtocolError {
 
 impl ProtocolError {
     /// `class` is the .NET exception that ASP.NET Core shows in detailed errors.
-    pub(crate) fn new(class: &'static str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(class: &'static str, text: impl fmt::Display) -> Self {
         Self {
-            class,
-            text: text.into().into_boxed_str(),
+            text: format!("{class}: {text}"),
             call: None,
         }
     }
@@ -155,15 +154,14 @@ impl ProtocolError {
     }
 
     /// `InvalidDataException`, what most faults are.
-    pub(crate) fn invalid(text: impl Into<String>) -> Self {
+    pub(crate) fn invalid(text: impl fmt::Display) -> Self {
         Self::new("InvalidDataException", text)
     }
 }
 
 impl fmt::Display for ProtocolError {
-    /// As detailed errors show it (E-01): `<class>: <text>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.class, self.text)
+        f.write_str(&self.text)
     }
 }
 
