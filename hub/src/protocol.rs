@@ -135,6 +135,14 @@ impl ProtocolError {
         }
     }
 
+    /// The same, with more to it.
+    pub(crate) fn and_tells(self, more: impl fmt::Display) -> Self {
+        Self {
+            text: format!("{} {more}", self.text),
+            ..self
+        }
+    }
+
     /// The same, of what stands behind the arguments of a call.
     pub(crate) fn behind(self, call: Invocation, wants_stream: bool) -> Self {
         Self {

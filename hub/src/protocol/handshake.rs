@@ -114,5 +114,5 @@ fn read_object(
 /// As [`missing`], and shows the record (H-04).
 fn missing_in(name: &str, record: &[u8]) -> ProtocolError {
     let content = String::from_utf8_lossy(record);
-    ProtocolError::invalid(format!("{} Message content: {content}", missing(name).text))
+    missing(name).and_tells(format_args!("Message content: {content}"))
 }
