@@ -228,7 +228,7 @@ impl<'de> serde::Deserialize<'de> for PanicsAsItIsRead {
     }
 }
 
-struct PanicsAsItIsDropped(#[allow(dead_code)] u8);
+struct PanicsAsItIsDropped;
 
 impl Drop for PanicsAsItIsDropped {
     fn drop(&mut self) {
@@ -294,7 +294,7 @@ async fn row_133_a_handler_that_panics_is_answered_and_the_connection_lives() {
 async fn row_133_what_panics_beyond_help_takes_its_own_connection_and_no_more() {
     let shared = Shared::default();
     let hub = logged(&shared).method("Drops", async |_: Cx| {
-        let _value = PanicsAsItIsDropped(0);
+        let _value = PanicsAsItIsDropped;
         std::future::pending::<()>().await;
         Ok(())
     });
