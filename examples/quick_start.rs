@@ -27,6 +27,6 @@ pub fn app() -> axum::Router {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
+    let listener = raw_ws::listen("127.0.0.1:5000").await?;
     raw_ws::serve(listener, app()).await
 }

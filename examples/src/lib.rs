@@ -41,7 +41,6 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tokio::net::TcpListener;
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -80,7 +79,7 @@ pub struct ServerOptions {
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
     let app = app.merge(health_and_metrics());
-    let listener = TcpListener::bind(listen)
+    let listener = raw_ws::listen(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;

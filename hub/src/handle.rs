@@ -103,7 +103,7 @@ impl HubHandle {
     /// ```no_run
     /// # async fn run(chat: hub::Hub) -> std::io::Result<()> {
     /// let handle = chat.handle();
-    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
+    /// let listener = raw_ws::listen("127.0.0.1:5000").await?;
     /// axum::serve(listener, chat.router("/chat"))
     ///     .with_graceful_shutdown(async move {
     ///         tokio::signal::ctrl_c().await.unwrap_or(());

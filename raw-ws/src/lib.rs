@@ -54,7 +54,7 @@ pub use origins::{ForeignOrigin, InvalidOrigin, Origins};
 pub use remote::Remote;
 pub use sender::{PreparedMessage, SendError, Sender};
 #[cfg(feature = "serve")]
-pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, serve};
+pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, listen, serve};
 pub use socket::WebSocket;
 pub use topics::Topics;
 pub use upgrade::{Outcome, Upgrade};

@@ -8,13 +8,16 @@ mod connection;
 mod forwarded;
 mod head;
 mod linger;
+mod listen;
 mod progress;
 mod proxies;
 mod proxy_protocol;
+mod refusal;
 mod request;
 mod rest;
 mod slots;
 mod unacknowledged;
+mod unfinished;
 
 use std::{
     future::{Future, IntoFuture, pending},
@@ -26,7 +29,6 @@ use std::{
 };
 
 use axum::Router;
-use http::StatusCode;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -35,10 +37,13 @@ use tokio::{
 
 pub use config::ServeConfig;
 use connection::{Http, Phase};
+pub use listen::listen;
+use progress::Progress;
 pub use proxies::{ForwardedHeaders, InvalidNetwork, Network};
+use refusal::{Refusal, last_answer};
 use slots::Slots;
 
-use crate::{connections::Connections, events, farewell::farewell};
+use crate::{connections::Connections, events};
 
 /// How long the accept loop rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,13 +56,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// stop that says goodbye to WebSocket connections. HTTP/1.1 only: that is what WebSocket upgrades
 /// ride on.
 ///
+/// [`listen`] makes a listener with a queue for crowds. While
+/// [`max_unfinished_heads`](ServeConfig#structfield.max_unfinished_heads) are unfinished, who comes
+/// next waits in that queue.
+///
 /// Raises the limit of open files of this process as far as the system lets it.
 ///
 /// ```no_run
 /// # async fn run() -> std::io::Result<()> {
 /// use axum::{Router, routing::get};
 /// let app = Router::new().route("/healthz", get(async || "ok"));
-/// let listener = tokio::net::TcpListener::bind("127.0.0.1:9001").await?;
+/// let listener = raw_ws::listen("127.0.0.1:9001").await?;
 /// raw_ws::serve(listener, app)
 ///     .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or(()) })
 ///     .await
@@ -120,7 +129,8 @@ impl Serve {
             app,
             config,
             shutdown,
-            ..
+            #[cfg(feature = "tls")]
+            tls,
         } = self;
         if config.proxy_protocol && config.trusted_proxies.is_empty() {
             return Err(io::Error::new(
@@ -146,33 +156,19 @@ impl Serve {
             connections.announce_stop();
             sleep(config.shutdown_delay).await;
         });
+        #[cfg(not(feature = "tls"))]
+        let tls = None;
+        let door = Door {
+            slots: slots.clone(),
+            http,
+            tls,
+            config: config.clone(),
+        };
         loop {
-            let accepted = tokio::select! {
+            tokio::select! {
                 biased;
                 () = &mut stop => break,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, address)) => {
-                    #[cfg(feature = "tls")]
-                    let tls = self.tls.clone();
-                    #[cfg(not(feature = "tls"))]
-                    let tls = None;
-                    admit(
-                        &slots,
-                        &http,
-                        tls,
-                        stream,
-                        address,
-                        config.trusts(address.ip()),
-                    );
-                }
-                // That client is gone already; the next may not be.
-                Err(error) if is_of_one_client(&error) => {}
-                Err(error) => {
-                    events::accept_failed(&error);
-                    sleep(ACCEPT_PAUSE).await;
-                }
+                () = door.next(&listener) => {}
             }
         }
 
@@ -207,41 +203,63 @@ pub(super) type Tls = Option<tokio_rustls::TlsAcceptor>;
 #[cfg(not(feature = "tls"))]
 pub(super) type Tls = Option<std::convert::Infallible>;
 
-fn admit(
-    slots: &Slots,
-    http: &Http,
+/// What a client that comes finds.
+struct Door {
+    slots: Slots,
+    http: Http,
     tls: Tls,
-    stream: TcpStream,
-    address: SocketAddr,
-    is_proxy: bool,
-) {
-    match slots.admit((!is_proxy).then(|| address.ip())) {
-        Ok(slot) => http.clone().serve(stream, tls, address, slot),
-        Err(refusal) => {
-            slots.tell(refusal);
-            if let Some(refusing) = slots.refuse() {
-                tokio::spawn(async move {
-                    last_answer(stream, refusal.status(), refusal.reason()).await;
-                    drop(refusing);
-                });
+    config: Arc<ServeConfig>,
+}
+
+impl Door {
+    /// Waits for the next client, and lets it in or tells it why not.
+    async fn next(&self, listener: &TcpListener) {
+        self.slots.room_for_a_head().await;
+        match listener.accept().await {
+            Ok((stream, address)) => self.admit(stream, address).await,
+            // That client is gone already; the next may not be.
+            Err(error) if is_of_one_client(&error) => {}
+            Err(error) => {
+                events::accept_failed(&error);
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-}
 
-/// Answers without reading the request, and lingers so that the answer is not lost to a reset.
-async fn last_answer(stream: TcpStream, status: StatusCode, reason: &'static str) {
-    let retry_after = match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => "Retry-After: 5\r\n",
-        _ => "",
-    };
-    let answer = format!(
-        "HTTP/1.1 {} {}\r\n{retry_after}Connection: close\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{reason}",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or_default(),
-        reason.len(),
-    );
-    farewell(stream, answer.as_bytes().into(), Duration::from_secs(1)).await;
+    async fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let is_proxy = self.config.trusts(address.ip());
+        let counted = (!is_proxy).then(|| address.ip());
+        let progress = Progress::default();
+        let (http, tls) = (self.http.clone(), self.tls.clone());
+        let refusal = match self.slots.admit(counted, &progress) {
+            Ok(slot) => return http.serve(stream, tls, address, slot, progress),
+            Err(refusal) => refusal,
+        };
+        // Where nobody can be let in, who comes next can wait in the listener's queue; but who comes
+        // too often from one address keeps nobody else waiting.
+        let place = match refusal {
+            Refusal::Connections => self.slots.door().await,
+            _ => self.slots.open_door(),
+        };
+        let slots = self.slots.clone();
+        let Some(place) = place else {
+            return slots.tell(refusal);
+        };
+        tokio::spawn(async move {
+            let admitted = match refusal {
+                Refusal::Connections => slots.admit_later(counted, &progress).await,
+                refusal => Err(refusal),
+            };
+            match admitted {
+                Ok(slot) => http.serve(stream, tls, address, slot, progress),
+                Err(refusal) => {
+                    slots.tell(refusal);
+                    last_answer(stream, refusal.status(), refusal.reason()).await;
+                }
+            }
+            drop(place);
+        });
+    }
 }
 
 fn is_of_one_client(error: &io::Error) -> bool {

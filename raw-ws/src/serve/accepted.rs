@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -13,7 +13,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{Tls, head::Heads, linger::Linger, slots::Slot, unacknowledged::Unacknowledged};
+use super::{
+    Tls, head::Heads, linger::Linger, refusal::Refusal, slots::Slot, unacknowledged::Unacknowledged,
+};
 use crate::{
     ack_deadline::AckDeadline,
     upgraded::{self, Parts, Stream, Upgraded, downcast},
@@ -25,6 +27,7 @@ pub(super) struct Accepted {
     slot: Arc<Mutex<Slot>>,
     heads: Heads,
     linger: Linger,
+    has_refused: bool,
     unacknowledged: Unacknowledged,
 }
 
@@ -59,6 +62,7 @@ impl Accepted {
             slot,
             heads,
             linger: Linger::default(),
+            has_refused: false,
             unacknowledged: Unacknowledged::new(ack_deadline),
         })
     }
@@ -79,6 +83,21 @@ impl Accepted {
 }
 
 impl Accepted {
+    /// Tells the client why it is let go, where nothing of an answer is under way, and lingers.
+    fn poll_refuse(&mut self, refusal: Refusal, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A browser opens connections ahead of its requests, and would take it for the answer to one.
+        let is_spare = refusal == Refusal::HeadTimeout && !self.heads.has_begun();
+        if !self.has_refused && !is_spare {
+            // As much as fits into any socket's buffer that is empty.
+            let answer = refusal.answer();
+            let written = ready!(self.io.stream().poll_write(cx, &answer))?;
+            debug_assert_eq!(written, answer.len());
+            self.has_refused = true;
+        }
+        ready!(self.linger.poll_close(self.io.stream(), cx))?;
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
     fn writes(&mut self, bytes: usize) {
         let Self {
             io, unacknowledged, ..
@@ -111,8 +130,11 @@ impl AsyncRead for Accepted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(refusal) = self.heads.refusal() {
+            return self.poll_refuse(refusal, cx);
+        }
         let (filled, has_room) = (buf.filled().len(), buf.remaining() > 0);
-        std::task::ready!(self.io.stream().poll_read(cx, buf))?;
+        ready!(self.io.stream().poll_read(cx, buf))?;
         let read = &buf.filled()[filled..];
         if read.is_empty() && has_room {
             self.linger.has_ended();

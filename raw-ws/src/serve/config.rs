@@ -20,7 +20,8 @@ use super::proxies::{ForwardedHeaders, Network};
 pub struct ServeConfig {
     /// Connections held at once, WebSockets included; 10,000 by default, and never more than 90 %
     /// of the files the process may open, whose limit [`serve`](crate::serve()) raises as far as
-    /// it may. Over it: 503 with `Retry-After`.
+    /// it may. Over it a client waits up to a second for the place of one that leaves, and then
+    /// gets 503 with `Retry-After`.
     pub max_connections: usize,
     /// Connections held from one address, an IPv6 network of 64 bits counting as one; `None`, the
     /// default, for no limit. Over it: 429 with `Retry-After`.
@@ -30,8 +31,9 @@ pub struct ServeConfig {
     /// or a mobile network. Of clients behind trusted proxies, requests at work are counted, of
     /// which a WebSocket is one.
     pub max_connections_per_address: Option<usize>,
-    /// Connections that have not finished their first request's head; 1,024 by default. Over it:
-    /// 503.
+    /// Connections that have not finished their first request's head; 1,024 by default, and one at
+    /// least. Over it nobody is refused for coming: the next are accepted when heads have come, or
+    /// when the oldest has been waited for two seconds. That one gets 503 with `Retry-After`.
     pub max_unfinished_heads: usize,
     /// The same from one address; `None`, the default, for no limit. Over it: 429. Does not count
     /// those of trusted proxies.
@@ -60,8 +62,8 @@ pub struct ServeConfig {
     /// Bytes of a request's target; 8 KiB by default. Over it: 414.
     pub max_target_size: usize,
     /// From the connection, or from the first byte of a later request, to the end of the request's
-    /// head; 10 s by default. Then the connection is closed. The PROXY protocol and a TLS handshake
-    /// get the same time.
+    /// head; 10 s by default. Then what has come of it is answered with 408, and the connection
+    /// closed. The PROXY protocol and a TLS handshake get the same time, and no answer.
     pub head_timeout: Duration,
     /// How long a connection may wait for its next request; 120 s by default, which is longer than
     /// common proxies keep one for theirs. Less costs them new connections, and now and then a

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Poll,
+    task::{Poll, ready},
 };
 
 use axum::{Router, body::Body};
@@ -24,9 +24,9 @@ use super::{
     ServeConfig, Tls,
     accepted::Accepted,
     head::Heads,
-    last_answer,
-    progress::{Patience, Progress},
+    progress::{Over, Patience, Progress},
     proxy_protocol::{self, Proxied},
+    refusal::last_answer,
     request::{Requests, peer},
     slots::{Slot, Slots},
 };
@@ -78,15 +78,24 @@ impl Http {
     }
 
     /// Serves the requests of a connection until it is closed or upgraded, in a task of its own.
-    pub(super) fn serve(self, stream: TcpStream, tls: Tls, address: SocketAddr, slot: Slot) {
+    pub(super) fn serve(
+        self,
+        stream: TcpStream,
+        tls: Tls,
+        address: SocketAddr,
+        slot: Slot,
+        progress: Progress,
+    ) {
         let slot = Arc::new(Mutex::new(slot));
         tokio::spawn(async move {
             let mut phase = self.phase.clone();
+            let refused = progress.clone();
             let begun = tokio::select! {
                 biased;
-                begun = self.begin(stream, tls, address, &slot) => begun,
+                begun = self.begin(stream, tls, address, &slot, progress) => begun,
                 // Nobody has asked for anything yet.
                 _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+                () = poll_fn(|cx| refused.poll_refused(cx)) => return,
             };
             if let Some((accepted, requests)) = begun {
                 // Once more a task of its own, so that what came before takes no memory in it.
@@ -118,6 +127,7 @@ impl Http {
         tls: Tls,
         address: SocketAddr,
         slot: &Arc<Mutex<Slot>>,
+        progress: Progress,
     ) -> Option<(Accepted, Requests)> {
         let config = &self.config;
         let speaks_tls = tls.is_some();
@@ -141,7 +151,7 @@ impl Http {
                 let admitted = lock(slot).belongs_to(client.ip());
                 if let Err(refusal) = admitted {
                     self.slots.tell(refusal);
-                    let refusing = self.slots.refuse();
+                    let refusing = self.slots.open_door();
                     if refusing.is_some() && !speaks_tls {
                         last_answer(stream, refusal.status(), refusal.reason()).await;
                     }
@@ -150,7 +160,6 @@ impl Http {
             }
         }
         let address = proxied.client.unwrap_or(address);
-        let progress = Progress::default();
         let heads = Heads::new(progress.clone());
         let findings = heads.findings();
         let ack_deadline = AckDeadline::default();
@@ -190,9 +199,16 @@ async fn drive<S>(
     S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
 {
     loop {
-        let going_on = poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended),
-            Poll::Pending => patience.poll_over(cx).map(Ok),
+        let going_on = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended);
+                }
+                match ready!(patience.poll_over(cx)) {
+                    Over::Idle => return Poll::Ready(Ok(())),
+                    Over::Refused => {}
+                }
+            }
         });
         tokio::select! {
             biased; // a request that has come is taken before the stop is

@@ -7,7 +7,10 @@ use std::sync::{
     atomic::{AtomicU8, Ordering},
 };
 
-use super::progress::{Progress, Reading};
+use super::{
+    progress::{Progress, Reading},
+    refusal::Refusal,
+};
 
 const BARE_LINE_FEED: u8 = 1;
 const UNSURE_LENGTH: u8 = 2;
@@ -70,13 +73,23 @@ impl Heads {
         self.findings.clone()
     }
 
+    /// Why its client is let go, if it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.progress.refusal()
+    }
+
+    /// Whether anything of the head that is waited for has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.has_line || self.line_len > 0 || self.last_was_cr
+    }
+
     /// Takes the next bytes of the connection.
     pub(super) fn look(&mut self, bytes: &[u8]) {
         self.read(bytes);
         self.progress.reads(match self.place {
             Place::Body(_) | Place::Unknown => Reading::Body,
             Place::Head if !self.has_ended => Reading::First,
-            Place::Head if self.has_line || self.line_len > 0 => Reading::Head,
+            Place::Head if self.has_begun() => Reading::Head,
             Place::Head => Reading::Between,
         });
     }

@@ -3,16 +3,18 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::ServeConfig;
+use super::{ServeConfig, refusal::Refusal};
+use crate::events;
 
 /// How far a connection is with its requests: whoever reads its bytes says so, and whoever answers.
 #[derive(Clone, Default)]
@@ -24,6 +26,10 @@ struct Shared {
     is_at_work: AtomicBool,
     /// Requests so far.
     requests: AtomicU32,
+    /// Why its client is let go, once it is.
+    refusal: OnceLock<Refusal>,
+    /// Who looks after the connection until its first head has come.
+    keeper: AtomicWaker,
 }
 
 /// What of a request has been read.
@@ -60,6 +66,26 @@ impl Progress {
         self.0.is_at_work.store(true, Ordering::Relaxed);
         self.0.requests.fetch_add(1, Ordering::Relaxed);
         AtWork(self.clone())
+    }
+
+    /// Lets the client go: it is told so instead of being waited for.
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        let _ = self.0.refusal.set(refusal);
+        self.0.keeper.wake();
+    }
+
+    /// Why its client is let go, if it is.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.0.refusal.get().copied()
+    }
+
+    /// Done when its client is let go.
+    pub(super) fn poll_refused(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.keeper.register(cx.waker());
+        match self.refusal() {
+            Some(_) => Poll::Ready(()),
+            None => Poll::Pending,
+        }
     }
 
     fn awaits(&self) -> Awaits {
@@ -109,10 +135,18 @@ impl Patience {
         }
     }
 
-    /// Done when the connection has waited for too long. To be asked whenever its task has run.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Done when the connection has waited for too long, or its place is wanted. To be asked whenever
+    /// its task has run. Where there is something to be said, the connection's stream says it, and
+    /// wants to be polled for that.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over> {
+        if self.progress.refusal().is_some() {
+            return Poll::Pending;
+        }
         let awaits = self.progress.awaits();
         let behind = self.progress.0.requests.load(Ordering::Relaxed);
+        if behind == 0 && self.progress.poll_refused(cx).is_ready() {
+            return Poll::Ready(Over::Refused);
+        }
         if (awaits, behind) != (self.awaits, self.behind) {
             (self.awaits, self.behind) = (awaits, behind);
             self.since = Instant::now();
@@ -125,6 +159,21 @@ impl Patience {
         if self.timer.deadline() != due {
             self.timer.as_mut().reset(due);
         }
-        self.timer.as_mut().poll(cx)
+        ready!(self.timer.as_mut().poll(cx));
+        if awaits == Awaits::Request {
+            return Poll::Ready(Over::Idle);
+        }
+        events::refused(Refusal::HeadTimeout.reason());
+        self.progress.refuse(Refusal::HeadTimeout);
+        Poll::Ready(Over::Refused)
     }
+}
+
+/// Why a connection is waited for no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Its client has asked for nothing for too long.
+    Idle,
+    /// Its client is told.
+    Refused,
 }

@@ -3,20 +3,37 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use http::StatusCode;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    time::{timeout, timeout_at},
+};
 
-use super::ServeConfig;
+use super::{
+    ServeConfig,
+    progress::Progress,
+    refusal::Refusal,
+    unfinished::{Key, Unfinished},
+};
 use crate::events;
 
-/// Refusals written at the same time; clients beyond are dropped without an answer.
-const REFUSING_AT_ONCE: usize = 64;
+/// Clients that wait for a place, or are being told that there is none, at the same time.
+const AT_THE_DOOR: usize = 1024;
+
+/// How old a head must be before it makes room for others: what no healthy client needs, and what
+/// everybody else can wait for.
+const LATE_AFTER: Duration = Duration::from_secs(2);
+
+/// How long a client waits for somebody else's place before it is refused: when a crowd comes back,
+/// those that it takes over from are only just gone.
+const PLACE_WAITS: Duration = Duration::from_secs(1);
 
 /// The places of a server.
 #[derive(Clone)]
@@ -30,14 +47,20 @@ struct Shared {
     is_short_of_descriptors: bool,
     taken: Mutex<Taken>,
     all_free: Notify,
-    refusing: Arc<Semaphore>,
+    /// For who waits for a place.
+    place_freed: Notify,
+    /// For the accept loop, when heads were as many as they may be.
+    head_freed: Notify,
+    late_after: Duration,
+    door: Arc<Semaphore>,
     /// What the log has been told of.
     logged: [AtomicBool; Refusal::ALL],
 }
 
 #[derive(Default)]
 struct Taken {
-    in_all: Count,
+    connections: usize,
+    unfinished: Unfinished,
     per_address: HashMap<IpAddr, Count>,
 }
 
@@ -47,50 +70,25 @@ struct Limits {
     heads: usize,
 }
 
+/// Those of one address.
 #[derive(Default, Clone, Copy)]
 struct Count {
     connections: usize,
     heads: usize,
 }
 
-/// Why somebody is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
-    Connections,
-    Heads,
-    ConnectionsOfAddress,
-    HeadsOfAddress,
-}
-
-impl Refusal {
-    const ALL: usize = 4;
-
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Connections | Self::Heads => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ConnectionsOfAddress | Self::HeadsOfAddress => StatusCode::TOO_MANY_REQUESTS,
-        }
-    }
-
-    pub(super) fn reason(self) -> &'static str {
-        match self {
-            Self::Connections => "too many connections",
-            Self::Heads => "too many unfinished requests",
-            Self::ConnectionsOfAddress => "too many connections from this address",
-            Self::HeadsOfAddress => "too many unfinished requests from this address",
-        }
-    }
-}
-
 impl Slots {
     pub(super) fn new(config: &ServeConfig) -> Self {
-        let descriptors = raise_descriptor_limit() / 10 * 9;
+        let descriptors = raise_descriptor_limit();
+        let for_connections = descriptors / 10 * 9;
         let is_limited = config.max_connections_per_address.is_some()
             || config.max_unfinished_heads_per_address.is_some();
+        // At the door sockets are open too, for which the rest of the descriptors must do.
+        let at_the_door = AT_THE_DOOR.min(descriptors / 20).max(1);
         Self(Arc::new(Shared {
             max: Limits {
-                connections: config.max_connections.min(descriptors),
-                heads: config.max_unfinished_heads,
+                connections: config.max_connections.min(for_connections),
+                heads: config.max_unfinished_heads.max(1),
             },
             max_per_address: is_limited.then(|| Limits {
                 connections: config.max_connections_per_address.unwrap_or(usize::MAX),
@@ -98,33 +96,80 @@ impl Slots {
                     .max_unfinished_heads_per_address
                     .unwrap_or(usize::MAX),
             }),
-            is_short_of_descriptors: descriptors < config.max_connections,
+            is_short_of_descriptors: for_connections < config.max_connections,
             taken: Mutex::default(),
             all_free: Notify::new(),
-            refusing: Arc::new(Semaphore::new(REFUSING_AT_ONCE)),
+            place_freed: Notify::new(),
+            head_freed: Notify::new(),
+            late_after: LATE_AFTER.min(config.head_timeout),
+            door: Arc::new(Semaphore::new(at_the_door)),
             logged: Default::default(),
         }))
     }
 
-    /// A place for a connection whose first request's head is still to come. `None` for one from a
-    /// trusted proxy, which speaks for clients of other addresses.
-    pub(super) fn admit(&self, address: Option<IpAddr>) -> Result<Slot, Refusal> {
+    /// Waits until one more head may be unfinished. Where they are as many as may be, that is when
+    /// one has come, or the oldest is late: it makes room.
+    pub(super) async fn room_for_a_head(&self) {
+        let Shared { max, .. } = *self.0;
+        loop {
+            let made = {
+                let mut taken = self.0.taken();
+                if taken.unfinished.len() < max.heads {
+                    return;
+                }
+                taken.unfinished.give_up_late_one(self.0.late_after)
+            };
+            match made {
+                Ok(()) => return self.tell(Refusal::LateHead),
+                Err(late_at) => {
+                    let _ = timeout_at(late_at, self.0.head_freed.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// A place for a connection whose first request's head is still to come; `progress` hears of it
+    /// if that takes too long. The address is `None` for one from a trusted proxy, which speaks for
+    /// clients of other addresses.
+    pub(super) fn admit(
+        &self,
+        address: Option<IpAddr>,
+        progress: &Progress,
+    ) -> Result<Slot, Refusal> {
         let mut taken = self.0.taken();
-        taken.in_all.fits(self.0.max).map_err(|full| match full {
-            Full::Connections => Refusal::Connections,
-            Full::Heads => Refusal::Heads,
-        })?;
+        if taken.connections >= self.0.max.connections {
+            return Err(Refusal::Connections);
+        }
         let address = match address {
             Some(address) => self.0.count(&mut taken, address, Kind::Connection)?,
             None => None,
         };
-        taken.in_all.connections += 1;
-        taken.in_all.heads += 1;
+        taken.connections += 1;
         Ok(Slot {
             shared: self.0.clone(),
             address,
-            head_is_unfinished: true,
+            unfinished: Some(taken.unfinished.begin(progress.clone())),
         })
+    }
+
+    /// The same where all places are taken: waits a little for one.
+    pub(super) async fn admit_later(
+        &self,
+        address: Option<IpAddr>,
+        progress: &Progress,
+    ) -> Result<Slot, Refusal> {
+        let freed = async {
+            loop {
+                let mut freed = pin!(self.0.place_freed.notified());
+                freed.as_mut().enable(); // one that is freed from here on is not missed
+                match self.admit(address, progress) {
+                    Err(Refusal::Connections) => freed.await,
+                    admitted => return admitted,
+                }
+            }
+        };
+        let waited = timeout(PLACE_WAITS, freed).await;
+        waited.unwrap_or(Err(Refusal::Connections))
     }
 
     /// A place among those of an address, for a request that a proxy forwards; `None` where
@@ -137,16 +182,22 @@ impl Slots {
         }))
     }
 
-    /// Leave to write a refusal.
-    pub(super) fn refuse(&self) -> Option<OwnedSemaphorePermit> {
-        self.0.refusing.clone().try_acquire_owned().ok()
+    /// Leave to wait for a place or to be refused, once there is some.
+    pub(super) async fn door(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.door.clone().acquire_owned().await.ok()
+    }
+
+    /// Leave to be refused, if there is some now.
+    pub(super) fn open_door(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.door.clone().try_acquire_owned().ok()
     }
 
     /// Counts a refusal, and tells the log of the first of its kind what to do about it.
     pub(super) fn tell(&self, refusal: Refusal) {
         events::refused(refusal.reason());
-        if !self.0.logged[refusal as usize].swap(true, Ordering::Relaxed) {
-            let (limit, option) = self.0.limit(refusal);
+        if let Some((limit, option)) = self.0.limit(refusal)
+            && !self.0.logged[refusal as usize].swap(true, Ordering::Relaxed)
+        {
             events::begins_to_refuse(refusal.reason(), limit, option);
         }
     }
@@ -155,7 +206,7 @@ impl Slots {
     pub(super) async fn all_free(&self) {
         loop {
             let freed = self.0.all_free.notified();
-            if self.0.taken().in_all.connections == 0 {
+            if self.0.taken().connections == 0 {
                 return;
             }
             freed.await;
@@ -192,22 +243,23 @@ impl Shared {
     }
 
     /// At how many somebody was refused, and what would let in more.
-    fn limit(&self, refusal: Refusal) -> (usize, &'static str) {
+    fn limit(&self, refusal: Refusal) -> Option<(usize, &'static str)> {
         let per_address = self.max_per_address.unwrap_or(self.max);
         match refusal {
             Refusal::Connections if self.is_short_of_descriptors => {
-                (self.max.connections, "the limit of open files (ulimit -n)")
+                Some((self.max.connections, "the limit of open files (ulimit -n)"))
             }
-            Refusal::Connections => (self.max.connections, "ServeConfig::max_connections"),
-            Refusal::Heads => (self.max.heads, "ServeConfig::max_unfinished_heads"),
-            Refusal::ConnectionsOfAddress => (
+            Refusal::Connections => Some((self.max.connections, "ServeConfig::max_connections")),
+            Refusal::LateHead => Some((self.max.heads, "ServeConfig::max_unfinished_heads")),
+            Refusal::ConnectionsOfAddress => Some((
                 per_address.connections,
                 "ServeConfig::max_connections_per_address, or trusted_proxies",
-            ),
-            Refusal::HeadsOfAddress => (
+            )),
+            Refusal::HeadsOfAddress => Some((
                 per_address.heads,
                 "ServeConfig::max_unfinished_heads_per_address, or trusted_proxies",
-            ),
+            )),
+            Refusal::HeadTimeout => None,
         }
     }
 }
@@ -255,7 +307,8 @@ pub(super) struct Slot {
     shared: Arc<Shared>,
     /// Its client's, where addresses are counted.
     address: Option<IpAddr>,
-    head_is_unfinished: bool,
+    /// `None` once the first head has come.
+    unfinished: Option<Key>,
 }
 
 impl Slot {
@@ -277,9 +330,12 @@ impl Slot {
 
     /// The first head has come.
     pub(super) fn head_finished(&mut self) {
-        if std::mem::take(&mut self.head_is_unfinished) {
+        if let Some(key) = self.unfinished.take() {
             let mut taken = self.shared.taken();
-            taken.in_all.heads -= 1;
+            if taken.unfinished.len() >= self.shared.max.heads {
+                self.shared.head_freed.notify_one();
+            }
+            taken.unfinished.finish(key);
             if let Some(address) = &self.address
                 && let Some(here) = taken.per_address.get_mut(address)
             {
@@ -290,7 +346,7 @@ impl Slot {
 
     /// Whether it has not.
     pub(super) fn waits_for_head(&self) -> bool {
-        self.head_is_unfinished
+        self.unfinished.is_some()
     }
 }
 
@@ -298,8 +354,8 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.head_finished();
         let mut taken = self.shared.taken();
-        taken.in_all.connections -= 1;
-        let is_last = taken.in_all.connections == 0;
+        taken.connections -= 1;
+        let is_last = taken.connections == 0;
         if let Some(address) = self.address {
             taken.leave(address);
         }
@@ -307,6 +363,7 @@ impl Drop for Slot {
         if is_last {
             self.shared.all_free.notify_waiters();
         }
+        self.shared.place_freed.notify_one();
     }
 }
 
@@ -364,6 +421,9 @@ fn raise_descriptor_limit() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::{Instant, advance};
+
     use super::*;
 
     const ONE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)));
@@ -376,21 +436,34 @@ mod tests {
                 .max_connections(3)
                 .max_connections_per_address(2),
         );
-        let mut held: Vec<_> = (0..2).map(|_| slots.admit(ONE).ok().unwrap()).collect();
-        assert_eq!(slots.admit(ONE).err(), Some(Refusal::ConnectionsOfAddress));
-        held.push(slots.admit(OTHER).ok().unwrap());
-        assert_eq!(slots.admit(OTHER).err(), Some(Refusal::Connections));
+        let mut held: Vec<_> = (0..2)
+            .map(|_| slots.admit(ONE, &Progress::default()).ok().unwrap())
+            .collect();
+        assert_eq!(
+            slots.admit(ONE, &Progress::default()).err(),
+            Some(Refusal::ConnectionsOfAddress)
+        );
+        held.push(slots.admit(OTHER, &Progress::default()).ok().unwrap());
+        assert_eq!(
+            slots.admit(OTHER, &Progress::default()).err(),
+            Some(Refusal::Connections)
+        );
         held.clear();
         assert!(slots.0.taken().per_address.is_empty());
-        assert!(slots.admit(ONE).is_ok());
+        assert!(slots.admit(ONE, &Progress::default()).is_ok());
     }
 
     #[test]
     fn addresses_are_not_counted_unless_they_have_a_limit() {
         let slots = Slots::new(&ServeConfig::new().max_connections(300));
-        let _held: Vec<_> = (0..300).map(|_| slots.admit(ONE).ok().unwrap()).collect();
+        let _held: Vec<_> = (0..300)
+            .map(|_| slots.admit(ONE, &Progress::default()).ok().unwrap())
+            .collect();
         assert!(slots.0.taken().per_address.is_empty());
-        assert_eq!(slots.admit(ONE).err(), Some(Refusal::Connections));
+        assert_eq!(
+            slots.admit(ONE, &Progress::default()).err(),
+            Some(Refusal::Connections)
+        );
     }
 
     #[test]
@@ -399,41 +472,78 @@ mod tests {
             let slots = Slots::new(&ServeConfig::new().max_connections(connections));
             slots.0.limit(Refusal::Connections)
         };
-        assert_eq!(told(5), (5, "ServeConfig::max_connections"));
+        assert_eq!(told(5), Some((5, "ServeConfig::max_connections")));
         let files = raise_descriptor_limit();
         if files < usize::MAX {
             let expected = (files / 10 * 9, "the limit of open files (ulimit -n)");
-            assert_eq!(told(usize::MAX), expected);
+            assert_eq!(told(usize::MAX), Some(expected));
         }
     }
 
     #[test]
-    fn unfinished_heads_have_a_limit_of_their_own() {
-        let config = ServeConfig::new()
-            .max_unfinished_heads(2)
-            .max_unfinished_heads_per_address(1);
-        let slots = Slots::new(&config);
-        let mut first = slots.admit(ONE).ok().unwrap();
-        assert_eq!(slots.admit(ONE).err(), Some(Refusal::HeadsOfAddress));
-        let _second = slots.admit(OTHER).ok().unwrap();
-        assert_eq!(slots.admit(None).err(), Some(Refusal::Heads));
+    fn unfinished_heads_of_an_address_have_a_limit_of_their_own() {
+        let slots = Slots::new(&ServeConfig::new().max_unfinished_heads_per_address(1));
+        let mut first = slots.admit(ONE, &Progress::default()).ok().unwrap();
+        let refused = slots.admit(ONE, &Progress::default()).err();
+        assert_eq!(refused, Some(Refusal::HeadsOfAddress));
+        let _second = slots.admit(OTHER, &Progress::default()).ok().unwrap();
         first.head_finished();
-        assert!(slots.admit(ONE).is_ok());
+        assert!(slots.admit(ONE, &Progress::default()).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_waits_for_a_head_to_come_or_to_be_late() {
+        let slots = Slots::new(&ServeConfig::new().max_unfinished_heads(2));
+        let begin = async || {
+            slots.room_for_a_head().await;
+            let progress = Progress::default();
+            let slot = slots.admit(ONE, &progress).ok().unwrap();
+            (slot, progress)
+        };
+        let (_oldest, its_progress) = begin().await;
+        advance(Duration::from_secs(1)).await;
+        let (mut quick, _) = begin().await;
+
+        let mut waits = pin!(begin());
+        assert!(waits.as_mut().now_or_never().is_none());
+        quick.head_finished();
+        let (_third, thirds_progress) = waits.await;
+        assert_eq!(its_progress.refusal(), None);
+
+        let before = Instant::now();
+        let (_fourth, _) = begin().await;
+        assert_eq!(before.elapsed().as_secs(), 1, "two after it came");
+        assert_eq!(its_progress.refusal(), Some(Refusal::LateHead));
+        assert_eq!(thirds_progress.refusal(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_all_places_taken_waits_a_little_for_one() {
+        let slots = Slots::new(&ServeConfig::new().max_connections(1));
+        let progress = Progress::default();
+        let held = slots.admit(ONE, &progress).ok().unwrap();
+        let refused = slots.admit_later(ONE, &progress).await.err();
+        assert_eq!(refused, Some(Refusal::Connections));
+
+        let mut waits = pin!(slots.admit_later(ONE, &progress));
+        assert!(waits.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(waits.await.is_ok());
     }
 
     #[test]
     fn a_client_behind_a_proxy_is_counted_by_its_own_address() {
         let slots = Slots::new(&ServeConfig::new().max_connections_per_address(1));
-        let mut proxied = slots.admit(None).ok().unwrap();
-        assert!(slots.admit(None).is_ok());
+        let mut proxied = slots.admit(None, &Progress::default()).ok().unwrap();
+        assert!(slots.admit(None, &Progress::default()).is_ok());
         assert_eq!(proxied.belongs_to(ONE.unwrap()), Ok(()));
         let refused = slots.place(ONE.unwrap()).err();
         assert_eq!(refused, Some(Refusal::ConnectionsOfAddress));
-        assert_eq!(slots.admit(ONE).err(), refused);
+        assert_eq!(slots.admit(ONE, &Progress::default()).err(), refused);
         let place = slots.place(OTHER.unwrap()).ok().unwrap().unwrap();
         proxied.keeps(place);
-        assert!(slots.admit(ONE).is_ok());
-        assert!(slots.admit(OTHER).is_err());
+        assert!(slots.admit(ONE, &Progress::default()).is_ok());
+        assert!(slots.admit(OTHER, &Progress::default()).is_err());
         drop(proxied);
         assert!(slots.0.taken().per_address.is_empty());
     }
@@ -441,7 +551,7 @@ mod tests {
     #[test]
     fn addresses_of_one_ipv6_network_count_as_one() {
         let slots = Slots::new(&ServeConfig::new().max_connections_per_address(1));
-        let at = |text: &str| slots.admit(Some(text.parse().unwrap()));
+        let at = |text: &str| slots.admit(Some(text.parse().unwrap()), &Progress::default());
         let _held = at("2001:db8::1").ok().unwrap();
         let refused = at("2001:db8::2").err();
         assert_eq!(refused, Some(Refusal::ConnectionsOfAddress));

@@ -3,7 +3,9 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use futures_util::future::{join, join_all};
 use raw_ws::{Config, ServeConfig};
+use tokio::time::Instant;
 
 use crate::support::*;
 
@@ -84,18 +86,20 @@ async fn row_08_l1_the_server_holds_so_many_connections_and_the_next_gets_503() 
             server.until_alone().await;
             let mut held = Vec::new();
             for n in 0..100 {
-                let (mut peer, mut answer) = asks(server, guest(n)).await;
-                while n == 0 && answer.status != 101 {
-                    (peer, answer) = asks(server, guest(n)).await; // that first one's place
-                }
+                let (peer, answer) = asks(server, guest(n)).await;
                 assert_eq!(answer.status, 101, "connection {n}");
                 held.push(peer);
             }
-            for n in 100..150 {
-                is_refused(server, guest(n), 503).await;
-            }
+            join_all((100..150).map(|n| is_refused(server, guest(n), 503))).await;
             for peer in &mut held {
                 echoes(peer).await;
+            }
+            // Who comes as others go is let in.
+            let come = join_all((150..200).map(|n| asks(server, guest(n))));
+            let go = async { held.truncate(50) };
+            for (mut peer, answer) in join(come, go).await.0 {
+                assert_eq!(answer.status, 101);
+                echoes(&mut peer).await;
             }
         },
     )
@@ -103,28 +107,67 @@ async fn row_08_l1_the_server_holds_so_many_connections_and_the_next_gets_503() 
 }
 
 #[tokio::test]
-async fn l2_so_many_heads_may_be_unfinished_and_the_next_connection_is_refused() {
-    let serve = ServeConfig::new()
-        .max_unfinished_heads(6)
-        .max_unfinished_heads_per_address(4);
+async fn l2_an_address_may_have_so_many_unfinished_heads() {
+    let serve = ServeConfig::new().max_unfinished_heads_per_address(4);
     unharmed(Setup::serve(serve), async |server| {
         let mut upgraded = Peer::upgraded(server, "/echo").await;
         let mut unfinished = Vec::new();
-        for from in [1, 1, 1, 1, 2] {
-            let mut peer = Peer::connect_from(guest(from), server.address).await;
+        for _ in 0..4 {
+            let mut peer = Peer::connect_from(guest(1), server.address).await;
             peer.send(b"GET /get HTTP/1.1\r\n").await;
             unfinished.push(peer);
         }
         is_refused(server, guest(1), 429).await;
-        assert_eq!(asks(server, guest(2)).await.1.status, 101); // comes and goes
-        let _sixth = Peer::connect_from(guest(3), server.address).await;
-        is_refused(server, guest(4), 503).await;
+        assert_eq!(asks(server, guest(2)).await.1.status, 101);
         echoes(&mut upgraded).await;
 
         // A head that is finished makes room.
         unfinished[0].send(b"Host: ok.example\r\n\r\n").await;
         assert_eq!(unfinished[0].answer().await.status, 200);
         assert_eq!(asks(server, guest(1)).await.1.status, 101);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn l2_who_comes_while_heads_are_unfinished_waits_and_the_slowest_is_refused() {
+    const HEADS: usize = 6;
+    let serve = ServeConfig::new().max_unfinished_heads(HEADS);
+    timely(Setup::serve(serve), async |server| {
+        let mut upgraded = Peer::upgraded(server, "/echo").await;
+        let mut slow = Vec::new();
+        for _ in 0..HEADS {
+            let mut peer = Peer::connect(server).await;
+            peer.send(b"GET /get HTTP/1.1\r\n").await;
+            slow.push(peer);
+        }
+        // As many come at once: all are let in, and those before them make room, told in words.
+        let begun = Instant::now();
+        let mut crowd: Vec<_> = join_all((0..HEADS).map(|_| asks(server, guest(1)))).await;
+        assert!(
+            begun.elapsed() > Duration::from_millis(1_500),
+            "they waited"
+        );
+        for (peer, answer) in &mut crowd {
+            assert_eq!(answer.status, 101);
+            echoes(peer).await;
+        }
+        let mut refused = 0;
+        for mut peer in slow {
+            // Of those that nobody had to make room for, the heads are taken.
+            peer.send(b"Host: ok.example\r\n\r\n").await;
+            let answer = peer.answer().await;
+            if answer.status == 503 {
+                assert_eq!(answer.header("retry-after"), Some("5"));
+                assert_eq!(answer.header("connection"), Some("close"));
+                assert_eq!(peer.ends().await, (End::Fin, vec![]));
+                refused += 1;
+            } else {
+                assert_eq!(answer.status, 200);
+            }
+        }
+        assert!(refused > 0);
+        echoes(&mut upgraded).await;
     })
     .await;
 }
