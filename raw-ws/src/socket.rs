@@ -34,6 +34,11 @@ use crate::{
 /// is slowed down, not served from memory.
 const UNWRITTEN_BEFORE_READING_STOPS: usize = 64 * 1024;
 
+/// How much a connection may do before others get their turn: give so many messages, or read as many
+/// pieces of so many bytes.
+const TURN: u8 = 128;
+const PIECE: usize = 512;
+
 /// A partial frame up to this size is kept in a buffer of its own size while the peer is silent.
 const SMALL_PARTIAL: usize = 4 * 1024;
 
@@ -70,6 +75,8 @@ struct Inner<S: Stream> {
     input: BytesMut,
     /// When they were read.
     read_at: Instant,
+    /// What it has done since it last waited for something, as [`TURN`] counts.
+    turn: u8,
     /// What is held of unfinished messages.
     holding: Holding,
     timer: Option<Pin<Box<Sleep>>>,
@@ -135,6 +142,7 @@ impl<S: Stream> WebSocket<S> {
                 subprotocol,
                 input: read_ahead,
                 read_at: now,
+                turn: 0,
                 holding: Holding::default(),
                 timer: None,
                 timer_is_armed: false,
@@ -314,10 +322,18 @@ impl<S: Stream> Inner<S> {
     ) -> Poll<Result<Option<T>>> {
         loop {
             self.obey()?;
+            if self.turn >= TURN {
+                self.turn = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let is_behind = self.proto.unwritten() >= UNWRITTEN_BEFORE_READING_STOPS;
             if !is_behind && !self.input.is_empty() {
                 match take(&mut self.proto, &mut self.input, self.read_at) {
-                    Ok(Some(event)) => return Poll::Ready(Ok(Some(event))),
+                    Ok(Some(event)) => {
+                        self.turn += 1;
+                        return Poll::Ready(Ok(Some(event)));
+                    }
                     Ok(None) => {}
                     Err(error @ Error::ApiMisuse(_)) => return Poll::Ready(Err(error)),
                     Err(error) => return Poll::Ready(Err(self.over(error))),
@@ -359,7 +375,10 @@ impl<S: Stream> Inner<S> {
                             return Poll::Ready(Err(self.over(error)));
                         }
                     }
-                    Ok(_) => self.read_at = now(),
+                    Ok(read) => {
+                        self.read_at = now();
+                        self.turn += u8::try_from(read / PIECE).map_or(TURN, |pieces| pieces.min(TURN));
+                    }
                     Err(error) => return Poll::Ready(Err(self.over(error.into()))),
                 }
                 continue;
@@ -367,6 +386,7 @@ impl<S: Stream> Inner<S> {
             if let Err(error) = self.count_holding() {
                 return Poll::Ready(Err(self.over(error)));
             }
+            self.turn = 0;
             if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
                 return Poll::Ready(Err(self.over(error)));
             }

@@ -19,5 +19,6 @@ mod lateness;
 mod layering;
 mod mailbox;
 mod timers;
+mod turns;
 #[cfg(all(feature = "client", feature = "serve"))]
 mod wire;
