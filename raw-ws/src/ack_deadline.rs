@@ -12,9 +12,9 @@ use std::{
 /// over; for answers that go on for long while the client says nothing, such as event streams. Under
 /// [`serve`](crate::serve()) it is in the extensions of every request, and `None` until it is set.
 ///
-/// It finds clients whose network is gone, if something is written now and then. Who reads slowly is
-/// not meant: while more than 16 KiB a minute are written it rests. It is known on Linux alone;
-/// elsewhere nothing happens.
+/// It finds clients whose network is gone, and those who have stopped reading, if something is written
+/// now and then. Who reads slowly is not meant: what its TCP acknowledges of more than 16 KiB a minute
+/// begins the time anew. It is known on Linux alone; elsewhere nothing happens.
 ///
 /// ```
 /// use std::time::Duration;

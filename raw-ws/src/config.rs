@@ -42,8 +42,20 @@ pub struct Config {
     pub max_queued_bytes: usize,
     /// Messages that may wait in the queue of a [`Sender`](crate::Sender); 1,024 by default.
     pub max_queued_messages: usize,
+    /// Bytes that the kernel takes for a peer ahead of what the network takes from it; 32 KiB by
+    /// default, and `None` for as many as the system likes, which may be megabytes for each peer that
+    /// does not read. The kernel rounds up: its share of a connection stays below twice as much and
+    /// 32 KiB more.
+    ///
+    /// This is `TCP_NOTSENT_LOWAT`. What is on its way to the peer is not counted, so a fast one at the
+    /// end of a long path is as fast as before (`SO_SNDBUF` would hold it down); its connection's task
+    /// is woken more often, for every 16 KiB. Known on Linux and Android; elsewhere nothing happens.
+    pub kernel_queue_bytes: Option<u32>,
     /// How long the peer may take nothing while something waits for it; 10 s by default. Then it
-    /// is cut as a slow consumer.
+    /// is cut as a slow consumer, and what it has not taken is forgotten.
+    ///
+    /// What its system has room for it takes, whether or not it is read. On Linux it takes nothing when
+    /// it acknowledges nothing, however little waits; elsewhere when nothing more can be written.
     ///
     /// Over TLS what counts as taken is what the TLS layer takes, which holds up to 64 KiB. The
     /// last bytes of a burst count once all are gone: a peer must take those 64 KiB in this time.
@@ -79,6 +91,7 @@ impl Default for Config {
             only: None,
             max_queued_bytes: 256 * 1024,
             max_queued_messages: 1024,
+            kernel_queue_bytes: Some(32 * 1024),
             progress_timeout: Duration::from_secs(10),
             max_unfinished_bytes: 256 * 1024 * 1024,
             keep_alive_interval: Some(Duration::from_secs(15)),
@@ -146,6 +159,12 @@ impl Config {
     /// Sets [`max_queued_messages`](Self#structfield.max_queued_messages).
     pub fn max_queued_messages(mut self, messages: usize) -> Self {
         self.max_queued_messages = messages;
+        self
+    }
+
+    /// Sets [`kernel_queue_bytes`](Self#structfield.kernel_queue_bytes); `None` for the system's own.
+    pub fn kernel_queue_bytes(mut self, bytes: impl Into<Option<u32>>) -> Self {
+        self.kernel_queue_bytes = bytes.into();
         self
     }
 

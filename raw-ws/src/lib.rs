@@ -16,6 +16,8 @@ mod message;
 
 pub mod proto;
 
+mod tcp;
+
 mod upgraded;
 
 mod outbound;

@@ -7,21 +7,17 @@
 
 mod direct;
 mod queue;
+mod task;
 
 use std::{
-    io::{self, IoSlice},
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::AsyncWrite;
-
 use queue::Queue;
 pub(crate) use queue::{Batch, Segment};
 
@@ -32,9 +28,13 @@ use crate::{
     config::Config,
     events,
     frame::FrameHeader,
-    proto::{Connection, Role, SLICES},
+    proto::{Connection, Role},
+    tcp::{Acknowledging, Tick},
     upgraded::DirectWrite,
 };
+
+/// Bytes after which it is looked at whether the peer acknowledges them.
+const LOOK_EVERY: u32 = 2 * 1024;
 
 /// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
 /// sends much without a pause must not fill the queue of a peer that reads.
@@ -154,7 +154,9 @@ struct State {
     ending: Ending,
     queue: Queue,
     /// Since when the socket has taken nothing although something waits.
-    blocked: Option<Instant>,
+    blocked: Option<Tick>,
+    /// Whether the peer's TCP takes what was written.
+    acknowledging: Acknowledging,
     direct: Option<DirectWrite>,
     /// The connection's task, while it waits.
     task: Option<Waker>,
@@ -198,6 +200,7 @@ impl Outbound {
                 ending: Ending::Undecided,
                 queue: Queue::default(),
                 blocked: None,
+                acknowledging: Acknowledging::default(),
                 direct,
                 task: None,
                 request: None,
@@ -376,86 +379,17 @@ impl Outbound {
         self.lock().is_open = false;
     }
 
-    /// Writes the queue and the task's own frames as far as the socket takes them, and registers
-    /// the task. Gives whether it was registered already with this waker, and since when the socket
-    /// is stuck, `None` when all is written.
-    pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
-        &self,
-        io: &mut S,
-        own: &mut Connection,
-        cx: &mut Context<'_>,
-    ) -> io::Result<(bool, Option<Instant>)> {
-        let mut state = self.lock();
-        let is_known = state
-            .task
-            .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()));
-        if !is_known {
-            state.task = Some(cx.waker().clone());
-        }
-        let mut wrote = false;
-        if self.heard.load(Ordering::Relaxed) != own.heard() {
-            self.heard.store(own.heard(), Ordering::Relaxed);
-            self.unanswered.store(0, Ordering::Relaxed);
-        }
-        loop {
-            let fed_and_written = self.written(own);
-            let follows = state.queue.follows(fed_and_written);
-            let queue_is_next = !state.held && follows == Some(0);
-            if !queue_is_next && own.unwritten() == 0 {
-                break;
-            }
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = match follows {
-                _ if queue_is_next => state.queue.pieces(fed_and_written, &mut slices),
-                Some(first) => own.poll_transmit_first(first, &mut slices),
-                None => own.poll_transmit(&mut slices),
-            };
-            let pieces = match &slices[..count] {
-                [] => break,
-                [one] => Pin::new(&mut *io).poll_write(cx, one),
-                several => Pin::new(&mut *io).poll_write_vectored(cx, several),
-            };
-            let Poll::Ready(written) = pieces else {
-                let since = *state.blocked.get_or_insert_with(now);
-                return Ok((is_known, Some(since)));
-            };
-            let written = written?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            wrote = true;
-            state.blocked = None;
-            self.has_written(written);
-            if queue_is_next {
-                state.queue.advance(written);
-            } else {
-                own.handle_transmitted(written);
-                state.held = own.is_midway();
-                let has_unwritten = own.unwritten_data() > 0;
-                self.has_unwritten.store(has_unwritten, Ordering::Relaxed);
-            }
-        }
-        // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
-        let is_flushed = !(wrote || state.is_flushing) || Pin::new(io).poll_flush(cx)?.is_ready();
-        state.is_flushing = !is_flushed;
-        if !is_flushed {
-            let since = *state.blocked.get_or_insert_with(now);
-            return Ok((is_known, Some(since)));
-        }
-        state.blocked = None;
-        Ok((is_known, None))
-    }
-
     /// Bytes that were written since the peer was heard, by whomever.
     pub(crate) fn unanswered(&self) -> u32 {
         self.unanswered.load(Ordering::Relaxed)
     }
 
-    fn has_written(&self, bytes: usize) {
+    /// Counts bytes that were written. Gives whether it is time to look what became of them.
+    fn has_written(&self, bytes: usize) -> bool {
         let before = self.unanswered.load(Ordering::Relaxed);
         let after = before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.unanswered.store(after, Ordering::Relaxed);
+        before / LOOK_EVERY != after / LOOK_EVERY
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to
@@ -542,12 +476,16 @@ impl Outbound {
             state.write_full(self);
         }
         if is_full(&state.queue) {
-            self.cut_locked(state);
-            events::slow_consumer();
+            self.cut_slow_consumer(state);
             return Err(Refused::Full);
         }
         state.queue.push(segment, self.follows());
         Ok(())
+    }
+
+    fn cut_slow_consumer(&self, state: &mut State) {
+        self.cut_locked(state);
+        events::slow_consumer();
     }
 
     fn cut_locked(&self, state: &mut State) {
@@ -573,9 +511,4 @@ impl State {
             task.wake_by_ref();
         }
     }
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

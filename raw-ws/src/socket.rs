@@ -27,7 +27,8 @@ use crate::{
     outbound::{Encoding, Outbound, Request},
     proto::{Connection, Event, Role, State},
     sender::Sender,
-    upgraded::{DirectWrite, Stream, Upgraded},
+    tcp,
+    upgraded::{DirectWrite, Stream, Upgraded, socket_of},
 };
 
 /// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
@@ -133,6 +134,9 @@ impl<S: Stream> WebSocket<S> {
             Some(negotiated) => proto.with_deflate(negotiated),
             None => proto,
         };
+        if let Some(socket) = socket_of(&stream) {
+            tcp::limit_unsent(socket, config.kernel_queue_bytes);
+        }
         events::opened();
         Self {
             inner: Box::new(Inner {
@@ -377,7 +381,8 @@ impl<S: Stream> Inner<S> {
                     }
                     Ok(read) => {
                         self.read_at = now();
-                        self.turn += u8::try_from(read / PIECE).map_or(TURN, |pieces| pieces.min(TURN));
+                        self.turn +=
+                            u8::try_from(read / PIECE).map_or(TURN, |pieces| pieces.min(TURN));
                     }
                     Err(error) => return Poll::Ready(Err(self.over(error.into()))),
                 }
@@ -442,7 +447,11 @@ impl<S: Stream> Inner<S> {
         let Some(io) = &mut self.io else {
             return Err(ApiMisuse::SendAfterClose.into());
         };
-        let (is_known, stuck_since) = self.outbound.poll_write(io, &mut self.proto, cx)?;
+        let written = self.outbound.poll_write(io, &mut self.proto, cx);
+        if written.is_err() {
+            self.obey()?; // it may have been cut, and no more than meet the end that makes
+        }
+        let (is_known, stuck_since) = written?;
         // Also where this poll does not come to the timer: the next one finds the waker known.
         self.timer_is_armed &= is_known;
         Ok(stuck_since)
@@ -478,7 +487,12 @@ impl<S: Stream> Inner<S> {
 
     /// When [`check_deadlines`](Self::check_deadlines) has something to act on.
     fn next_deadline(&self, stuck_since: Option<Instant>) -> Option<Instant> {
-        match (self.proto.poll_timeout(), self.stuck_until(stuck_since)) {
+        // Now and then it is looked whether the peer takes something of what was written before.
+        let stuck = self.stuck_until(stuck_since).map(|until| {
+            let look = now() + self.proto.config().progress_timeout / 4;
+            until.min(look)
+        });
+        match (self.proto.poll_timeout(), stuck) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }

@@ -1,6 +1,7 @@
 //! The byte stream under a WebSocket, after the HTTP server has let go of it.
 
 use std::{
+    any::Any,
     fmt,
     io::{self, IoSlice},
     net::Shutdown,
@@ -20,10 +21,22 @@ use tokio::{
     },
 };
 
+use crate::tcp;
+
 /// A byte stream that a [`WebSocket`](crate::WebSocket) can run on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
+/// A stream that may run on a socket, which is known then.
+pub(crate) trait OnSocket: Stream {
+    /// The socket below.
+    fn socket(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+impl OnSocket for TokioIo<hyper::upgrade::Upgraded> {}
 
 /// The connection that an HTTP server gave up to us: a TCP socket where nothing sits between it
 /// and us, or whatever else the server had, such as a TLS stream.
@@ -38,7 +51,7 @@ pub(crate) type Slot = Arc<dyn Send + Sync>;
 enum Io {
     /// Reads and, through the socket behind the half, writes.
     Tcp(OwnedReadHalf),
-    Other(Box<dyn Stream>),
+    Other(Box<dyn OnSocket>),
 }
 
 /// The writing half of a socket for whoever holds the connection's queue: a publisher writes
@@ -64,7 +77,7 @@ impl Upgraded {
     }
 
     /// Any other stream.
-    pub(crate) fn other(stream: impl Stream, slot: Option<Slot>) -> (Self, Option<DirectWrite>) {
+    pub(crate) fn other(stream: impl OnSocket, slot: Option<Slot>) -> (Self, Option<DirectWrite>) {
         (
             Self {
                 io: Io::Other(Box::new(stream)),
@@ -99,6 +112,15 @@ impl Upgraded {
     }
 }
 
+/// The socket below a stream, where there is one and it is known.
+pub(crate) fn socket_of<S: Stream>(stream: &S) -> Option<&TcpStream> {
+    let upgraded = (stream as &dyn Any).downcast_ref::<Upgraded>()?;
+    match &upgraded.io {
+        Io::Tcp(half) => Some(half.as_ref()),
+        Io::Other(stream) => stream.socket(),
+    }
+}
+
 /// How a server with streams of its own kind gives one up. It puts this into its requests'
 /// extensions.
 #[derive(Debug, Clone, Copy)]
@@ -123,9 +145,15 @@ impl DirectWrite {
         }
     }
 
-    /// Ends the transport at once.
+    /// The socket, of which this is a half.
+    pub(crate) fn socket(&self) -> Option<&TcpStream> {
+        self.0.as_ref().map(AsRef::as_ref)
+    }
+
+    /// Ends the transport at once; what the peer has not taken is lost.
     pub(crate) fn abort(&self) {
         if let Some(half) = &self.0 {
+            tcp::forget_at_close(half.as_ref());
             let _ = SockRef::from(half.as_ref()).shutdown(Shutdown::Both);
         }
     }

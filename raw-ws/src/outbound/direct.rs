@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice};
 
-use super::{Outbound, State, WRITE_AT, now, queue};
-use crate::proto::SLICES;
+use super::{Outbound, State, WRITE_AT, queue};
+use crate::{proto::SLICES, tcp::Tick};
 
 impl State {
     /// Writes a long backlog at once; `false` if there is none, or it cannot be written.
@@ -43,9 +43,17 @@ impl State {
                 Err(_) => return false,
             };
             self.queue.advance(written);
-            outbound.has_written(written);
+            let at_most = outbound.config.progress_timeout;
+            let is_stuck = outbound.has_written(written)
+                && direct
+                    .socket()
+                    .is_some_and(|socket| self.acknowledging.is_stuck(socket, at_most));
+            if is_stuck {
+                outbound.cut_slow_consumer(self);
+                return true;
+            }
             if written < offered {
-                self.blocked = Some(now());
+                self.blocked = Some(Tick::now());
                 self.wake();
                 return true;
             }

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     ack_deadline::AckDeadline,
-    upgraded::{self, Parts, Stream, Upgraded, downcast},
+    config::Config,
+    tcp,
+    upgraded::{self, OnSocket, Parts, Stream, Upgraded, downcast},
 };
 
 /// An accepted connection as long as it speaks HTTP.
@@ -48,6 +50,7 @@ impl Accepted {
         head_timeout: Duration,
     ) -> Option<Self> {
         let _ = stream.set_nodelay(true);
+        tcp::limit_unsent(&stream, Config::default().kernel_queue_bytes);
         let io = match tls {
             None => Io::Tcp(stream),
             #[cfg(feature = "tls")]
@@ -82,6 +85,13 @@ impl Accepted {
     }
 }
 
+#[cfg(feature = "tls")]
+impl OnSocket for tokio_rustls::server::TlsStream<TcpStream> {
+    fn socket(&self) -> Option<&TcpStream> {
+        Some(self.get_ref().0)
+    }
+}
+
 impl Accepted {
     /// Tells the client why it is let go, where nothing of an answer is under way, and lingers.
     fn poll_refuse(&mut self, refusal: Refusal, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -98,11 +108,11 @@ impl Accepted {
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
     }
 
-    fn writes(&mut self, bytes: usize) {
+    fn writes(&mut self, bytes: usize) -> io::Result<()> {
         let Self {
             io, unacknowledged, ..
         } = self;
-        unacknowledged.writes(bytes, io.socket());
+        unacknowledged.writes(bytes, io.socket())
     }
 }
 
@@ -150,7 +160,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.writes(bytes.len());
+        self.writes(bytes.len())?;
         self.io.stream().poll_write(cx, bytes)
     }
 
@@ -159,7 +169,7 @@ impl AsyncWrite for Accepted {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.writes(pieces.iter().map(|piece| piece.len()).sum());
+        self.writes(pieces.iter().map(|piece| piece.len()).sum())?;
         self.io.stream().poll_write_vectored(cx, pieces)
     }
 

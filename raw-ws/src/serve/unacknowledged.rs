@@ -1,13 +1,17 @@
 //! The deadline for what a client's TCP must acknowledge, as the kernel is told of it.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use tokio::{net::TcpStream, time::Instant};
 
-use crate::ack_deadline::AckDeadline;
+use crate::{
+    ack_deadline::AckDeadline,
+    events,
+    tcp::{self, Acknowledging},
+};
 
 /// Who is written more in so much time may be slow, and not gone: the kernel takes a reader whose
-/// buffer stays full for one that acknowledges nothing.
+/// buffer stays full for one that acknowledges nothing. It is looked at from here alone, then.
 const MUCH: usize = 16 * 1024;
 const LATELY: Duration = Duration::from_secs(60);
 
@@ -18,6 +22,7 @@ pub(super) struct Unacknowledged {
     /// Bytes written since then, while there is a deadline.
     written: usize,
     since: Instant,
+    acknowledging: Acknowledging,
 }
 
 impl Unacknowledged {
@@ -27,14 +32,25 @@ impl Unacknowledged {
             applied: None,
             written: 0,
             since: Instant::now(),
+            acknowledging: Acknowledging::default(),
         }
     }
 
     /// So many bytes are about to be written.
-    pub(super) fn writes(&mut self, bytes: usize, socket: &TcpStream) {
+    ///
+    /// # Errors
+    /// Nothing was acknowledged until the deadline.
+    pub(super) fn writes(&mut self, bytes: usize, socket: &TcpStream) -> io::Result<()> {
         let wanted = self.wanted.get();
         if wanted.is_none() && self.applied.is_none() {
-            return;
+            return Ok(());
+        }
+        if let Some(deadline) = wanted
+            && self.acknowledging.is_stuck(socket, deadline)
+        {
+            tcp::forget_at_close(socket);
+            events::slow_consumer();
+            return Err(io::ErrorKind::TimedOut.into());
         }
         if self.since.elapsed() >= LATELY {
             self.written = 0;
@@ -46,6 +62,7 @@ impl Unacknowledged {
             apply(deadline, socket);
             self.applied = deadline;
         }
+        Ok(())
     }
 }
 
@@ -77,7 +94,7 @@ mod tests {
         let wanted = AckDeadline::default();
         let mut unacknowledged = Unacknowledged::new(wanted.clone());
         let mut after_writing = |bytes| {
-            unacknowledged.writes(bytes, &socket);
+            unacknowledged.writes(bytes, &socket).unwrap();
             SockRef::from(&socket).tcp_user_timeout().unwrap()
         };
         let deadline = Some(Duration::from_secs(15));

@@ -9,11 +9,12 @@ use super::Inner;
 use crate::{
     buffers::Holding,
     close::{CloseCode, CloseFrame},
-    error::Error,
+    error::{CapacityError, Error},
     events,
     farewell::farewell,
     proto::State,
-    upgraded::Stream,
+    tcp,
+    upgraded::{Stream, socket_of},
 };
 
 /// How long a dropped connection waits for the result of its handler, which decides what to say.
@@ -28,6 +29,11 @@ impl<S: Stream> Inner<S> {
                 self.say_goodbye();
             }
             None => {
+                if let Error::Capacity(CapacityError::SlowConsumer) = error
+                    && let Some(socket) = self.io.as_ref().and_then(socket_of)
+                {
+                    tcp::forget_at_close(socket);
+                }
                 let _ = self.proto.handle_eof();
                 self.end(false, &mut BytesMut::new());
                 self.io = None;

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["buffers", "close", "error", "mask", "utf8"],
     &["config", "deflate", "events", "frame", "message"],
     &["proto"],
+    &["tcp"],
     &["upgraded"],
     &["outbound"],
     &["farewell", "sender"],

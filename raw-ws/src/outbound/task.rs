@@ -1,0 +1,108 @@
+//! The connection's own task writes: its frames and what others have queued, each in its turn.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::atomic::Ordering,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use super::{Outbound, State};
+use crate::{
+    proto::{Connection, SLICES},
+    tcp::Tick,
+    upgraded::{Stream, socket_of},
+};
+
+impl Outbound {
+    /// Writes the queue and the task's own frames as far as the socket takes them, and registers
+    /// the task. Gives whether it was registered already with this waker, and since when the socket
+    /// is stuck, `None` when all is written.
+    pub(crate) fn poll_write<S: Stream>(
+        &self,
+        io: &mut S,
+        own: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> io::Result<(bool, Option<Instant>)> {
+        let mut state = self.lock();
+        let is_known = state
+            .task
+            .as_ref()
+            .is_some_and(|task| task.will_wake(cx.waker()));
+        if !is_known {
+            state.task = Some(cx.waker().clone());
+        }
+        let mut wrote = false;
+        if self.heard.load(Ordering::Relaxed) != own.heard() {
+            self.heard.store(own.heard(), Ordering::Relaxed);
+            self.unanswered.store(0, Ordering::Relaxed);
+        }
+        loop {
+            let fed_and_written = self.written(own);
+            let follows = state.queue.follows(fed_and_written);
+            let queue_is_next = !state.held && follows == Some(0);
+            if !queue_is_next && own.unwritten() == 0 {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = match follows {
+                _ if queue_is_next => state.queue.pieces(fed_and_written, &mut slices),
+                Some(first) => own.poll_transmit_first(first, &mut slices),
+                None => own.poll_transmit(&mut slices),
+            };
+            let pieces = match &slices[..count] {
+                [] => break,
+                [one] => Pin::new(&mut *io).poll_write(cx, one),
+                several => Pin::new(&mut *io).poll_write_vectored(cx, several),
+            };
+            let Poll::Ready(written) = pieces else {
+                return Ok((is_known, Some(state.blocked_since(io))));
+            };
+            let written = written?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            wrote = true;
+            state.blocked = None;
+            let looks = self.has_written(written);
+            if queue_is_next {
+                state.queue.advance(written);
+            } else {
+                own.handle_transmitted(written);
+                state.held = own.is_midway();
+                let has_unwritten = own.unwritten_data() > 0;
+                self.has_unwritten.store(has_unwritten, Ordering::Relaxed);
+            }
+            let at_most = self.config.progress_timeout;
+            let is_stuck = looks
+                && socket_of(io)
+                    .is_some_and(|socket| state.acknowledging.is_stuck(socket, at_most));
+            if is_stuck {
+                self.cut_slow_consumer(&mut state);
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
+        let is_flushed =
+            !(wrote || state.is_flushing) || Pin::new(&mut *io).poll_flush(cx)?.is_ready();
+        state.is_flushing = !is_flushed;
+        if !is_flushed {
+            return Ok((is_known, Some(state.blocked_since(io))));
+        }
+        state.blocked = None;
+        Ok((is_known, None))
+    }
+}
+
+impl State {
+    /// Since when the socket takes nothing.
+    fn blocked_since<S: Stream>(&mut self, io: &S) -> Instant {
+        let blocked = *self.blocked.get_or_insert_with(Tick::now);
+        let since = match socket_of(io) {
+            Some(socket) => self.acknowledging.blocked_since(socket, blocked),
+            None => blocked,
+        };
+        since.instant()
+    }
+}
