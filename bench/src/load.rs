@@ -10,21 +10,25 @@ mod connections;
 mod dialect;
 mod echo;
 mod fan_out;
+mod flood;
 mod hub;
 mod idle;
 mod measurement;
 mod polling;
 mod replies;
+mod slow;
 mod target;
 
 pub use self::{
     dialect::Dialect,
     echo::{EchoLoad, echo},
     fan_out::{FanOutLoad, fan_out},
+    flood::{Flood, FloodLoad, flood},
     hub::{HubProtocol, hub_text},
     idle::{IdleMemory, idle},
     measurement::{Measurement, Window},
     polling::polling,
     replies::masked_frame,
+    slow::{Peak, Slow, SlowLoad, slow},
     target::Target,
 };

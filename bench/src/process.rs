@@ -96,6 +96,19 @@ impl Process {
         Ok(kilobytes.sum::<u64>() * 1024)
     }
 
+    /// How many sockets it has open.
+    ///
+    /// # Errors
+    ///
+    /// When the process has ended, or belongs to somebody else.
+    pub fn sockets(&self) -> io::Result<usize> {
+        let files = fs::read_dir(self.directory.join("fd"))?;
+        let is_socket = |file: &fs::DirEntry| {
+            fs::read_link(file.path()).is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+        };
+        Ok(files.flatten().filter(is_socket).count())
+    }
+
     /// Calls `meanwhile` until the process has used next to no processor time for a second, or
     /// until `limit` has passed. Returns whether it became quiet.
     ///

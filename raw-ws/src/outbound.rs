@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -33,8 +34,9 @@ use crate::{
     upgraded::DirectWrite,
 };
 
-/// Bytes after which it is looked at whether the peer acknowledges them.
-const LOOK_EVERY: u32 = 2 * 1024;
+/// Bytes after which a peer may be asked whether it reads them, and how often.
+const MUCH: u32 = 2 * 1024;
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
 /// sends much without a pause must not fill the queue of a peer that reads.
@@ -53,6 +55,8 @@ pub(crate) enum Request {
     Close(CloseFrame),
     /// The queue is full: end now.
     Cut,
+    /// Much was written: ask the peer whether it reads.
+    Ask,
 }
 
 /// Why a message was not queued.
@@ -83,8 +87,8 @@ pub(crate) struct Outbound {
     is_in_message: AtomicBool,
     /// What `Connection::heard` was when something was written last.
     heard: AtomicU8,
-    /// Bytes written since. Changed under the lock, as is the one before.
-    unanswered: AtomicU32,
+    /// Bytes that the peer may not have read. Changed under the lock, as is the one before.
+    unread: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -155,6 +159,8 @@ struct State {
     queue: Queue,
     /// Since when the socket has taken nothing although something waits.
     blocked: Option<Tick>,
+    /// When the peer was last looked at: whether it reads, or what its TCP acknowledges.
+    looked: Option<Tick>,
     /// Whether the peer's TCP takes what was written.
     acknowledging: Acknowledging,
     direct: Option<DirectWrite>,
@@ -191,7 +197,7 @@ impl Outbound {
             has_unwritten: AtomicBool::new(false),
             is_in_message: AtomicBool::new(false),
             heard: AtomicU8::new(0),
-            unanswered: AtomicU32::new(0),
+            unread: AtomicU32::new(0),
             state: Mutex::new(State {
                 is_open: true,
                 held: false,
@@ -200,6 +206,7 @@ impl Outbound {
                 ending: Ending::Undecided,
                 queue: Queue::default(),
                 blocked: None,
+                looked: None,
                 acknowledging: Acknowledging::default(),
                 direct,
                 task: None,
@@ -379,17 +386,28 @@ impl Outbound {
         self.lock().is_open = false;
     }
 
-    /// Bytes that were written since the peer was heard, by whomever.
-    pub(crate) fn unanswered(&self) -> u32 {
-        self.unanswered.load(Ordering::Relaxed)
+    /// Bytes that were written, by whomever, and that the peer may not have read.
+    pub(crate) fn unread(&self) -> u32 {
+        self.unread.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes that were written. Gives whether it is time to look what became of them.
-    fn has_written(&self, bytes: usize) -> bool {
-        let before = self.unanswered.load(Ordering::Relaxed);
+    /// Counts bytes that were written. Whether the task is to be woken, to ask what became of them.
+    fn has_written(
+        &self,
+        bytes: usize,
+        looked: &mut Option<Tick>,
+        request: &mut Option<Box<Request>>,
+    ) -> bool {
+        let before = self.unread();
         let after = before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
-        self.unanswered.store(after, Ordering::Relaxed);
-        before / LOOK_EVERY != after / LOOK_EVERY
+        self.unread.store(after, Ordering::Relaxed);
+        let asks =
+            before / MUCH != after / MUCH && Tick::is_due(looked, ASK_EVERY) && request.is_none();
+        if asks {
+            *request = Some(Box::new(Request::Ask));
+            self.has_request.store(true, Ordering::Release);
+        }
+        asks
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to

@@ -33,6 +33,7 @@
 
 mod assembler;
 mod connection;
+mod keep_alive;
 mod output;
 mod reader;
 mod writer;

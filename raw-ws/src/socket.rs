@@ -433,6 +433,11 @@ impl<S: Stream> Inner<S> {
                 self.begin_close(&close);
                 Ok(())
             }
+            Some(Request::Ask) => {
+                self.proto.set_unread(self.outbound.unread());
+                self.proto.has_written_much(now());
+                Ok(())
+            }
             Some(Request::Cut) => Err(self.over(CapacityError::SlowConsumer.into())),
         }
     }
@@ -447,11 +452,7 @@ impl<S: Stream> Inner<S> {
         let Some(io) = &mut self.io else {
             return Err(ApiMisuse::SendAfterClose.into());
         };
-        let written = self.outbound.poll_write(io, &mut self.proto, cx);
-        if written.is_err() {
-            self.obey()?; // it may have been cut, and no more than meet the end that makes
-        }
-        let (is_known, stuck_since) = written?;
+        let (is_known, stuck_since) = self.outbound.poll_write(io, &mut self.proto, cx)?;
         // Also where this poll does not come to the timer: the next one finds the waker known.
         self.timer_is_armed &= is_known;
         Ok(stuck_since)
@@ -550,8 +551,12 @@ impl<S: Stream> Inner<S> {
             events::slow_consumer();
             return Err(CapacityError::SlowConsumer.into());
         }
-        self.proto.set_unanswered(self.outbound.unanswered());
-        self.proto.handle_timeout(now)
+        self.proto.set_unread(self.outbound.unread());
+        let outcome = self.proto.handle_timeout(now);
+        if let Err(Error::Capacity(CapacityError::SlowConsumer)) = outcome {
+            events::slow_consumer();
+        }
+        outcome
     }
 
     fn stuck_until(&self, stuck_since: Option<Instant>) -> Option<Instant> {

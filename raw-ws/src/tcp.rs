@@ -9,8 +9,8 @@ use std::{
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// How often a connection that is written to is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often it is worth asking the kernel.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Bounds what the kernel takes for a peer ahead of what the network takes; the system's own bound
 /// is megabytes. What is on its way is not bounded by this.
@@ -41,42 +41,33 @@ pub(crate) struct Acknowledging {
     /// When it was first seen that they are no more although something waits; `None` while nothing
     /// does.
     since: Option<Tick>,
-    looked: Option<Tick>,
 }
 
 impl Acknowledging {
     /// Whether something has waited for so long while nothing was acknowledged.
-    pub(crate) fn is_stuck(&mut self, socket: &TcpStream, at_most: Duration) -> bool {
+    pub(crate) fn is_stuck(&self, at_most: Duration) -> bool {
         let now = Tick::now();
-        self.look(socket, now);
         self.since.is_some_and(|since| since.until(now) >= at_most)
     }
 
     /// Since when a peer has taken nothing, if nothing could be written since `blocked`: it may have
     /// acknowledged something of what was written before.
-    pub(crate) fn blocked_since(&mut self, socket: &TcpStream, blocked: Tick) -> Tick {
+    pub(crate) fn blocked_since(&self, blocked: Tick) -> Tick {
         let now = Tick::now();
-        self.look(socket, now);
         self.since
             .filter(|since| since.until(now) < blocked.until(now))
             .unwrap_or(blocked)
     }
 
-    fn look(&mut self, socket: &TcpStream, now: Tick) {
-        if self
-            .looked
-            .is_some_and(|looked| looked.until(now) < LOOK_EVERY)
-        {
-            return;
-        }
-        self.looked = Some(now);
+    /// Looks how it is now: to be done every now and then.
+    pub(crate) fn look(&mut self, socket: &TcpStream) {
         let Some(acknowledged) = acknowledged(socket) else {
             return;
         };
         if acknowledged.is_all {
             self.since = None;
         } else if self.since.is_none() || acknowledged.bytes != self.bytes {
-            self.since = Some(now);
+            self.since = Some(Tick::now());
         }
         self.bytes = acknowledged.bytes;
     }
@@ -91,6 +82,16 @@ impl Tick {
         static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
         let milliseconds = now().duration_since(*FIRST).as_millis() as u32;
         Self(NonZeroU32::new(milliseconds).unwrap_or(NonZeroU32::MIN))
+    }
+
+    /// Whether it is so long since this was `true` last.
+    pub(crate) fn is_due(last: &mut Option<Self>, every: Duration) -> bool {
+        let now = Self::now();
+        let is_due = last.is_none_or(|last| last.until(now) >= every);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
     }
 
     /// The time from this moment to a later one.
@@ -200,14 +201,15 @@ mod tests {
         let (socket, _peer) = pair().await;
         pause();
         let mut acknowledging = Acknowledging::default();
-        assert!(!acknowledging.is_stuck(&socket, PATIENCE));
+        acknowledging.look(&socket);
         fill(&socket);
         for _ in 0..10 {
-            advance(LOOK_EVERY).await;
-            assert!(!acknowledging.is_stuck(&socket, PATIENCE));
+            acknowledging.look(&socket);
+            assert!(!acknowledging.is_stuck(PATIENCE));
+            advance(PATIENCE / 10).await;
         }
-        advance(LOOK_EVERY).await;
-        assert!(acknowledging.is_stuck(&socket, PATIENCE));
+        acknowledging.look(&socket);
+        assert!(acknowledging.is_stuck(PATIENCE));
     }
 
     #[tokio::test]
@@ -219,12 +221,12 @@ mod tests {
         let blocked = Tick::now();
         for _ in 0..10 {
             advance(PATIENCE * 8 / 10).await;
-            assert!(!acknowledging.is_stuck(&socket, PATIENCE));
+            acknowledging.look(&socket);
+            assert!(!acknowledging.is_stuck(PATIENCE));
             let mut some = vec![0; 64 * 1024];
             peer.read_exact(&mut some).await.unwrap();
         }
-        advance(2 * LOOK_EVERY).await;
-        let since = acknowledging.blocked_since(&socket, blocked);
+        let since = acknowledging.blocked_since(blocked);
         assert!(blocked.until(since) > 7 * PATIENCE, "{since:?}");
     }
 
@@ -233,10 +235,10 @@ mod tests {
         let (socket, _peer) = pair().await;
         pause();
         let mut acknowledging = Acknowledging::default();
-        assert!(!acknowledging.is_stuck(&socket, PATIENCE));
+        acknowledging.look(&socket);
         advance(3 * PATIENCE).await;
-        assert!(!acknowledging.is_stuck(&socket, PATIENCE));
         socket.try_write(b"small").unwrap();
-        assert!(!acknowledging.is_stuck(&socket, PATIENCE));
+        acknowledging.look(&socket);
+        assert!(!acknowledging.is_stuck(PATIENCE));
     }
 }

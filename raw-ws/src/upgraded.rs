@@ -145,11 +145,6 @@ impl DirectWrite {
         }
     }
 
-    /// The socket, of which this is a half.
-    pub(crate) fn socket(&self) -> Option<&TcpStream> {
-        self.0.as_ref().map(AsRef::as_ref)
-    }
-
     /// Ends the transport at once; what the peer has not taken is lost.
     pub(crate) fn abort(&self) {
         if let Some(half) = &self.0 {

@@ -135,6 +135,11 @@ impl Connection {
         self.sent_at.drain(..count)
     }
 
+    /// How many messages were sent whose answers have not come.
+    pub(super) fn in_flight(&self) -> usize {
+        self.sent_at.len()
+    }
+
     /// How many messages it has received since it was opened.
     pub(super) fn received(&self) -> u64 {
         self.received

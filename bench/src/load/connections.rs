@@ -59,9 +59,14 @@ impl Connections {
         self.all[index].send(&self.message, count, Some(self.last_reply))
     }
 
-    /// Sends one message on connection `index` whose latency is of no interest.
-    pub(super) fn probe(&mut self, index: usize) -> io::Result<()> {
-        self.all[index].send(&self.message, 1, None)
+    /// Sends one message on connection `index` which was due at that time.
+    pub(super) fn send_as_of(&mut self, index: usize, due: Instant) -> io::Result<()> {
+        self.all[index].send(&self.message, 1, Some(due))
+    }
+
+    /// Sends messages on connection `index` whose latency is of no interest.
+    pub(super) fn probe(&mut self, index: usize, count: u64) -> io::Result<()> {
+        self.all[index].send(&self.message, count, None)
     }
 
     /// Keeps what is in flight in flight: each connection for which `sends` is true sends a message
@@ -157,6 +162,11 @@ impl Connections {
     /// How many messages connection `index` has received.
     pub(super) fn received(&self, index: usize) -> u64 {
         self.all[index].received()
+    }
+
+    /// How many messages were sent whose answers have not come.
+    pub(super) fn in_flight(&self) -> usize {
+        self.all.iter().map(Connection::in_flight).sum()
     }
 
     /// How many connections there are.

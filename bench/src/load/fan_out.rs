@@ -47,7 +47,7 @@ pub fn fan_out(
 
 /// Publishes until every connection has received something: the response to the upgrade does not
 /// say that the server has put the connection on its list yet.
-fn wait_until_subscribed(connections: &mut Connections) -> io::Result<()> {
+pub(super) fn wait_until_subscribed(connections: &mut Connections) -> io::Result<()> {
     let end = Instant::now() + PATIENCE;
     let mut probes = 0;
     let mut deaf: Vec<usize> = (0..connections.len()).collect();
@@ -60,7 +60,7 @@ fn wait_until_subscribed(connections: &mut Connections) -> io::Result<()> {
             );
             return Err(io::Error::new(io::ErrorKind::TimedOut, text));
         }
-        connections.probe(PUBLISHER)?;
+        connections.probe(PUBLISHER, 1)?;
         probes += 1;
         // Until it has come back, so that no probe is left to be taken for a measured message.
         while connections.received(PUBLISHER) < probes && Instant::now() < end {
@@ -72,4 +72,4 @@ fn wait_until_subscribed(connections: &mut Connections) -> io::Result<()> {
     Ok(())
 }
 
-const PUBLISHER: usize = 0;
+pub(super) const PUBLISHER: usize = 0;

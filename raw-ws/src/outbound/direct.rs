@@ -43,14 +43,8 @@ impl State {
                 Err(_) => return false,
             };
             self.queue.advance(written);
-            let at_most = outbound.config.progress_timeout;
-            let is_stuck = outbound.has_written(written)
-                && direct
-                    .socket()
-                    .is_some_and(|socket| self.acknowledging.is_stuck(socket, at_most));
-            if is_stuck {
-                outbound.cut_slow_consumer(self);
-                return true;
+            if outbound.has_written(written, &mut self.looked, &mut self.request) {
+                self.wake();
             }
             if written < offered {
                 self.blocked = Some(Tick::now());

@@ -11,7 +11,7 @@ use std::{
 use super::{Outbound, State};
 use crate::{
     proto::{Connection, SLICES},
-    tcp::Tick,
+    tcp::{LOOK_EVERY, Tick},
     upgraded::{Stream, socket_of},
 };
 
@@ -34,9 +34,10 @@ impl Outbound {
             state.task = Some(cx.waker().clone());
         }
         let mut wrote = false;
-        if self.heard.load(Ordering::Relaxed) != own.heard() {
-            self.heard.store(own.heard(), Ordering::Relaxed);
-            self.unanswered.store(0, Ordering::Relaxed);
+        if self.heard.load(Ordering::Relaxed) != own.times_heard() {
+            self.heard.store(own.times_heard(), Ordering::Relaxed);
+            self.unread
+                .store(own.still_unread(self.unread()), Ordering::Relaxed);
         }
         loop {
             let fed_and_written = self.written(own);
@@ -65,7 +66,12 @@ impl Outbound {
             }
             wrote = true;
             state.blocked = None;
-            let looks = self.has_written(written);
+            let State {
+                looked, request, ..
+            } = &mut *state;
+            if self.has_written(written, looked, request) {
+                state.wake();
+            }
             if queue_is_next {
                 state.queue.advance(written);
             } else {
@@ -73,14 +79,6 @@ impl Outbound {
                 state.held = own.is_midway();
                 let has_unwritten = own.unwritten_data() > 0;
                 self.has_unwritten.store(has_unwritten, Ordering::Relaxed);
-            }
-            let at_most = self.config.progress_timeout;
-            let is_stuck = looks
-                && socket_of(io)
-                    .is_some_and(|socket| state.acknowledging.is_stuck(socket, at_most));
-            if is_stuck {
-                self.cut_slow_consumer(&mut state);
-                return Err(io::ErrorKind::TimedOut.into());
             }
         }
         // A stream with a buffer of its own, such as TLS, may still hold what it has taken.
@@ -99,10 +97,11 @@ impl State {
     /// Since when the socket takes nothing.
     fn blocked_since<S: Stream>(&mut self, io: &S) -> Instant {
         let blocked = *self.blocked.get_or_insert_with(Tick::now);
-        let since = match socket_of(io) {
-            Some(socket) => self.acknowledging.blocked_since(socket, blocked),
-            None => blocked,
-        };
-        since.instant()
+        if let Some(socket) = socket_of(io)
+            && Tick::is_due(&mut self.looked, LOOK_EVERY)
+        {
+            self.acknowledging.look(socket);
+        }
+        self.acknowledging.blocked_since(blocked).instant()
     }
 }

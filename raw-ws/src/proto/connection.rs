@@ -16,7 +16,7 @@ use crate::{
     error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
     frame::{Frame, FrameHeader, OpCode},
     message::{Message, MessageKind},
-    proto::{assembler::Assembler, reader::Reader, writer::Writer},
+    proto::{assembler::Assembler, keep_alive::KeepAlive, reader::Reader, writer::Writer},
     utf8::Utf8Validator,
 };
 
@@ -71,13 +71,9 @@ pub struct Connection {
     peer_close: Option<Box<CloseFrame>>,
     #[cfg(feature = "deflate")]
     deflater: Option<Box<Deflater>>,
-    /// When the peer was last heard, or was pinged for its silence.
+    /// When the peer was last heard or pinged.
     quiet_since: Instant,
-    keep_alive: KeepAlive,
-    /// How often the peer was heard so far, modulo 256: whether it was since is what matters.
-    pub(super) heard: u8,
-    /// KiB that were written since: the ping stands behind them.
-    pub(super) unanswered: u16,
+    pub(super) keep_alive: KeepAlive,
     /// Since when something is waited for: while open the rest of a message, of which the first
     /// byte came then; while closing the peer's Close.
     waiting_since: Option<Instant>,
@@ -85,17 +81,6 @@ pub struct Connection {
     left_over: u32,
     /// When the control frames so far would have been due at the allowed rate (GCRA).
     control_due: Instant,
-}
-
-/// What a silent peer is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeepAlive {
-    /// Nothing: something else looks after it.
-    Off,
-    /// Nothing yet.
-    Waits,
-    /// It was pinged, and has not answered.
-    Pinged,
 }
 
 impl Connection {
@@ -117,9 +102,7 @@ impl Connection {
             #[cfg(feature = "deflate")]
             deflater: None,
             quiet_since: now,
-            keep_alive: KeepAlive::Waits,
-            heard: 0,
-            unanswered: 0,
+            keep_alive: KeepAlive::default(),
             waiting_since: None,
             left_over: 0,
             control_due: now,
@@ -163,7 +146,7 @@ impl Connection {
             })
         {
             self.left_over = 0;
-            self.heard_at(now);
+            self.heard(now);
             // What follows in the input is another message.
             self.waiting_since = (!input.is_empty()).then_some(now);
             return match self.assembler.whole(&header, payload) {
@@ -237,18 +220,16 @@ impl Connection {
         {
             return Err(self.fail(CapacityError::MessageTooSlow.into()));
         }
-        if self
-            .keep_alive_deadline()
-            .is_some_and(|deadline| now >= deadline)
+        match self
+            .keep_alive
+            .handle_timeout(self.quiet_since, now, &self.config)
         {
-            if self.keep_alive == KeepAlive::Pinged {
+            Ok(false) => {}
+            Ok(true) => self.ping(now),
+            Err(error) => {
                 self.state = State::Closed;
-                return Err(CapacityError::PeerSilent.into());
+                return Err(error.into());
             }
-            self.keep_alive = KeepAlive::Pinged;
-            self.quiet_since = now;
-            self.writer
-                .push(&Frame::received(OpCode::Ping, true, Bytes::new()));
         }
         Ok(())
     }
@@ -324,15 +305,35 @@ impl Connection {
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Open => earliest(self.message_deadline(), self.keep_alive_deadline()),
+            State::Open => earliest(
+                self.message_deadline(),
+                self.keep_alive.deadline(self.quiet_since, &self.config),
+            ),
             State::Closing => self.close_deadline(),
             State::Closed => None,
         }
     }
 
-    /// Pings a silent peer no more, and takes no silence for its end.
+    /// Pings a silent peer no more, and takes no silence for its end. One that is written to is asked
+    /// all the same whether it reads.
     pub fn stop_keep_alive(&mut self) {
-        self.keep_alive = KeepAlive::Off;
+        self.keep_alive.stop();
+    }
+
+    /// Much was written to the peer: asks it by a ping whether it reads, if it has not been heard for
+    /// a while. Who has not answered within `progress_timeout`, and a second more for each 1,000 bytes
+    /// that it has to read first, is a slow consumer.
+    pub(crate) fn has_written_much(&mut self, now: Instant) {
+        let since = self.quiet_since;
+        if self.state == State::Open && self.keep_alive.written(since, now, &self.config) {
+            self.ping(now);
+        }
+    }
+
+    fn ping(&mut self, now: Instant) {
+        self.quiet_since = now;
+        self.writer
+            .push(&Frame::received(OpCode::Ping, true, Bytes::new()));
     }
 
     /// Gives up on the peer because there is no memory for the rest of its message. Gives the error
@@ -488,7 +489,7 @@ impl Connection {
         } else {
             0
         };
-        self.heard_at(now);
+        self.heard(now);
         if self.state == State::Open {
             let is_midway =
                 !input.is_empty() || self.assembler.is_midway() || self.reader.is_midway();
@@ -531,30 +532,15 @@ impl Connection {
         Ok(())
     }
 
+    #[inline]
+    fn heard(&mut self, now: Instant) {
+        self.quiet_since = now;
+        self.keep_alive.heard();
+    }
+
     /// While open.
     fn message_deadline(&self) -> Option<Instant> {
         self.waiting_since?.checked_add(self.config.message_timeout)
-    }
-
-    #[inline]
-    fn heard_at(&mut self, now: Instant) {
-        self.quiet_since = now;
-        if self.keep_alive == KeepAlive::Pinged {
-            self.keep_alive = KeepAlive::Waits;
-        }
-        self.heard = self.heard.wrapping_add(1);
-    }
-
-    fn keep_alive_deadline(&self) -> Option<Instant> {
-        let patience = match self.keep_alive {
-            KeepAlive::Off => return None,
-            KeepAlive::Waits => self.config.keep_alive_interval?,
-            // About a millisecond for each byte that it has to read before it meets the ping.
-            KeepAlive::Pinged => {
-                self.config.keep_alive_timeout + Duration::from_secs(self.unanswered.into())
-            }
-        };
-        self.quiet_since.checked_add(patience)
     }
 
     fn close_deadline(&self) -> Option<Instant> {

@@ -51,13 +51,18 @@ impl Connection {
     }
 
     /// How often the peer was heard so far, modulo 256.
-    pub(crate) fn heard(&self) -> u8 {
-        self.heard
+    pub(crate) fn times_heard(&self) -> u8 {
+        self.keep_alive.times_heard()
     }
 
-    /// So many bytes were written since: the patience with an answer to a ping grows with them.
-    pub(crate) fn set_unanswered(&mut self, bytes: u32) {
-        self.unanswered = u16::try_from(bytes / 1024).unwrap_or(u16::MAX);
+    /// So many bytes were written that the peer may not have read: it has more time for a ping.
+    pub(crate) fn set_unread(&mut self, bytes: u32) {
+        self.keep_alive.set_unread(bytes);
+    }
+
+    /// Of so many bytes that it may not have read, how many that still are, now that it was heard.
+    pub(crate) fn still_unread(&self, bytes: u32) -> u32 {
+        self.keep_alive.still_unread(bytes)
     }
 
     /// Bytes queued and not yet written.

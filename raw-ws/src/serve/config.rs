@@ -33,7 +33,8 @@ pub struct ServeConfig {
     pub max_connections_per_address: Option<usize>,
     /// Connections that have not finished their first request's head; 1,024 by default, and one at
     /// least. Over it nobody is refused for coming: the next are accepted when heads have come, or
-    /// when the oldest has been waited for two seconds. That one gets 503 with `Retry-After`.
+    /// when the oldest is late. Late is who takes two seconds, or four times as long as others do
+    /// just now; that one gets 503 with `Retry-After`.
     pub max_unfinished_heads: usize,
     /// The same from one address; `None`, the default, for no limit. Over it: 429. Does not count
     /// those of trusted proxies.

@@ -27,10 +27,6 @@ use crate::events;
 /// Clients that wait for a place, or are being told that there is none, at the same time.
 const AT_THE_DOOR: usize = 1024;
 
-/// How old a head must be before it makes room for others: what no healthy client needs, and what
-/// everybody else can wait for.
-const LATE_AFTER: Duration = Duration::from_secs(2);
-
 /// How long a client waits for somebody else's place before it is refused: when a crowd comes back,
 /// those that it takes over from are only just gone.
 const PLACE_WAITS: Duration = Duration::from_secs(1);
@@ -51,13 +47,11 @@ struct Shared {
     place_freed: Notify,
     /// For the accept loop, when heads were as many as they may be.
     head_freed: Notify,
-    late_after: Duration,
     door: Arc<Semaphore>,
     /// What the log has been told of.
     logged: [AtomicBool; Refusal::ALL],
 }
 
-#[derive(Default)]
 struct Taken {
     connections: usize,
     unfinished: Unfinished,
@@ -97,11 +91,14 @@ impl Slots {
                     .unwrap_or(usize::MAX),
             }),
             is_short_of_descriptors: for_connections < config.max_connections,
-            taken: Mutex::default(),
+            taken: Mutex::new(Taken {
+                connections: 0,
+                unfinished: Unfinished::new(config.head_timeout),
+                per_address: HashMap::new(),
+            }),
             all_free: Notify::new(),
             place_freed: Notify::new(),
             head_freed: Notify::new(),
-            late_after: LATE_AFTER.min(config.head_timeout),
             door: Arc::new(Semaphore::new(at_the_door)),
             logged: Default::default(),
         }))
@@ -117,7 +114,7 @@ impl Slots {
                 if taken.unfinished.len() < max.heads {
                     return;
                 }
-                taken.unfinished.give_up_late_one(self.0.late_after)
+                taken.unfinished.give_up_late_one()
             };
             match made {
                 Ok(()) => return self.tell(Refusal::LateHead),
@@ -330,12 +327,17 @@ impl Slot {
 
     /// The first head has come.
     pub(super) fn head_finished(&mut self) {
+        self.no_head(Unfinished::finish);
+    }
+
+    /// The first head is waited for no longer.
+    fn no_head(&mut self, then: fn(&mut Unfinished, Key)) {
         if let Some(key) = self.unfinished.take() {
             let mut taken = self.shared.taken();
             if taken.unfinished.len() >= self.shared.max.heads {
                 self.shared.head_freed.notify_one();
             }
-            taken.unfinished.finish(key);
+            then(&mut taken.unfinished, key);
             if let Some(address) = &self.address
                 && let Some(here) = taken.per_address.get_mut(address)
             {
@@ -352,7 +354,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.head_finished();
+        self.no_head(Unfinished::forget);
         let mut taken = self.shared.taken();
         taken.connections -= 1;
         let is_last = taken.connections == 0;

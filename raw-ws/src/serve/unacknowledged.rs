@@ -7,7 +7,7 @@ use tokio::{net::TcpStream, time::Instant};
 use crate::{
     ack_deadline::AckDeadline,
     events,
-    tcp::{self, Acknowledging},
+    tcp::{self, Acknowledging, LOOK_EVERY, Tick},
 };
 
 /// Who is written more in so much time may be slow, and not gone: the kernel takes a reader whose
@@ -23,6 +23,7 @@ pub(super) struct Unacknowledged {
     written: usize,
     since: Instant,
     acknowledging: Acknowledging,
+    looked: Option<Tick>,
 }
 
 impl Unacknowledged {
@@ -33,6 +34,7 @@ impl Unacknowledged {
             written: 0,
             since: Instant::now(),
             acknowledging: Acknowledging::default(),
+            looked: None,
         }
     }
 
@@ -45,9 +47,10 @@ impl Unacknowledged {
         if wanted.is_none() && self.applied.is_none() {
             return Ok(());
         }
-        if let Some(deadline) = wanted
-            && self.acknowledging.is_stuck(socket, deadline)
-        {
+        if Tick::is_due(&mut self.looked, LOOK_EVERY) {
+            self.acknowledging.look(socket);
+        }
+        if wanted.is_some_and(|deadline| self.acknowledging.is_stuck(deadline)) {
             tcp::forget_at_close(socket);
             events::slow_consumer();
             return Err(io::ErrorKind::TimedOut.into());

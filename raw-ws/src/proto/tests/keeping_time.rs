@@ -44,26 +44,62 @@ fn a_silent_peer_is_pinged_after_the_interval_and_given_up_after_the_timeout() {
     assert_eq!(server.transmit(), [], "nobody would read a Close");
 }
 
-/// The ping stands behind all that was written since the peer was heard.
+/// The ping stands behind all that the peer has not read.
 #[test]
 fn who_has_much_to_read_gets_more_time_for_a_ping() {
-    let (mut server, start) = server(Config::new());
-    let ping_at = start + 15 * SECOND;
-    server.proto.handle_timeout(ping_at).unwrap();
-    assert_eq!(server.transmit(), [0x89, 0]);
-    for (unanswered, more) in [(0, 0), (1023, 0), (240 * 1024, 240), (u32::MAX, 65_535)] {
-        server.proto.set_unanswered(unanswered);
+    for (unread, more) in [(0, 0), (4095, 0), (240 * 1024, 240), (u32::MAX, 1020)] {
+        let (mut server, start) = server(Config::new());
+        let ping_at = start + 15 * SECOND;
+        server.proto.set_unread(unread);
+        server.proto.handle_timeout(ping_at).unwrap();
+        assert_eq!(server.transmit(), [0x89, 0]);
+        // What is written behind it takes nothing from the time for the answer.
+        server.proto.set_unread(1 << 20);
         let give_up_at = ping_at + (15 + more) * SECOND;
         assert_eq!(server.proto.poll_timeout(), Some(give_up_at));
-        let just_before = give_up_at - Duration::from_nanos(1);
-        server.proto.handle_timeout(just_before).unwrap();
+        let heard = server.proto.times_heard();
+        server.take(&masked(OpCode::Pong, true, b""), ping_at + SECOND);
+        assert_ne!(server.proto.times_heard(), heard);
+        assert_eq!(server.proto.poll_timeout(), Some(ping_at + 16 * SECOND));
+        server.proto.stop_keep_alive();
+        assert_eq!(server.proto.poll_timeout(), None);
     }
-    let heard = server.proto.heard();
-    server.take(&masked(OpCode::Pong, true, b""), ping_at + SECOND);
-    assert_ne!(server.proto.heard(), heard);
-    assert_eq!(server.proto.poll_timeout(), Some(ping_at + 16 * SECOND));
+}
+
+#[test]
+fn who_is_written_to_is_asked_whether_it_reads() {
+    let (mut server, start) = server(Config::new());
+    server.proto.has_written_much(start + SECOND);
+    assert_eq!(server.transmit(), [], "it was there a second ago");
+
+    let ping_at = start + 2 * SECOND;
+    server.proto.set_unread(5 * 1024);
+    server.proto.has_written_much(ping_at);
+    assert_eq!(server.transmit(), [0x89, 0]);
+    server.proto.has_written_much(ping_at + 5 * SECOND);
+    assert_eq!(server.transmit(), [], "it is pinged once");
+
+    // Its answer says that it has read what stood before the ping, and no more.
+    server.take(&masked(OpCode::Pong, true, b""), ping_at + 9 * SECOND);
+    assert_eq!(server.proto.still_unread(10 * 1024), 6 * 1024);
+    // What it says by itself is taken for a sign that it reads.
+    server.take(&masked(OpCode::Binary, true, b"."), ping_at + 10 * SECOND);
+    assert_eq!(server.proto.still_unread(10 * 1024), 0);
+
+    let ping_at = ping_at + 12 * SECOND;
+    server.proto.set_unread(8 * 1024);
     server.proto.stop_keep_alive();
-    assert_eq!(server.proto.poll_timeout(), None);
+    server.proto.has_written_much(ping_at);
+    assert_eq!(
+        server.transmit(),
+        [0x89, 0],
+        "also where silence is no fault"
+    );
+    let give_up_at = ping_at + (10 + 8) * SECOND;
+    assert_eq!(server.proto.poll_timeout(), Some(give_up_at));
+    let over = capacity(server.proto.handle_timeout(give_up_at));
+    assert_eq!(over, Some(CapacityError::SlowConsumer));
+    assert_eq!(server.proto.state(), State::Closed);
 }
 
 #[test]
@@ -105,6 +141,7 @@ fn without_keep_alive_nothing_is_due() {
     let (mut server, start) = server(Config::new().keep_alive_interval(None));
     assert_eq!(server.proto.poll_timeout(), None);
     server.proto.handle_timeout(start + 3600 * SECOND).unwrap();
+    server.proto.has_written_much(start + 3600 * SECOND);
     assert_eq!(server.transmit(), []);
 }
 

@@ -6,15 +6,21 @@
 //! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --profile measured -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
 //! cargo run --profile measured -p bench --example load -- polling --url ws://127.0.0.1:5000/bench --hub json --pid PID
+//! cargo run --profile measured -p bench --example load -- flood --url ws://127.0.0.1:9001/echo
+//! cargo run --profile measured -p bench --example load -- slow --url ws://127.0.0.1:9001/fanout --pid PID
+//! cargo run --profile measured -p bench --example load -- storm --url ws://127.0.0.1:5000/bench --hub json
 //! ```
 //!
 //! Pin the server to one core and this to another (`taskset -c`), and look at the busy shares: when
 //! the server's is well under 100 %, something else was the bottleneck.
 
+mod client;
+mod storm;
+
 use std::{io, process::ExitCode, time::Duration};
 
 use bench::{
-    load::{self, Dialect, EchoLoad, FanOutLoad, HubProtocol, Target, Window},
+    load::{self, Dialect, EchoLoad, FanOutLoad, FloodLoad, HubProtocol, SlowLoad, Target, Window},
     process::Process,
     say, tell,
 };
@@ -37,6 +43,13 @@ enum Load {
     Idle(Idle),
     /// Many long-polling clients of a hub that do nothing but poll: the same.
     Polling(Idle),
+    /// A few quiet connections beside many that flood: what the quiet ones notice.
+    Flood(Flood),
+    /// Connections that read nothing among those that do, and one that publishes: when they are cut,
+    /// what they hold, and what the others notice.
+    Slow(Slow),
+    /// Many clients that come at once, come back at once, and find their server restarted.
+    Storm(storm::Storm),
 }
 
 #[derive(Args)]
@@ -54,6 +67,45 @@ struct Traffic {
     size: Option<u32>,
     /// Seconds to measure, after one second that does not count.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+}
+
+#[derive(Args)]
+struct Flood {
+    #[command(flatten)]
+    server: Server,
+    /// Connections that send as fast as they are answered
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    flooders: u16,
+    /// Connections that send a message every 20 ms
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    quiet: u16,
+    /// Bytes of a message, or of the text in a call
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    size: u32,
+    /// Seconds to measure, without the flood and beside it
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+}
+
+#[derive(Args)]
+struct Slow {
+    #[command(flatten)]
+    server: Server,
+    /// Connections that read; the first of them publishes
+    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    healthy: u16,
+    /// Connections that read nothing
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    slow: u16,
+    /// Messages published in a second
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rate: u32,
+    /// Bytes of a message, or of the text in a call
+    #[arg(long, default_value_t = 125, value_parser = clap::value_parser!(u32).range(1..=1 << 16))]
+    size: u32,
+    /// Seconds to publish
+    #[arg(long, default_value_t = 45, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
 }
 
@@ -77,7 +129,7 @@ struct Server {
     /// With --hub: sends the same bytes to a server that returns them unread.
     #[arg(long, requires = "hub")]
     as_bytes: bool,
-    /// The server's process, to measure what it uses; `idle` and `polling` need it.
+    /// The server's process, to measure what it uses; `idle`, `polling` and `slow` need it.
     #[arg(long)]
     pid: Option<u32>,
 }
@@ -94,6 +146,29 @@ fn main() -> ExitCode {
 
 fn run(load: &Load) -> io::Result<()> {
     match load {
+        Load::Storm(storm) => storm.run()?,
+        Load::Flood(options) => {
+            let load = FloodLoad {
+                flooders: options.flooders.into(),
+                quiet: options.quiet.into(),
+                size: options.size as usize,
+                dialect: options.server.dialect(),
+            };
+            let window = window(options.seconds);
+            say!("{}", load::flood(&options.server.url, load, window)?);
+        }
+        Load::Slow(options) => {
+            let load = SlowLoad {
+                healthy: options.healthy.into(),
+                slow: options.slow.into(),
+                rate: options.rate,
+                size: options.size as usize,
+                dialect: options.server.dialect(),
+            };
+            let process = options.server.measured()?;
+            let time = Duration::from_secs(options.seconds.into());
+            say!("{}", load::slow(&options.server.url, load, time, &process)?);
+        }
         Load::Echo(options) => {
             let load = EchoLoad {
                 connections: options.connections.unwrap_or(64).into(),
@@ -105,7 +180,7 @@ fn run(load: &Load) -> io::Result<()> {
             let url = &options.server.url;
             say!(
                 "{}",
-                load::echo(url, load, options.window(), process.as_ref())?
+                load::echo(url, load, window(options.seconds), process.as_ref())?
             );
         }
         Load::FanOut(options) => {
@@ -119,11 +194,11 @@ fn run(load: &Load) -> io::Result<()> {
             let url = &options.server.url;
             say!(
                 "{}",
-                load::fan_out(url, load, options.window(), process.as_ref())?
+                load::fan_out(url, load, window(options.seconds), process.as_ref())?
             );
         }
         Load::Idle(options) => {
-            let process = options.process()?;
+            let process = options.server.measured()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
             say!(
                 "{}",
@@ -131,7 +206,7 @@ fn run(load: &Load) -> io::Result<()> {
             );
         }
         Load::Polling(options) => {
-            let process = options.process()?;
+            let process = options.server.measured()?;
             let protocol = options.server.hub.unwrap_or(HubProtocol::Json);
             let (url, count) = (&options.server.url, options.connections.into());
             say!("{}", load::polling(url, count, protocol, &process)?);
@@ -140,20 +215,10 @@ fn run(load: &Load) -> io::Result<()> {
     Ok(())
 }
 
-impl Traffic {
-    fn window(&self) -> Window {
-        let measured = Duration::from_secs(self.seconds.into());
-        Window {
-            warm_up: Duration::from_secs(1),
-            measured,
-        }
-    }
-}
-
-impl Idle {
-    fn process(&self) -> io::Result<Process> {
-        let process = self.server.process()?;
-        process.ok_or_else(|| io::Error::other("this needs --pid"))
+fn window(seconds: u16) -> Window {
+    Window {
+        warm_up: Duration::from_secs(1),
+        measured: Duration::from_secs(seconds.into()),
     }
 }
 
@@ -164,6 +229,11 @@ impl Server {
             Some(protocol) if self.as_bytes => Dialect::HubBytes(protocol),
             Some(protocol) => Dialect::Hub(protocol),
         }
+    }
+
+    fn measured(&self) -> io::Result<Process> {
+        let process = self.process()?;
+        process.ok_or_else(|| io::Error::other("this needs --pid"))
     }
 
     fn process(&self) -> io::Result<Option<Process>> {
