@@ -54,10 +54,10 @@ pub struct Config {
     /// How long the peer may take nothing while something waits for it; 10 s by default. Then it
     /// is cut as a slow consumer, and what it has not taken is forgotten.
     ///
-    /// Its system takes much for a peer that reads nothing. So one that is written to, 2 KiB or more,
-    /// and says nothing for two seconds is pinged, and is cut as well if it has not answered in this
-    /// time, and a second more for each 1,000 bytes that it has to read first. Without
-    /// `keep_alive_interval` nobody is pinged.
+    /// Its system takes much for a peer that reads nothing. So one that is written to, 1 KiB or more,
+    /// and says nothing for a second is pinged, and is cut as well if it has not answered in this time,
+    /// and 10 s more for each 20 KiB that it has to read first. Without `keep_alive_interval` nobody is
+    /// pinged.
     ///
     /// On Linux, what a peer's system acknowledges of what was written before counts as taken, too.
     ///
@@ -70,8 +70,7 @@ pub struct Config {
     /// Silence after which the peer is pinged; 15 s by default, `None` for never.
     pub keep_alive_interval: Option<Duration>,
     /// How long after a ping the peer may stay silent before the connection is over; 15 s by
-    /// default, and a second more for each 1,000 bytes that it has to read first: who reads slowly is
-    /// not dead.
+    /// default, and 10 s more for each 20 KiB that it has to read first: who reads slowly is not dead.
     pub keep_alive_timeout: Duration,
     /// How long the peer may take to answer a Close; 5 s by default.
     pub close_timeout: Duration,

@@ -35,8 +35,8 @@ use crate::{
 };
 
 /// Bytes after which a peer may be asked whether it reads them, and how often.
-const MUCH: u32 = 2 * 1024;
-const ASK_EVERY: Duration = Duration::from_secs(2);
+const MUCH: u32 = 1024;
+const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
 /// sends much without a pause must not fill the queue of a peer that reads.

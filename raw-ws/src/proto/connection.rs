@@ -321,8 +321,8 @@ impl Connection {
     }
 
     /// Much was written to the peer: asks it by a ping whether it reads, if it has not been heard for
-    /// a while. Who has not answered within `progress_timeout`, and a second more for each 1,000 bytes
-    /// that it has to read first, is a slow consumer.
+    /// a while. Who has not answered within `progress_timeout`, and 10 s more for each 20 KiB that it has
+    /// to read first, is a slow consumer.
     pub(crate) fn has_written_much(&mut self, now: Instant) {
         let since = self.quiet_since;
         if self.state == State::Open && self.keep_alive.written(since, now, &self.config) {

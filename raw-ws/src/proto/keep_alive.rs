@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use crate::{config::Config, error::CapacityError};
 
 /// How long a peer that is written to may say nothing before it is asked whether it reads.
-const UNHEARD_FOR: Duration = Duration::from_secs(2);
+const UNHEARD_FOR: Duration = Duration::from_secs(1);
 
-/// What a peer may have to read before it meets a ping is counted in pieces of so many bytes, and it
-/// has so long for each: about a millisecond for a byte.
-const AHEAD: u32 = 4 * 1024;
-const TIME_AHEAD: Duration = Duration::from_secs(4);
+/// What a peer may have to read before it meets a ping is counted in whole pieces of so many bytes, and
+/// it has so long for each: who reads 2 KiB a second is in time. A part of a piece is read in the time
+/// that everybody has.
+const AHEAD: u32 = 20 * 1024;
+const TIME_AHEAD: Duration = Duration::from_secs(10);
 
 /// What is known of the peer's being there. `since` is always when it was last heard or pinged, which
 /// the connection keeps: here it would take more room than it needs.

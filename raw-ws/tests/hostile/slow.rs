@@ -181,3 +181,59 @@ async fn a_peer_that_reads_slowly_and_all_the_time_is_not_cut() {
     })
     .await;
 }
+
+/// Its system would take it all, and acknowledge it, for minutes.
+#[tokio::test]
+async fn a_peer_that_is_written_little_and_reads_nothing_is_cut() {
+    let patience = Duration::from_secs(2);
+    let setup = Setup::ws(Config::new().progress_timeout(patience));
+    timely(setup, async |server| {
+        let mut stopped = Peer::upgraded(server, "/topic").await;
+        assert_eq!(stopped.frame().await.1, b"subscribed");
+        let begun = Instant::now();
+        let published = async {
+            loop {
+                server.topics.publish("all", &"x".repeat(125).into());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = published => {}
+            () = server.until_alone() => {}
+        }
+        assert!(begun.elapsed() > patience);
+        assert!(begun.elapsed() < 3 * patience, "{:?}", begun.elapsed());
+        // What it has not read is forgotten, and it learns of that.
+        assert_eq!(stopped.ends().await.0, End::Reset);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_peer_that_is_written_to_and_reads_is_pinged_once_a_second_and_kept() {
+    let patience = Duration::from_secs(1);
+    let setup = Setup::ws(Config::new().progress_timeout(patience));
+    timely(setup, async |server| {
+        let mut reader = Peer::upgraded(server, "/topic").await;
+        assert_eq!(reader.frame().await.1, b"subscribed");
+        let begun = Instant::now();
+        let mut pings = 0;
+        while begun.elapsed() < 4 * patience {
+            server.topics.publish("all", &"x".repeat(1_000).into());
+            loop {
+                match reader.frame().await.0 {
+                    Op::PING => {
+                        pings += 1;
+                        reader.send(&frame(Op::PONG, b"")).await;
+                    }
+                    _ => break,
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!((2..=4).contains(&pings), "{pings}");
+        server.topics.publish("all", &"still here".into());
+        while reader.frame().await.1 != b"still here" {}
+    })
+    .await;
+}
