@@ -84,9 +84,11 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     };
 
     // 6. The closing handshake, under its deadline.
-    goodbye::was_said(&connection.hub.registry, &live);
     if let End::ClientClosed(_) = end {
         connection.transport.client_closed();
+    }
+    if goodbye::is_pressing(&connection.hub.registry, &live) {
+        connection.transport.server_stops();
     }
     connection.close(close_code).await;
     events::disconnected(&live.id, name, status(&end), began.elapsed());

@@ -8,7 +8,6 @@ use tokio::time::sleep;
 use crate::{
     live::{Command, Live},
     registry::Registry,
-    request::Transport,
 };
 
 /// Connections told to go at a time.
@@ -38,13 +37,10 @@ pub(crate) async fn say(registry: &Registry, connections: &[Arc<Live>]) {
     }
 }
 
-/// The last word of a connection is queued. Where a stop has closed the listener that another poll
-/// would come by, the poll that waits takes it, and nothing more is waited for.
-pub(crate) fn was_said(registry: &Registry, live: &Live) {
-    let is_polled = live.request.transport() == Transport::LongPolling;
-    if is_polled && registry.stopping.has_closed(live.request.server()) {
-        live.set_gone();
-    }
+/// Whether the last word of a connection is to be fetched now or never: a stop has closed the listener
+/// by which its client would come later.
+pub(crate) fn is_pressing(registry: &Registry, live: &Live) -> bool {
+    registry.stopping.has_closed(live.request.server())
 }
 
 /// Waits until all of them are over.

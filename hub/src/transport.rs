@@ -38,6 +38,9 @@ pub(crate) trait Transport: Send {
     /// The client has said Close: it ends the connection by itself (LP-12).
     fn client_closed(&mut self) {}
 
+    /// Its server stops: what is left is fetched now or never.
+    fn server_stops(&mut self) {}
+
     /// What is new of a session that counts.
     fn hear(&mut self, _signals: Signals) {}
 
@@ -105,6 +108,10 @@ impl<T: Transport> Transport for Preceded<T> {
 
     fn client_closed(&mut self) {
         self.transport.client_closed();
+    }
+
+    fn server_stops(&mut self) {
+        self.transport.server_stops();
     }
 
     async fn close(&mut self, code: CloseCode) {

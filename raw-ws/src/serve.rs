@@ -173,11 +173,13 @@ impl Serve {
         }
 
         drop(listener);
-        let _ = phase.send(Phase::Finishing);
         connections.close_all("the server stops");
         let all_gone = async {
-            slots.all_free().await;
+            // Until then requests go on where there are connections: a long poll may have to come for
+            // its goodbye.
             connections.goodbyes_said().await;
+            let _ = phase.send(Phase::Finishing);
+            slots.all_free().await;
         };
         if timeout(config.shutdown_timeout, all_gone).await.is_err() {
             events::shutdown_cut(connections.len());

@@ -35,12 +35,17 @@ enum Client {
     Here,
     /// It has said Close.
     SaysGoodbye,
+    /// It is here, and its server stops.
+    TakesLeave,
     /// It says nothing more.
     Gone,
 }
 
 /// How long a client that has said Close gets for its DELETE.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How long a client whose server stops gets to come for its last messages, if no poll of it waits.
+const LAST_POLL: Duration = Duration::from_secs(1);
 
 impl LongPolling {
     pub(crate) fn new(config: Arc<Config>, posts: Arc<Posts>, polls: Arc<Polls>) -> Self {
@@ -60,6 +65,7 @@ impl LongPolling {
             wants_messages,
             deadline,
             is_over,
+            ..
         } = self.polls.poll_wish(cx);
         let is_cut = self.mailbox.is_cut() || (wants_messages && !self.hand_over(cx));
         if is_over {
@@ -108,7 +114,12 @@ impl Transport for LongPolling {
         self.client = Client::SaysGoodbye;
     }
 
-    /// LP-05: what is left goes with the next poll, and the one after that is told of the end.
+    fn server_stops(&mut self) {
+        self.client = Client::TakesLeave;
+    }
+
+    /// LP-05: what is left goes with the next poll, and the one after that is told of the end. Where
+    /// the server stops nobody waits for that one.
     async fn close(&mut self, _: CloseCode) {
         self.posts.end().await;
         let mut messages = BytesMut::new();
@@ -118,12 +129,18 @@ impl Transport for LongPolling {
         let says_goodbye = self.client == Client::SaysGoodbye;
         let goodbye = says_goodbye.then(|| now() + GOODBYE);
         self.polls.end(messages, goodbye);
+        let takes_leave = self.client == Client::TakesLeave;
+        let last_poll = takes_leave.then(|| now() + LAST_POLL);
         poll_fn(|cx| {
             let wish = self.polls.poll_wish(cx);
-            if wish.is_over {
+            if wish.is_over || (takes_leave && !wish.has_left) {
                 return Poll::Ready(());
             }
-            self.alarm.poll(cx, wish.deadline)
+            let deadline = match (wish.deadline, last_poll) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            self.alarm.poll(cx, deadline)
         })
         .await;
     }

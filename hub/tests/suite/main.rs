@@ -14,6 +14,7 @@ mod dark;
 mod dialogues;
 mod fallbacks;
 mod hostile;
+mod last_words;
 mod layering;
 mod leaving;
 mod lifecycle;

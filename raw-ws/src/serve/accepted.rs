@@ -20,7 +20,7 @@ use crate::{
     ack_deadline::AckDeadline,
     config::Config,
     tcp,
-    upgraded::{self, OnSocket, Parts, Stream, Upgraded, downcast},
+    upgraded::{self, Parts, Stream, Upgraded, downcast},
 };
 
 /// An accepted connection as long as it speaks HTTP.
@@ -86,7 +86,7 @@ impl Accepted {
 }
 
 #[cfg(feature = "tls")]
-impl OnSocket for tokio_rustls::server::TlsStream<TcpStream> {
+impl upgraded::OnSocket for tokio_rustls::server::TlsStream<TcpStream> {
     fn socket(&self) -> Option<&TcpStream> {
         Some(self.get_ref().0)
     }

@@ -35,6 +35,7 @@ use crate::{ack_deadline::AckDeadline, connections::Connections, events, upgrade
 /// How far the server is with stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// Requests are taken: the server serves, or says goodbye.
     Serving,
     /// Requests under way are finished.
     Finishing,

@@ -78,6 +78,8 @@ pub(super) struct Wish {
     pub(super) wants_messages: bool,
     /// When the client is given up.
     pub(super) deadline: Option<Instant>,
+    /// Messages wait for a poll, or are on their way with one.
+    pub(super) has_left: bool,
     /// No poll will come any more.
     pub(super) is_over: bool,
 }
@@ -143,6 +145,7 @@ impl Polls {
         Wish {
             wants_messages: state.is_wanted && !state.is_ended,
             deadline: stuck.or(idle),
+            has_left: !state.messages.is_empty() || state.writing_since.is_some(),
             is_over: state.is_told || state.is_deleted || state.is_disposed,
         }
     }
