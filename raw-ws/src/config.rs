@@ -54,10 +54,9 @@ pub struct Config {
     /// How long the peer may take nothing while something waits for it; 10 s by default. Then it
     /// is cut as a slow consumer, and what it has not taken is forgotten.
     ///
-    /// Its system takes much for a peer that reads nothing. So one that is written to, 1 KiB or more,
-    /// and says nothing for a second is pinged, and is cut as well if it has not answered in this time,
-    /// and 10 s more for each 20 KiB that it has to read first. Without `keep_alive_interval` nobody is
-    /// pinged.
+    /// Its system takes much for a peer that reads nothing. So one that is written between 1 and 20 KiB,
+    /// and says nothing for a second, is pinged, and is cut as well if it has not answered in this time:
+    /// of more its system soon takes nothing. Without `keep_alive_interval` nobody is pinged.
     ///
     /// On Linux, what a peer's system acknowledges of what was written before counts as taken, too.
     ///

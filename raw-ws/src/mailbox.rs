@@ -117,7 +117,7 @@ impl Mailbox {
     pub fn close_frame(&self) -> Option<CloseFrame> {
         match self.outbound.request() {
             Some(Request::Close(close)) => Some(close),
-            Some(Request::Cut | Request::Ask) | None => None,
+            Some(Request::Cut | Request::Look) | None => None,
         }
     }
 

@@ -34,9 +34,9 @@ use crate::{
     upgraded::DirectWrite,
 };
 
-/// Bytes after which a peer may be asked whether it reads them, and how often.
+/// Bytes after which it is looked whether the peer takes them, and how often.
 const MUCH: u32 = 1024;
-const ASK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A backlog that a publisher writes out at once instead of at the end of its batch: a task that
 /// sends much without a pause must not fill the queue of a peer that reads.
@@ -55,8 +55,8 @@ pub(crate) enum Request {
     Close(CloseFrame),
     /// The queue is full: end now.
     Cut,
-    /// Much was written: ask the peer whether it reads.
-    Ask,
+    /// Much was written: look whether the peer takes it.
+    Look,
 }
 
 /// Why a message was not queued.
@@ -391,7 +391,7 @@ impl Outbound {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes that were written. Whether the task is to be woken, to ask what became of them.
+    /// Counts bytes that were written. Whether the task is to be woken, to look what becomes of them.
     fn has_written(
         &self,
         bytes: usize,
@@ -401,13 +401,18 @@ impl Outbound {
         let before = self.unread();
         let after = before.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
         self.unread.store(after, Ordering::Relaxed);
-        let asks =
-            before / MUCH != after / MUCH && Tick::is_due(looked, ASK_EVERY) && request.is_none();
-        if asks {
-            *request = Some(Box::new(Request::Ask));
+        let is_much = before / MUCH != after / MUCH;
+        if !is_much || request.is_some() {
+            return false;
+        }
+        // The first time says nothing of how fast it goes.
+        let has_begun = looked.is_some();
+        let looks = Tick::is_due(looked, LOOK_AGAIN) && has_begun;
+        if looks {
+            *request = Some(Box::new(Request::Look));
             self.has_request.store(true, Ordering::Release);
         }
-        asks
+        looks
     }
 
     /// The connection has ended: nothing can be queued, every membership is given up. Appends to

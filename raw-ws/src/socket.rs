@@ -1,5 +1,6 @@
 //! The async driver of one connection: bytes between a stream and the machine in `proto`.
 
+mod asked;
 mod ending;
 mod polling;
 
@@ -24,7 +25,7 @@ use crate::{
     events,
     frame::Frame,
     message::Message,
-    outbound::{Encoding, Outbound, Request},
+    outbound::{Encoding, Outbound},
     proto::{Connection, Event, Role, State},
     sender::Sender,
     tcp,
@@ -423,28 +424,6 @@ impl<S: Stream> Inner<S> {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
-    }
-
-    /// Does what another party asked for.
-    fn obey(&mut self) -> Result<()> {
-        match self.outbound.take_request() {
-            None => Ok(()),
-            Some(Request::Close(close)) => {
-                self.begin_close(&close);
-                Ok(())
-            }
-            Some(Request::Ask) => {
-                self.proto.set_unread(self.outbound.unread());
-                self.proto.has_written_much(now());
-                Ok(())
-            }
-            Some(Request::Cut) => Err(self.over(CapacityError::SlowConsumer.into())),
-        }
-    }
-
-    fn begin_close(&mut self, close: &CloseFrame) {
-        self.outbound.refuse_more();
-        self.proto.close(Some(close), now());
     }
 
     /// Writes as far as the peer takes it; gives since when it takes nothing.

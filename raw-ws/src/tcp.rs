@@ -50,13 +50,9 @@ impl Acknowledging {
         self.since.is_some_and(|since| since.until(now) >= at_most)
     }
 
-    /// Since when a peer has taken nothing, if nothing could be written since `blocked`: it may have
-    /// acknowledged something of what was written before.
-    pub(crate) fn blocked_since(&self, blocked: Tick) -> Tick {
-        let now = Tick::now();
+    /// Since when nothing was acknowledged, if that is known and something waits.
+    pub(crate) fn nothing_since(&self) -> Option<Tick> {
         self.since
-            .filter(|since| since.until(now) < blocked.until(now))
-            .unwrap_or(blocked)
     }
 
     /// Looks how it is now: to be done every now and then.
@@ -218,7 +214,7 @@ mod tests {
         pause();
         let mut acknowledging = Acknowledging::default();
         fill(&socket);
-        let blocked = Tick::now();
+        let begun = Tick::now();
         for _ in 0..10 {
             advance(PATIENCE * 8 / 10).await;
             acknowledging.look(&socket);
@@ -226,8 +222,8 @@ mod tests {
             let mut some = vec![0; 64 * 1024];
             peer.read_exact(&mut some).await.unwrap();
         }
-        let since = acknowledging.blocked_since(blocked);
-        assert!(blocked.until(since) > 7 * PATIENCE, "{since:?}");
+        let since = acknowledging.nothing_since().unwrap();
+        assert!(begun.until(since) > 7 * PATIENCE, "{since:?}");
     }
 
     #[tokio::test]

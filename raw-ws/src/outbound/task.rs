@@ -91,6 +91,16 @@ impl Outbound {
         state.blocked = None;
         Ok((is_known, None))
     }
+
+    /// Whether the peer's TCP has acknowledged nothing for too long of what was written to it.
+    pub(crate) fn is_stuck<S: Stream>(&self, io: &S) -> bool {
+        let Some(socket) = socket_of(io) else {
+            return false;
+        };
+        let mut state = self.lock();
+        state.acknowledging.look(socket);
+        state.acknowledging.is_stuck(self.config.progress_timeout)
+    }
 }
 
 impl State {
@@ -102,6 +112,8 @@ impl State {
         {
             self.acknowledging.look(socket);
         }
-        self.acknowledging.blocked_since(blocked).instant()
+        // It may have taken something of what was written before; or nothing of that either.
+        let since = self.acknowledging.nothing_since().unwrap_or(blocked);
+        since.instant()
     }
 }

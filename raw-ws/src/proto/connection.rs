@@ -321,8 +321,8 @@ impl Connection {
     }
 
     /// Much was written to the peer: asks it by a ping whether it reads, if it has not been heard for
-    /// a while. Who has not answered within `progress_timeout`, and 10 s more for each 20 KiB that it has
-    /// to read first, is a slow consumer.
+    /// a while. Who has not answered within `progress_timeout` is a slow consumer; it has more time for
+    /// what it has to read first, as for other pings.
     pub(crate) fn has_written_much(&mut self, now: Instant) {
         let since = self.quiet_since;
         if self.state == State::Open && self.keep_alive.written(since, now, &self.config) {
