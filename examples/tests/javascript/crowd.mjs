@@ -43,11 +43,8 @@ async function echo({ number, connection }) {
   if (answer !== words) throw new Error(`client ${number} got ${answer}`);
 }
 
-async function each(what, run, atATime = count) {
-  const outcomes = [];
-  for (let from = 0; from < count; from += atATime) {
-    outcomes.push(...(await Promise.allSettled(clients.slice(from, from + atATime).map(run))));
-  }
+async function each(what, run) {
+  const outcomes = await Promise.allSettled(clients.map(run));
   const failed = outcomes.filter(({ status }) => status === "rejected");
   if (failed.length > 0) {
     console.error(`${what}: ${failed.length} of ${count} failed, the first with: ${failed[0].reason}`);
@@ -56,7 +53,7 @@ async function each(what, run, atATime = count) {
 }
 
 const clients = Array.from({ length: count }, (_, number) => client(number));
-await each("start", ({ connection }) => connection.start(), 100);
+await each("start", ({ connection }) => connection.start());
 await each("call", echo);
 if (flags.restart) {
   const back = clients.map(
