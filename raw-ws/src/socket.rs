@@ -361,9 +361,10 @@ impl<S: Stream> Inner<S> {
                 }
             };
             // Not left to the timer alone: a peer that always has more to read keeps it unlooked at.
-            let deadline = self.next_deadline(stuck_since);
+            let reads = !is_behind;
+            let deadline = self.next_deadline(stuck_since, reads);
             if deadline.is_some_and(|deadline| self.read_at >= deadline) {
-                match self.check_deadlines(self.read_at, stuck_since) {
+                match self.check_deadlines(self.read_at, stuck_since, reads) {
                     Ok(()) => continue,
                     Err(error) => return Poll::Ready(Err(self.over(error))),
                 }
@@ -393,7 +394,7 @@ impl<S: Stream> Inner<S> {
                 return Poll::Ready(Err(self.over(error)));
             }
             self.turn = 0;
-            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since, reads)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -419,8 +420,8 @@ impl<S: Stream> Inner<S> {
                 Ok(stuck_since) => stuck_since,
                 Err(error) => return Poll::Ready(Err(self.over(error))),
             };
-            let deadline = self.next_deadline(stuck_since);
-            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since)) {
+            let deadline = self.next_deadline(stuck_since, false);
+            if let Err(error) = ready!(self.poll_deadline(cx, deadline, stuck_since, false)) {
                 return Poll::Ready(Err(self.over(error)));
             }
         }
@@ -465,14 +466,16 @@ impl<S: Stream> Inner<S> {
         read
     }
 
-    /// When [`check_deadlines`](Self::check_deadlines) has something to act on.
-    fn next_deadline(&self, stuck_since: Option<Instant>) -> Option<Instant> {
+    /// When [`check_deadlines`](Self::check_deadlines) has something to act on. A peer that is not read
+    /// has no deadlines for what it says: its answer to a ping may have come.
+    fn next_deadline(&self, stuck_since: Option<Instant>, reads: bool) -> Option<Instant> {
         // Now and then it is looked whether the peer takes something of what was written before.
         let stuck = self.stuck_until(stuck_since).map(|until| {
             let look = now() + self.proto.config().progress_timeout / 4;
             until.min(look)
         });
-        match (self.proto.poll_timeout(), stuck) {
+        let said = self.proto.poll_timeout().filter(|_| self.listens(reads));
+        match (said, stuck) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         }
@@ -494,6 +497,7 @@ impl<S: Stream> Inner<S> {
         cx: &mut Context<'_>,
         deadline: Option<Instant>,
         stuck_since: Option<Instant>,
+        reads: bool,
     ) -> Poll<Result<()>> {
         let Some(deadline) = deadline else {
             return Poll::Pending;
@@ -518,11 +522,16 @@ impl<S: Stream> Inner<S> {
             return Poll::Pending;
         }
         timer.as_mut().reset(deadline);
-        Poll::Ready(self.check_deadlines(now(), stuck_since))
+        Poll::Ready(self.check_deadlines(now(), stuck_since, reads))
     }
 
     /// Acts on the deadlines that have passed.
-    fn check_deadlines(&mut self, now: Instant, stuck_since: Option<Instant>) -> Result<()> {
+    fn check_deadlines(
+        &mut self,
+        now: Instant,
+        stuck_since: Option<Instant>,
+        reads: bool,
+    ) -> Result<()> {
         if self
             .stuck_until(stuck_since)
             .is_some_and(|until| now >= until)
@@ -530,12 +539,20 @@ impl<S: Stream> Inner<S> {
             events::slow_consumer();
             return Err(CapacityError::SlowConsumer.into());
         }
+        if !self.listens(reads) {
+            return Ok(());
+        }
         self.proto.set_unread(self.outbound.unread());
         let outcome = self.proto.handle_timeout(now);
         if let Err(Error::Capacity(CapacityError::SlowConsumer)) = outcome {
             events::slow_consumer();
         }
         outcome
+    }
+
+    /// Whether what the peer says is heard in time; its Close is waited for in any case.
+    fn listens(&self, reads: bool) -> bool {
+        reads || self.proto.state() != State::Open
     }
 
     fn stuck_until(&self, stuck_since: Option<Instant>) -> Option<Instant> {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bench::{
-    load::{self, Dialect, EchoLoad, Target, Window},
+    load::{self, Dialect, EchoLoad, FloodLoad, Target, Window},
     process::Process,
 };
 
@@ -24,6 +24,22 @@ fn every_echo_has_a_latency_and_costs_time() {
     assert_eq!(measurement.messages, measurement.latency.len());
     assert!(measurement.server_per_message() > Some(Duration::ZERO));
     assert!(measurement.latency_at(0.5) <= measurement.latency_at(0.99));
+}
+
+#[test]
+fn every_message_of_the_quiet_has_a_latency_with_and_without_a_flood() {
+    let _process = beside_others();
+    let target = Target::raw_tcp(serve(echo));
+    let load = FloodLoad {
+        flooders: 2,
+        quiet: 3,
+        size: 20,
+        dialect: Dialect::Messages,
+    };
+    let flood = load::flood(&target, load, SHORT).unwrap();
+    assert!(!flood.alone.is_empty() && flood.alone.len().is_multiple_of(3));
+    assert_eq!(flood.alone.len(), flood.beside.len());
+    assert!(flood.flooded_per_second > 0.0);
 }
 
 #[test]

@@ -120,3 +120,31 @@ async fn a_task_is_woken_again_by_a_timer_that_fired_early() {
     assert!(task.poll(&mut ws).is_pending());
     is_woken_in_time(&task, ws, far).await;
 }
+
+/// Its answer may have come long ago.
+#[tokio::test(start_paused = true)]
+async fn a_ping_does_not_run_out_while_its_answer_is_not_read() {
+    let (near, mut far) = duplex(1024);
+    let mut ws = WebSocket::from_upgraded(near, BytesMut::new(), Role::Server, Config::new());
+    let mut pinged = [0; 2];
+    tokio::select! {
+        message = ws.recv() => panic!("{message:?}"),
+        read = far.read_exact(&mut pinged) => assert_eq!((read.unwrap(), pinged), (2, [0x89, 0])),
+    }
+    far.write_all(&[0x8a, 0x80, 0, 0, 0, 0]).await.unwrap();
+
+    // The server writes and reads nothing; the peer takes a little every second.
+    ws.feed(vec![7; 60_000]).unwrap();
+    let peer = async {
+        let mut some = vec![0; 1000];
+        for _ in 0..59 {
+            far.read_exact(&mut some).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        far.read_exact(&mut some).await.unwrap();
+    };
+    let (written, ()) = tokio::join!(ws.flush(), peer);
+    written.unwrap();
+    far.write_all(b"\x81\x82\0\0\0\0hi").await.unwrap();
+    assert_eq!(ws.recv().await.unwrap(), Some(Message::text("hi")));
+}
