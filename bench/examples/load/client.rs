@@ -260,6 +260,10 @@ impl Held {
                 }
                 continue;
             }
+            let says_goodbye = self.read.windows(8).any(|part| part == b"\"type\":7");
+            if says_goodbye || (self.poll.is_some() && !self.read.starts_with(b"HTTP/1.1 200 ")) {
+                return;
+            }
             self.read.clear();
             // What came answers the poll.
             if let Some(poll) = &self.poll
