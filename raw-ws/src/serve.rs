@@ -232,7 +232,7 @@ impl Door {
         let is_proxy = self.config.trusts(address.ip());
         let counted = (!is_proxy).then(|| address.ip());
         let progress = Progress::default();
-        let (http, tls) = (self.http.clone(), self.tls.clone());
+        let (http, tls) = (self.http.clone(), Tls::clone(&self.tls));
         let refusal = match self.slots.admit(counted, &progress) {
             Ok(slot) => return http.serve(stream, tls, address, slot, progress),
             Err(refusal) => refusal,
