@@ -7,28 +7,36 @@
 
 mod connection;
 mod connections;
+mod content;
 mod dialect;
 mod echo;
 mod fan_out;
 mod flood;
+mod http;
 mod hub;
 mod idle;
 mod measurement;
 mod polling;
+mod posting;
 mod replies;
 mod slow;
+mod stream;
 mod target;
+mod traffic;
+mod web_socket;
 
 pub use self::{
     dialect::Dialect,
-    echo::{EchoLoad, echo},
-    fan_out::{FanOutLoad, fan_out},
+    echo::echo,
+    fan_out::fan_out,
     flood::{Flood, FloodLoad, flood},
-    hub::{HubProtocol, hub_text},
-    idle::{IdleMemory, idle},
-    measurement::{Measurement, Window},
+    hub::{HubProtocol, LARGEST_TEXT, hub_text},
+    idle::{IdleMemory, held, idle},
+    measurement::{Measurement, Observer, Window},
     polling::polling,
     replies::masked_frame,
     slow::{Peak, Slow, SlowLoad, slow},
-    target::Target,
+    stream::stream,
+    target::{Target, Transport},
+    traffic::{Traffic, Work},
 };

@@ -5,6 +5,7 @@
 //! cheap as it is.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs, io,
     ops::{Add, Sub},
     path::PathBuf,
@@ -12,11 +13,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A running process, observed through `/proc`.
+/// A running process, or some of its threads, observed through `/proc`.
 #[derive(Clone, Debug)]
 pub struct Process {
     id: u32,
     directory: PathBuf,
+    threads: Threads,
+}
+
+/// Whose processor time counts.
+#[derive(Clone, Debug)]
+enum Threads {
+    All,
+    /// The one with this name in `/proc/PID/task`.
+    Only(OsString),
+    AllBut(OsString),
 }
 
 /// Processor time, in the program itself and in the kernel on its behalf.
@@ -40,7 +51,12 @@ impl Process {
             let text = format!("there is no process {id}");
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        Ok(Self { id, directory })
+        let threads = Threads::All;
+        Ok(Self {
+            id,
+            directory,
+            threads,
+        })
     }
 
     /// The process that calls this.
@@ -50,6 +66,26 @@ impl Process {
     /// When `/proc` is not mounted.
     pub fn current() -> io::Result<Self> {
         Self::new(std::process::id())
+    }
+
+    /// The same process, with the processor time of the thread that calls this alone.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not tell which thread that is.
+    pub fn this_thread(self) -> io::Result<Self> {
+        let threads = Threads::Only(this_thread()?);
+        Ok(Self { threads, ..self })
+    }
+
+    /// The same process, with the processor time of all threads but the one that calls this.
+    ///
+    /// # Errors
+    ///
+    /// As [`this_thread`](Self::this_thread).
+    pub fn other_threads(self) -> io::Result<Self> {
+        let threads = Threads::AllBut(this_thread()?);
+        Ok(Self { threads, ..self })
     }
 
     /// Its process id.
@@ -145,9 +181,9 @@ impl Process {
 
     fn run_time(&self) -> io::Result<Duration> {
         let mut nanoseconds = 0;
-        for task in fs::read_dir(self.directory.join("task"))? {
+        for task in self.tasks()? {
             // A thread may end between the listing and the reading.
-            let Ok(schedstat) = fs::read_to_string(task?.path().join("schedstat")) else {
+            let Ok(schedstat) = fs::read_to_string(task.join("schedstat")) else {
                 continue;
             };
             let first = schedstat.split_whitespace().next();
@@ -159,27 +195,56 @@ impl Process {
     }
 
     fn ticks(&self) -> io::Result<(u64, u64)> {
-        let stat = self.read("stat")?;
-        // The second field is the program's name in parentheses and may hold spaces: count from
-        // its end, where field 3 follows. User and system time are fields 14 and 15.
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let mut fields = after_name
-            .split_whitespace()
-            .skip(14 - 3)
-            .map(str::parse::<u64>);
-        match (fields.next(), fields.next()) {
-            (Some(Ok(user)), Some(Ok(kernel))) => Ok((user, kernel)),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "unexpected form of /proc/PID/stat",
-            )),
+        let (mut user, mut kernel) = (0, 0);
+        for task in self.tasks()? {
+            let Ok(stat) = fs::read_to_string(task.join("stat")) else {
+                continue;
+            };
+            // The second field is the program's name in parentheses and may hold spaces: count from
+            // its end, where field 3 follows. User and system time are fields 14 and 15.
+            let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            let mut fields = after_name.split_whitespace().skip(14 - 3);
+            let mut next = || fields.next().and_then(|field| field.parse::<u64>().ok());
+            let (Some(in_user), Some(in_kernel)) = (next(), next()) else {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "unexpected form of /proc/PID/task/TID/stat",
+                ));
+            };
+            user += in_user;
+            kernel += in_kernel;
         }
+        Ok((user, kernel))
+    }
+
+    /// The directories of the threads that count.
+    fn tasks(&self) -> io::Result<Vec<PathBuf>> {
+        let mut tasks = Vec::new();
+        for task in fs::read_dir(self.directory.join("task"))? {
+            let task = task?;
+            let counts = match &self.threads {
+                Threads::All => true,
+                Threads::Only(thread) => task.file_name() == *thread,
+                Threads::AllBut(thread) => task.file_name() != *thread,
+            };
+            if counts {
+                tasks.push(task.path());
+            }
+        }
+        Ok(tasks)
     }
 
     fn read(&self, file: &str) -> io::Result<String> {
         fs::read_to_string(self.directory.join(file))
             .map_err(|e| io::Error::new(e.kind(), format!("process {}: {file}: {e}", self.id)))
     }
+}
+
+/// The name of the calling thread in `/proc/PID/task`.
+fn this_thread() -> io::Result<OsString> {
+    let link = fs::read_link("/proc/thread-self")?;
+    let name = link.file_name().map(OsStr::to_owned);
+    name.ok_or_else(|| io::Error::other("/proc/thread-self names no thread"))
 }
 
 impl CpuTime {
@@ -230,6 +295,32 @@ mod tests {
             used > Duration::from_millis(5),
             "{used:?} for a loop of 50 ms"
         );
+    }
+
+    #[test]
+    fn a_thread_is_told_from_the_others() {
+        let process = Process::current().unwrap();
+        let this = process.clone().this_thread().unwrap();
+        let others = process.other_threads().unwrap();
+        let used = |of: &Process| of.cpu_time().unwrap().total();
+        let (before, others_before) = (used(&this), used(&others));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(50) {
+            std::hint::spin_loop();
+        }
+        let here = used(&this) - before;
+        assert!(here > Duration::from_millis(5), "{here:?}");
+        // Somebody else's loop of 50 ms shows up there, whatever else runs.
+        thread::spawn(move || {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(50) {
+                std::hint::spin_loop();
+            }
+            assert!(used(&this) - before < here + Duration::from_millis(5));
+            assert!(used(&others) - others_before > Duration::from_millis(5));
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use bench::{
-    load::{self, Dialect, EchoLoad, FanOutLoad, HubProtocol, IdleMemory, Measurement, Window},
+    load::{self, Dialect, HubProtocol, IdleMemory, Measurement, Traffic, Window},
     server::Server,
 };
 
@@ -128,7 +128,7 @@ impl Scenario {
         let target = endpoint.at(server.address());
         let process = server.process()?;
         let echo = |size, depth| {
-            let echo = EchoLoad {
+            let echo = Traffic {
                 connections: ECHO_CONNECTIONS,
                 depth,
                 size,
@@ -140,7 +140,7 @@ impl Scenario {
             Self::Echo { size, depth } => echo(size, depth)?,
             Self::Call { depth, .. } => echo(CALL_SIZE, depth)?,
             Self::FanOut | Self::Broadcast { .. } => {
-                let fan_out = FanOutLoad {
+                let fan_out = Traffic {
                     connections: FAN_OUT_CONNECTIONS,
                     depth: FAN_OUT_DEPTH,
                     size: FAN_OUT_SIZE,
@@ -186,7 +186,7 @@ impl Figures {
             p50_milliseconds: milliseconds(0.5),
             p99_milliseconds: milliseconds(0.99),
             server_busy: measurement.server_busy().unwrap_or_default(),
-            client_busy: measurement.client_busy(),
+            client_busy: measurement.client_busy().unwrap_or_default(),
         }
     }
 }

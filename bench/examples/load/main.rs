@@ -4,6 +4,8 @@
 //! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --pid PID
 //! cargo run --profile measured -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
 //! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
+//! cargo run --profile measured -p bench --example load -- stream --url ws://127.0.0.1:9001/wire --wire --pid PID
+//! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --transport sse --pid PID
 //! cargo run --profile measured -p bench --example load -- idle --url ws://127.0.0.1:9001/echo --pid PID
 //! cargo run --profile measured -p bench --example load -- polling --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --profile measured -p bench --example load -- flood --url ws://127.0.0.1:9001/echo
@@ -20,7 +22,10 @@ mod storm;
 use std::{io, process::ExitCode, time::Duration};
 
 use bench::{
-    load::{self, Dialect, EchoLoad, FanOutLoad, FloodLoad, HubProtocol, SlowLoad, Target, Window},
+    load::{
+        self, Dialect, FloodLoad, HubProtocol, Measurement, SlowLoad, Target, Transport, Window,
+        Work,
+    },
     process::Process,
     say, tell,
 };
@@ -39,6 +44,8 @@ enum Load {
     Echo(Traffic),
     /// One connection publishes and all of them receive every message.
     FanOut(Traffic),
+    /// Every connection has a stream under way, of --depth items, and asks for the next at its end.
+    Stream(Traffic),
     /// Many connections that do nothing: the server's memory for each.
     Idle(Idle),
     /// Many long-polling clients of a hub that do nothing but poll: the same.
@@ -56,13 +63,14 @@ enum Load {
 struct Traffic {
     #[command(flatten)]
     server: Server,
-    /// Connections, all open at once [default: 64 for echo, 1000 for fan-out].
+    /// Connections, all open at once [default: 64, but 1000 for fan-out].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=15_000))]
     connections: Option<u16>,
-    /// Messages in flight: on each connection (echo), of the publisher (fan-out).
+    /// Messages in flight: on each connection (echo; 64 at most with --wire), of the publisher
+    /// (fan-out); items of a stream.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     depth: u16,
-    /// Bytes of a message, or of the text in a call [default: 20 for echo, 125 for fan-out].
+    /// Bytes of a message, or of the text in a call [default: 20, but 125 for fan-out].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     size: Option<u32>,
     /// Seconds to measure, after one second that does not count.
@@ -126,6 +134,12 @@ struct Server {
     /// The server is a SignalR hub with the methods Echo, Join and Broadcast: json or messagepack.
     #[arg(long, value_name = "PROTOCOL")]
     hub: Option<HubProtocol>,
+    /// How its clients are connected: websockets, sse or long-polling.
+    #[arg(long, requires = "hub", default_value = "websockets")]
+    transport: Transport,
+    /// The server speaks the binary protocol of raw-ws, with the operations of raw_server.
+    #[arg(long, conflicts_with = "hub")]
+    wire: bool,
     /// With --hub: sends the same bytes to a server that returns them unread.
     #[arg(long, requires = "hub")]
     as_bytes: bool,
@@ -169,34 +183,9 @@ fn run(load: &Load) -> io::Result<()> {
             let time = Duration::from_secs(options.seconds.into());
             say!("{}", load::slow(&options.server.url, load, time, &process)?);
         }
-        Load::Echo(options) => {
-            let load = EchoLoad {
-                connections: options.connections.unwrap_or(64).into(),
-                depth: options.depth.into(),
-                size: options.size.unwrap_or(20) as usize,
-                dialect: options.server.dialect(),
-            };
-            let process = options.server.process()?;
-            let url = &options.server.url;
-            say!(
-                "{}",
-                load::echo(url, load, window(options.seconds), process.as_ref())?
-            );
-        }
-        Load::FanOut(options) => {
-            let load = FanOutLoad {
-                connections: options.connections.unwrap_or(1000).into(),
-                depth: options.depth.into(),
-                size: options.size.unwrap_or(125) as usize,
-                dialect: options.server.dialect(),
-            };
-            let process = options.server.process()?;
-            let url = &options.server.url;
-            say!(
-                "{}",
-                load::fan_out(url, load, window(options.seconds), process.as_ref())?
-            );
-        }
+        Load::Echo(options) => say!("{}", options.run(Work::Echo, 64, 20)?),
+        Load::FanOut(options) => say!("{}", options.run(Work::FanOut, 1000, 125)?),
+        Load::Stream(options) => say!("{}", options.run(Work::Stream, 64, 20)?),
         Load::Idle(options) => {
             let process = options.server.measured()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
@@ -215,6 +204,20 @@ fn run(load: &Load) -> io::Result<()> {
     Ok(())
 }
 
+impl Traffic {
+    fn run(&self, work: Work, connections: u16, size: u32) -> io::Result<Measurement> {
+        let traffic = load::Traffic {
+            connections: self.connections.unwrap_or(connections).into(),
+            depth: self.depth.into(),
+            size: self.size.unwrap_or(size) as usize,
+            dialect: self.server.dialect(),
+        };
+        let target = self.server.url.clone().over(self.server.transport);
+        let process = self.server.process()?;
+        work.run(&target, traffic, window(self.seconds), process.as_ref())
+    }
+}
+
 fn window(seconds: u16) -> Window {
     Window {
         warm_up: Duration::from_secs(1),
@@ -225,6 +228,7 @@ fn window(seconds: u16) -> Window {
 impl Server {
     fn dialect(&self) -> Dialect {
         match self.hub {
+            None if self.wire => Dialect::Wire,
             None => Dialect::Messages,
             Some(protocol) if self.as_bytes => Dialect::HubBytes(protocol),
             Some(protocol) => Dialect::Hub(protocol),

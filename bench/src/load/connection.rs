@@ -1,70 +1,79 @@
 //! One connection of the load.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Read, Write},
-    time::Instant,
-};
+use std::{collections::VecDeque, io, time::Instant};
 
-use mio::{Interest, Registry, Token, net::TcpStream};
+use mio::{Registry, Token};
 
 use super::{
+    content::Tally,
     dialect::Script,
-    replies::{FrameReader, Replies},
-    target::Target,
+    posting::Posting,
+    target::{Target, Transport},
+    web_socket::WebSocket,
 };
 
 /// A client connection that sends copies of one message and counts those that come back.
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
-    replies: Replies,
-    /// Bytes of messages that are to be written yet.
-    owed: usize,
-    /// How much of the current message has been written.
-    position: usize,
-    pongs: Vec<u8>,
+    way: Way,
+    traffic: Traffic,
     received: u64,
-    /// When the messages that have not come back were sent.
+    /// When the messages that have not been answered were sent.
     sent_at: VecDeque<Instant>,
 }
 
-/// The message that is sent over and over: a number of copies, so that one write can take several.
+/// How a connection's bytes travel.
+#[derive(Debug)]
+enum Way {
+    WebSocket(WebSocket),
+    Posting(Box<Posting>),
+}
+
+/// What has gone over a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    /// Written and read, heads and frame headers included.
+    pub(super) bytes: u64,
+}
+
+/// The messages that are sent over and over: a number of copies, so that one write can take several.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    copies: Vec<u8>,
-    length: usize,
+    pub(super) copies: Vec<u8>,
+    /// Of one message.
+    pub(super) length: usize,
 }
 
 impl Connection {
-    /// Opens a connection; its events will carry `token`.
+    /// Opens a connection; its events will carry one of its two tokens.
     pub(super) fn open(
         target: &Target,
         script: &Script,
         registry: &Registry,
-        token: Token,
+        index: usize,
     ) -> io::Result<Self> {
-        let (stream, early) = target.converse(&script.opening)?;
-        let mut stream = TcpStream::from_std(stream);
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        let replies = match target.path {
-            Some(_) => Replies::Frames(FrameReader::new(&script.reply)),
-            None => Replies::Bytes {
-                length: script.request.len(),
-                partial: 0,
-            },
+        let tokens = [Token(2 * index), Token(2 * index + 1)];
+        let (way, came) = match target.transport {
+            Transport::WebSockets => {
+                let (socket, came) = WebSocket::open(target, script, registry, tokens[0])?;
+                (Way::WebSocket(socket), came)
+            }
+            Transport::ServerSentEvents | Transport::LongPolling => {
+                let (posting, came) = Posting::open(target, script, registry, tokens)?;
+                (Way::Posting(Box::new(posting)), came)
+            }
         };
-        let mut connection = Self {
-            stream,
-            replies,
-            owed: 0,
-            position: 0,
-            pongs: Vec::new(),
-            received: 0,
+        Ok(Self {
+            way,
+            traffic: Traffic::default(),
+            received: came.messages,
             sent_at: VecDeque::new(),
-        };
-        connection.received = connection.replies.count(&early, &mut connection.pongs)?;
-        Ok(connection)
+        })
+    }
+
+    /// Whose event carries this token.
+    pub(super) fn index_of(token: Token) -> usize {
+        token.0 / 2
     }
 
     /// Sends `count` more messages, as far as the socket takes them now. `remember` keeps the time
@@ -78,55 +87,29 @@ impl Connection {
         if let Some(now) = remember {
             self.sent_at.extend((0..count).map(|_| now));
         }
-        self.owed += message.length * count as usize;
+        match &mut self.way {
+            Way::WebSocket(socket) => socket.owe(message, count),
+            Way::Posting(posting) => posting.owe(count),
+        }
         self.flush(message)
     }
 
     /// Writes what is owed, until the socket takes no more.
     pub(super) fn flush(&mut self, message: &Outgoing) -> io::Result<()> {
-        while self.owed > 0 || !self.pongs.is_empty() {
-            // A control frame may stand between two frames, not inside one.
-            let is_pong = self.position == 0 && !self.pongs.is_empty();
-            let bytes = if is_pong {
-                &self.pongs
-            } else {
-                let end = message.copies.len().min(self.position + self.owed);
-                &message.copies[self.position..end]
-            };
-            let written = match self.stream.write(bytes) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                result => result?,
-            };
-            if is_pong {
-                self.pongs.drain(..written);
-            } else {
-                self.owed -= written;
-                self.position = (self.position + written) % message.length;
-            }
+        match &mut self.way {
+            Way::WebSocket(socket) => socket.flush(message, &mut self.traffic),
+            Way::Posting(posting) => posting.flush(message, &mut self.traffic),
         }
-        Ok(())
     }
 
-    /// Reads until the socket is empty, and returns how many messages came.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<u64> {
-        let mut messages = 0;
-        loop {
-            let read = match self.stream.read(buffer) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
-                result => result?,
-            };
-            if read == 0 {
-                return Err(io::Error::other("the server closed the connection"));
-            }
-            messages += self.replies.count(&buffer[..read], &mut self.pongs)?;
-            // epoll(7): with edge-triggered events, a short read of a stream means that it is
-            // empty, and saves the call that would only say so.
-            if read < buffer.len() {
-                break;
-            }
-        }
-        self.received += messages;
-        Ok(messages)
+    /// Reads until nothing is left to be read, and tells what came.
+    pub(super) fn read(&mut self, message: &Outgoing, buffer: &mut [u8]) -> io::Result<Tally> {
+        let tally = match &mut self.way {
+            Way::WebSocket(socket) => socket.read(buffer, &mut self.traffic),
+            Way::Posting(posting) => posting.read(message, buffer, &mut self.traffic),
+        }?;
+        self.received += tally.messages;
+        Ok(tally)
     }
 
     /// Takes the times at which the next `count` answered messages were sent, oldest first.
@@ -135,7 +118,7 @@ impl Connection {
         self.sent_at.drain(..count)
     }
 
-    /// How many messages were sent whose answers have not come.
+    /// How many messages were sent that have not been answered.
     pub(super) fn in_flight(&self) -> usize {
         self.sent_at.len()
     }
@@ -145,19 +128,29 @@ impl Connection {
         self.received
     }
 
+    /// What has gone over it since it was opened.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
     /// Whether there is an answer to a ping that has not been written.
     pub(super) fn has_pongs(&self) -> bool {
-        !self.pongs.is_empty()
+        match &self.way {
+            Way::WebSocket(socket) => socket.has_pongs(),
+            Way::Posting(_) => false,
+        }
     }
 }
 
 impl Outgoing {
-    /// A message in its frame, prepared for writes of up to `at_once` of them.
-    pub(super) fn new(frame: &[u8], at_once: usize) -> Self {
-        let copies = at_once.min(LARGEST_WRITE / frame.len()).max(1);
+    /// Messages of one length, prepared for writes of up to `at_once` of them, or of all of them.
+    pub(super) fn new(messages: &[Vec<u8>], at_once: usize) -> Self {
+        let length = messages[0].len();
+        let at_once = at_once.min(LARGEST_WRITE / length).max(1);
+        let cycles = at_once.div_ceil(messages.len());
         Self {
-            copies: frame.repeat(copies),
-            length: frame.len(),
+            copies: messages.concat().repeat(cycles),
+            length,
         }
     }
 }

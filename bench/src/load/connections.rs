@@ -5,15 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll};
 
 use super::{
     connection::{Connection, Outgoing},
+    content::Tally,
     dialect::Script,
-    measurement::{Measurement, Recorder, Window},
-    target::Target,
+    measurement::{Measurement, Observer, Recorder, Window},
+    target::{Target, Transport},
 };
-use crate::process::Process;
 
 /// Open connections to one server.
 #[derive(Debug)]
@@ -36,10 +36,13 @@ impl Connections {
         script: &Script,
         at_once: usize,
     ) -> io::Result<Self> {
-        let message = Outgoing::new(&script.request, at_once);
+        let message = match (target.transport, &script.posted) {
+            (Transport::WebSockets, _) | (_, None) => Outgoing::new(&script.requests, at_once),
+            (_, Some(posted)) => Outgoing::new(std::slice::from_ref(&posted.request), at_once),
+        };
         let poll = Poll::new()?;
         let open = |i| {
-            Connection::open(target, script, poll.registry(), Token(i)).map_err(|e| {
+            Connection::open(target, script, poll.registry(), i).map_err(|e| {
                 io::Error::new(e.kind(), format!("connection {} of {count}: {e}", i + 1))
             })
         };
@@ -70,42 +73,55 @@ impl Connections {
     }
 
     /// Keeps what is in flight in flight: each connection for which `sends` is true sends a message
-    /// for each that it receives. Returns what happened in the measured part of `window`.
+    /// for each of its own that is answered. Returns what happened in the measured part of `window`.
     pub(super) fn measure(
         &mut self,
         window: Window,
-        server: Option<&Process>,
+        mut observer: Observer<'_>,
         sends: impl Fn(usize) -> bool,
     ) -> io::Result<Measurement> {
-        self.circulate(window.warm_up, None, &sends)?;
-        let mut recorder = Recorder::begin(server)?;
-        self.circulate(window.measured, Some(&mut recorder), &sends)?;
-        recorder.end()
+        self.circulate(window.warm_up, None, &mut observer, &sends)?;
+        let mut recorder = Recorder::begin(&observer, self.bytes())?;
+        self.circulate(window.measured, Some(&mut recorder), &mut observer, &sends)?;
+        recorder.end(self.bytes())
     }
 
     fn circulate(
         &mut self,
         time: Duration,
         mut recorder: Option<&mut Recorder>,
+        observer: &mut Observer<'_>,
         sends: &impl Fn(usize) -> bool,
     ) -> io::Result<()> {
         let end = Instant::now() + time;
         while let Some(left) = end.checked_duration_since(Instant::now()) {
-            self.turn(left, PATIENCE, |index, messages, connection, now| {
-                let answered = connection.answered(messages);
+            let left = observer.until_told().map_or(left, |due| left.min(due));
+            self.turn(left, PATIENCE, |index, came, connection, now| {
+                let answered = connection.answered(came.ends);
                 if let Some(recorder) = recorder.as_deref_mut() {
-                    recorder.count(messages);
+                    recorder.count(came.messages);
                     answered.for_each(|sent| recorder.latency(now.duration_since(sent)));
                 }
-                if sends(index) { messages } else { 0 }
+                if sends(index) { came.ends } else { 0 }
             })?;
+            if observer.is_to_be_told() {
+                let so_far = match recorder.as_deref_mut() {
+                    Some(recorder) => Some(recorder.so_far(self.bytes())?),
+                    None => None,
+                };
+                observer.tell(so_far)?;
+            }
         }
         Ok(())
     }
 
+    fn bytes(&self) -> u64 {
+        self.all.iter().map(|one| one.traffic().bytes).sum()
+    }
+
     /// Waits up to `timeout` for something to happen and handles it. For every connection that
-    /// received messages, `on_reply` gets its index, the number of messages and the connection; it
-    /// returns how many to send in return.
+    /// received messages, `on_reply` gets its index, what came and the connection; it returns how
+    /// many to send in return.
     ///
     /// # Errors
     ///
@@ -114,23 +130,23 @@ impl Connections {
         &mut self,
         timeout: Duration,
         patience: Duration,
-        mut on_reply: impl FnMut(usize, u64, &mut Connection, Instant) -> u64,
+        mut on_reply: impl FnMut(usize, Tally, &mut Connection, Instant) -> u64,
     ) -> io::Result<()> {
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
         for event in &self.events {
-            let Token(index) = event.token();
+            let index = Connection::index_of(event.token());
             let connection = &mut self.all[index];
             let mut send = 0;
             let mut now = None;
             if event.is_readable() {
-                let messages = connection.read(&mut self.buffer)?;
-                if messages > 0 {
+                let came = connection.read(&self.message, &mut self.buffer)?;
+                if came != Tally::default() {
                     let arrived = Instant::now();
                     self.last_reply = arrived;
-                    send = on_reply(index, messages, connection, arrived);
+                    send = on_reply(index, came, connection, arrived);
                     now = Some(arrived);
                 }
             }

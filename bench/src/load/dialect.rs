@@ -2,7 +2,7 @@
 
 use super::{
     hub::{HubProtocol, hub_text},
-    replies::{binary_message, masked_frame},
+    replies::masked_frame,
 };
 
 /// What the messages of a load are.
@@ -10,6 +10,8 @@ use super::{
 pub enum Dialect {
     /// Binary WebSocket messages, of a size.
     Messages,
+    /// Requests of the binary protocol (`raw-ws/PROTOCOL.md`), with a payload of a size.
+    Wire,
     /// Calls of a SignalR hub, with a text of a size.
     Hub(HubProtocol),
     /// The bytes of those calls (of a delivery, in a fan-out) as plain WebSocket messages: what the
@@ -17,13 +19,24 @@ pub enum Dialect {
     HubBytes(HubProtocol),
 }
 
-/// One load's part of the conversation, in frames.
+/// One load's part of the conversation.
 #[derive(Debug)]
 pub(super) struct Script {
     /// What each connection says first, each answered by one message.
     pub(super) opening: Vec<Vec<u8>>,
-    pub(super) request: Vec<u8>,
+    /// What it says over and over, one after the other: frames of one length.
+    pub(super) requests: Vec<Vec<u8>>,
     pub(super) reply: Reply,
+    /// The same without frames, for the transports of a hub that are no WebSockets.
+    pub(super) posted: Option<Posted>,
+}
+
+/// What is said in POSTs.
+#[derive(Debug)]
+pub(super) struct Posted {
+    /// What each connection says first. Only the hub handshake is answered.
+    pub(super) opening: Vec<Vec<u8>>,
+    pub(super) request: Vec<u8>,
 }
 
 /// What comes back for a request.
@@ -31,83 +44,199 @@ pub(super) struct Script {
 pub(super) enum Reply {
     /// A WebSocket message of so many bytes.
     Message(usize),
-    /// This record of the hub protocol, wherever WebSocket messages begin and end.
-    Record { expected: Vec<u8>, ping: Vec<u8> },
+    /// So many of them.
+    Messages { length: usize, count: u64 },
+    /// Any number of them, and one of another length as their end.
+    MessagesAndEnd { length: usize, end: usize },
+    /// Records of the hub protocol, wherever WebSocket messages begin and end: one item, which is
+    /// the end too where there is no other, or any number of them and their end.
+    Records {
+        item: Vec<u8>,
+        end: Option<Vec<u8>>,
+        ignored: Vec<Vec<u8>>,
+    },
 }
 
 impl Dialect {
     /// Messages that come back.
     pub(super) fn echo(self, size: usize) -> Script {
+        let text = hub_text(size);
         match self {
-            Self::Messages => Script::messages(size),
-            Self::Hub(protocol) => Script {
-                opening: vec![text_frame(&protocol.handshake())],
-                request: call_frame(protocol, Some(ID), "Echo", &[&hub_text(size)]),
-                reply: Reply::record(protocol, protocol.completion(ID, &hub_text(size))),
-            },
-            Self::HubBytes(protocol) => Script::bytes(
-                protocol,
-                &protocol.call(Some(ID), "Echo", &[&hub_text(size)]),
+            Self::Messages => Script::messages(&payload(size), Reply::Message(size)),
+            Self::Wire => Script::wire(
+                wire_packet(REQUEST, ECHO, &payload(size)),
+                Reply::Message(HEADER + size),
             ),
+            Self::Hub(protocol) => Script::hub(
+                protocol,
+                &[],
+                protocol.call(Some(ID), "Echo", &[&text]),
+                protocol.completion(ID, &text),
+                None,
+            ),
+            Self::HubBytes(protocol) => {
+                Script::bytes(protocol, &protocol.call(Some(ID), "Echo", &[&text]))
+            }
         }
     }
 
     /// Messages that come back to everybody.
     pub(super) fn fan_out(self, size: usize) -> Script {
-        let delivery = |protocol: HubProtocol| protocol.call(None, "Received", &[&hub_text(size)]);
+        let text = hub_text(size);
+        let delivery = |protocol: HubProtocol| protocol.call(None, "Received", &[&text]);
         match self {
-            Self::Messages => Script::messages(size),
-            Self::Hub(protocol) => Script {
-                opening: vec![
-                    text_frame(&protocol.handshake()),
-                    call_frame(protocol, Some(ID), "Join", &[GROUP]),
-                ],
-                request: call_frame(protocol, None, "Broadcast", &[GROUP, &hub_text(size)]),
-                reply: Reply::record(protocol, delivery(protocol)),
-            },
+            Self::Messages => Script::messages(&payload(size), Reply::Message(size)),
+            Self::Wire => {
+                let subscribe = masked_frame(BINARY, &packet(SUBSCRIBE, 0, TOPIC, &[]));
+                // A subscription has no answer; a request behind it has.
+                let request = masked_frame(BINARY, &packet(REQUEST, ECHO, 0, &[]));
+                Script {
+                    opening: vec![[subscribe, request].concat()],
+                    requests: vec![masked_frame(
+                        BINARY,
+                        &packet(PUBLISH, 0, TOPIC, &payload(size)),
+                    )],
+                    reply: Reply::Message(HEADER + size),
+                    posted: None,
+                }
+            }
+            Self::Hub(protocol) => Script::hub(
+                protocol,
+                &[("Join", &[GROUP])],
+                protocol.call(None, "Broadcast", &[GROUP, &text]),
+                delivery(protocol),
+                None,
+            ),
             Self::HubBytes(protocol) => Script::bytes(protocol, &delivery(protocol)),
+        }
+    }
+
+    /// `items` messages that come for one. `None` where nobody streams.
+    pub(super) fn stream(self, size: usize, items: u32) -> Option<Script> {
+        let wanted = [items.to_be_bytes(), (size as u32).to_be_bytes()].concat();
+        match self {
+            Self::Messages => {
+                let (length, count) = (size, u64::from(items));
+                Some(Script::messages(&wanted, Reply::Messages { length, count }))
+            }
+            Self::Wire => {
+                let (length, end) = (HEADER + size, HEADER);
+                Some(Script::wire(
+                    wire_packet(REQUEST, ITEMS, &wanted),
+                    Reply::MessagesAndEnd { length, end },
+                ))
+            }
+            Self::Hub(protocol) => Some(Script::hub(
+                protocol,
+                &[],
+                protocol.stream_invocation(ID, "Texts", [items, size as u32]),
+                protocol.stream_item(ID, &hub_text(size)),
+                Some(protocol.end(ID)),
+            )),
+            Self::HubBytes(_) => None,
         }
     }
 }
 
 impl Script {
-    fn messages(size: usize) -> Self {
+    fn messages(payload: &[u8], reply: Reply) -> Self {
         Self {
             opening: Vec::new(),
-            request: binary_message(size),
-            reply: Reply::Message(size),
+            requests: vec![masked_frame(BINARY, payload)],
+            reply,
+            posted: None,
+        }
+    }
+
+    /// An id is free again when its request is answered, and no sooner: there are more of them than
+    /// requests in flight.
+    fn wire(packet: impl Fn(u32) -> Vec<u8>, reply: Reply) -> Self {
+        let request = |id| masked_frame(BINARY, &packet(id));
+        Self {
+            opening: Vec::new(),
+            requests: (0..WIRE_IDS).map(request).collect(),
+            reply,
+            posted: None,
+        }
+    }
+
+    fn hub(
+        protocol: HubProtocol,
+        before: &[(&str, &[&str])],
+        request: Vec<u8>,
+        item: Vec<u8>,
+        end: Option<Vec<u8>>,
+    ) -> Self {
+        let frame = |record: &[u8]| masked_frame(protocol.opcode(), record);
+        let calls = |id: Option<&'static str>| {
+            before
+                .iter()
+                .map(move |(target, arguments)| protocol.call(id, target, arguments))
+        };
+        let opening = calls(Some(ID)).map(|call| frame(&call));
+        Self {
+            opening: [masked_frame(TEXT, &protocol.handshake())]
+                .into_iter()
+                .chain(opening)
+                .collect(),
+            requests: vec![frame(&request)],
+            reply: Reply::Records {
+                item,
+                end,
+                ignored: vec![protocol.ping(), HANDSHAKE_ANSWER.to_vec()],
+            },
+            posted: Some(Posted {
+                opening: [protocol.handshake()]
+                    .into_iter()
+                    .chain(calls(None))
+                    .collect(),
+                request,
+            }),
         }
     }
 
     fn bytes(protocol: HubProtocol, record: &[u8]) -> Self {
         Self {
             opening: Vec::new(),
-            request: masked_frame(protocol.opcode(), record),
+            requests: vec![masked_frame(protocol.opcode(), record)],
             reply: Reply::Message(record.len()),
+            posted: None,
         }
     }
 }
 
-impl Reply {
-    fn record(protocol: HubProtocol, expected: Vec<u8>) -> Self {
-        let ping = protocol.ping();
-        Self::Record { expected, ping }
-    }
+fn payload(size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i % 251) as u8).collect()
 }
 
-fn call_frame(
-    protocol: HubProtocol,
-    id: Option<&str>,
-    target: &str,
-    arguments: &[&str],
-) -> Vec<u8> {
-    masked_frame(protocol.opcode(), &protocol.call(id, target, arguments))
+fn wire_packet(kind: u8, code: u16, payload: &[u8]) -> impl Fn(u32) -> Vec<u8> {
+    move |id| packet(kind, code, id, payload)
 }
 
-fn text_frame(payload: &[u8]) -> Vec<u8> {
-    masked_frame(1, payload)
+/// A packet of the binary protocol.
+fn packet(kind: u8, code: u16, id: u32, payload: &[u8]) -> Vec<u8> {
+    let [high, low] = code.to_be_bytes();
+    let mut packet = vec![kind, 0, high, low];
+    packet.extend_from_slice(&id.to_be_bytes());
+    packet.extend_from_slice(payload);
+    packet
 }
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
 
 /// All calls have it, so that all answers are alike.
 const ID: &str = "1";
 const GROUP: &str = "everybody";
+const HANDSHAKE_ANSWER: &[u8] = b"{}\x1e";
+
+/// Of the binary protocol: the header's length, kinds, operations of the example server, and a topic.
+const HEADER: usize = 8;
+const REQUEST: u8 = 1;
+const SUBSCRIBE: u8 = 5;
+const PUBLISH: u8 = 7;
+const ECHO: u16 = 1;
+const ITEMS: u16 = 5;
+const TOPIC: u32 = 1;
+/// A server has 64 requests of a connection under way, at most.
+const WIRE_IDS: u32 = 128;

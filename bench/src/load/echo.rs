@@ -4,35 +4,21 @@ use std::io;
 
 use super::{
     connections::Connections,
-    dialect::Dialect,
-    measurement::{Measurement, Window},
+    measurement::{Measurement, Observer, Window},
     target::Target,
+    traffic::Traffic,
 };
-use crate::process::Process;
-
-/// The shape of an echo load.
-#[derive(Clone, Copy, Debug)]
-pub struct EchoLoad {
-    /// Connections, all open at once.
-    pub connections: usize,
-    /// Messages in flight on each.
-    pub depth: u64,
-    /// Bytes of a message, of the text in a call.
-    pub size: usize,
-    /// What the messages are.
-    pub dialect: Dialect,
-}
 
 /// Runs an echo load for the time of `window`.
 ///
 /// # Errors
 ///
 /// When a connection fails, or the server answers nothing for 5 s.
-pub fn echo(
+pub fn echo<'a>(
     target: &Target,
-    load: EchoLoad,
+    load: Traffic,
     window: Window,
-    server: Option<&Process>,
+    observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
     let script = load.dialect.echo(load.size);
     let mut connections =
@@ -40,5 +26,5 @@ pub fn echo(
     for index in 0..load.connections {
         connections.send(index, load.depth)?;
     }
-    connections.measure(window, server, |_| true)
+    connections.measure(window, observer.into(), |_| true)
 }

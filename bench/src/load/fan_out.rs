@@ -7,42 +7,28 @@ use std::{
 
 use super::{
     connections::{Connections, PATIENCE},
-    dialect::Dialect,
-    measurement::{Measurement, Window},
+    measurement::{Measurement, Observer, Window},
     target::Target,
+    traffic::Traffic,
 };
-use crate::process::Process;
-
-/// The shape of a fan-out load.
-#[derive(Clone, Copy, Debug)]
-pub struct FanOutLoad {
-    /// Connections that receive; the first of them also publishes.
-    pub connections: usize,
-    /// Messages that the publisher has sent and not yet received itself.
-    pub depth: u64,
-    /// Bytes of a message, of the text in a call.
-    pub size: usize,
-    /// What the messages are.
-    pub dialect: Dialect,
-}
 
 /// Runs a fan-out load for the time of `window`. The messages of the measurement are deliveries.
 ///
 /// # Errors
 ///
 /// When a connection fails, or the server delivers nothing for 5 s.
-pub fn fan_out(
+pub fn fan_out<'a>(
     target: &Target,
-    load: FanOutLoad,
+    load: Traffic,
     window: Window,
-    server: Option<&Process>,
+    observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
     let script = load.dialect.fan_out(load.size);
     let mut connections =
         Connections::open(target, load.connections, &script, load.depth as usize)?;
     wait_until_subscribed(&mut connections)?;
     connections.send(PUBLISHER, load.depth)?;
-    connections.measure(window, server, |index| index == PUBLISHER)
+    connections.measure(window, observer.into(), |index| index == PUBLISHER)
 }
 
 /// Publishes until every connection has received something: the response to the upgrade does not

@@ -72,8 +72,8 @@ pub fn flood(target: &Target, load: FloodLoad, window: Window) -> io::Result<Flo
 fn ask_now_and_then(quiet: &mut Connections, time: Duration) -> io::Result<Histogram<u64>> {
     let mut latency = Histogram::new_with_max(60_000_000_000, 3).map_err(io::Error::other)?;
     let mut record = |quiet: &mut Connections, left| {
-        quiet.turn(left, PATIENCE, |_, messages, connection, now| {
-            for sent in connection.answered(messages) {
+        quiet.turn(left, PATIENCE, |_, came, connection, now| {
+            for sent in connection.answered(came.ends) {
                 let nanoseconds = now.duration_since(sent).as_nanos();
                 latency.saturating_record(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
             }
@@ -105,7 +105,7 @@ fn send_without_end(
     script: &Script,
     is_over: &AtomicBool,
 ) -> io::Result<f64> {
-    let depth = (IN_FLIGHT / script.request.len()).max(2);
+    let depth = (IN_FLIGHT / script.requests[0].len()).max(2);
     let mut flooders = Connections::open(target, connections, script, depth)?;
     for index in 0..connections {
         flooders.probe(index, depth as u64)?;
@@ -113,9 +113,9 @@ fn send_without_end(
     let began = Instant::now();
     let mut answers = 0;
     while !is_over.load(Ordering::Relaxed) {
-        flooders.turn(EVERY, PATIENCE, |_, messages, _, _| {
-            answers += messages;
-            messages
+        flooders.turn(EVERY, PATIENCE, |_, came, _, _| {
+            answers += came.messages;
+            came.ends
         })?;
     }
     Ok(answers as f64 / began.elapsed().as_secs_f64())

@@ -80,6 +80,59 @@ impl HubProtocol {
         }
     }
 
+    /// A call whose answers are a stream, with two numbers.
+    pub fn stream_invocation(self, id: &str, target: &str, numbers: [u32; 2]) -> Vec<u8> {
+        let [first, second] = numbers;
+        match self {
+            Self::Json => {
+                let members = format!("\"invocationId\":\"{id}\",\"target\":\"{target}\"");
+                format!("{{\"type\":4,{members},\"arguments\":[{first},{second}]}}\u{1e}")
+                    .into_bytes()
+            }
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 6, 4, FIX_MAP];
+                string(&mut record, id);
+                string(&mut record, target);
+                record.push(FIX_ARRAY | 2);
+                for number in numbers {
+                    record.push(0xce);
+                    record.extend(number.to_be_bytes());
+                }
+                record.push(FIX_ARRAY);
+                with_length(&record)
+            }
+        }
+    }
+
+    /// One item of a stream, a text.
+    pub fn stream_item(self, id: &str, item: &str) -> Vec<u8> {
+        match self {
+            Self::Json => {
+                let members = format!("\"invocationId\":\"{id}\",\"item\":\"{item}\"");
+                format!("{{\"type\":2,{members}}}\u{1e}").into_bytes()
+            }
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 4, 2, FIX_MAP];
+                string(&mut record, id);
+                string(&mut record, item);
+                with_length(&record)
+            }
+        }
+    }
+
+    /// The end of a stream.
+    pub fn end(self, id: &str) -> Vec<u8> {
+        match self {
+            Self::Json => format!("{{\"type\":3,\"invocationId\":\"{id}\"}}\u{1e}").into_bytes(),
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 4, 3, FIX_MAP];
+                string(&mut record, id);
+                record.push(2);
+                with_length(&record)
+            }
+        }
+    }
+
     /// What either side sends to show that it is there.
     pub fn ping(self) -> Vec<u8> {
         match self {
@@ -108,6 +161,10 @@ impl fmt::Display for HubProtocol {
         f.write_str(self.name())
     }
 }
+
+/// The most letters that [`hub_text`] may have in a load: a length of 16 bits, and a hub takes
+/// 32 KiB at a time by default.
+pub const LARGEST_TEXT: usize = 16 * 1024;
 
 fn string(record: &mut Vec<u8>, text: &str) {
     let length = text.len();

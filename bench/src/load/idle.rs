@@ -1,11 +1,12 @@
 //! The memory that a connection holds while it does nothing.
 
-use std::{fmt, io, time::Duration};
+use std::{fmt, io, net::TcpStream, time::Duration};
 
 use super::{
     connections::{Connections, PATIENCE},
-    dialect::Dialect,
-    target::Target,
+    dialect::{Dialect, Script},
+    posting,
+    target::{Target, Transport},
 };
 use crate::process::Process;
 
@@ -56,6 +57,50 @@ pub fn idle(
         silent,
         after_message,
     })
+}
+
+/// Opens `connections` connections, one after the other, and gives the resident bytes that each
+/// adds, none having said anything. The load itself holds only sockets meanwhile: it may run in the
+/// server's process.
+///
+/// # Errors
+///
+/// When a connection fails, or the server does not become quiet within 15 s.
+pub fn held(
+    target: &Target,
+    connections: usize,
+    dialect: Dialect,
+    server: &Process,
+) -> io::Result<u64> {
+    let script = dialect.echo(1);
+    let hold = |count| -> io::Result<Vec<TcpStream>> {
+        // What is not used yet of the list, too, is there before.
+        let mut sockets: Vec<Option<TcpStream>> = Vec::new();
+        sockets.resize_with(count, || None);
+        for socket in &mut sockets {
+            *socket = Some(open(target, &script)?);
+        }
+        Ok(sockets.into_iter().flatten().collect())
+    };
+    let first = hold(FIRST_CONNECTIONS.min(connections))?;
+    quiet(server)?;
+    let before = server.resident_bytes()?;
+    let all = hold(connections)?;
+    quiet(server)?;
+    let grown = server.resident_bytes()?.saturating_sub(before);
+    drop((first, all));
+    Ok(grown / connections.max(1) as u64)
+}
+
+/// A connection that has only said what it begins with.
+fn open(target: &Target, script: &Script) -> io::Result<TcpStream> {
+    match target.transport {
+        Transport::WebSockets => Ok(target.converse(&script.opening)?.0),
+        Transport::ServerSentEvents | Transport::LongPolling => {
+            let (listens, _) = posting::open(target, script)?.listens.into_parts()?;
+            Ok(listens)
+        }
+    }
 }
 
 fn echo_on_each(connections: &mut Connections) -> io::Result<()> {

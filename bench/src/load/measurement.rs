@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    ops::ControlFlow,
     time::{Duration, Instant},
 };
 
@@ -19,31 +20,100 @@ pub struct Window {
     pub measured: Duration,
 }
 
-/// The result of a measured window.
-#[derive(Debug)]
+/// The result of a measured window, or of its part that has passed.
+#[derive(Clone, Debug)]
 pub struct Measurement {
     /// Messages received, on all connections.
     pub messages: u64,
-    /// Messages whose time of return is known: all of an echo, those of the publisher in a fan-out.
+    /// Bytes written and read meanwhile: payloads, and what HTTP, WebSockets and the hub protocol
+    /// put around them, without what TCP and IP do.
+    pub bytes: u64,
+    /// Messages whose time of return is known: all of an echo, those of the publisher in a fan-out,
+    /// the end of each stream.
     pub latency: Histogram<u64>,
     /// The length of the window.
     pub elapsed: Duration,
     /// Processor time of the server, when its process was given.
     pub server: Option<CpuTime>,
-    /// Processor time of the load itself.
-    pub client: CpuTime,
+    /// Processor time of the load itself, where the system tells.
+    pub client: Option<CpuTime>,
 }
+
+/// Who watches a load, and what is measured beside it.
+///
+/// `None`, or a server's process, makes one that says nothing until the end.
+pub struct Observer<'a> {
+    server: Option<Process>,
+    client: Option<Process>,
+    tell: Option<Tell<'a>>,
+    due: Instant,
+}
+
+/// Given what has been measured so far, `None` in the warm-up; says whether to go on.
+type Tell<'a> = Box<dyn FnMut(Option<&Measurement>) -> ControlFlow<()> + 'a>;
 
 /// A measurement that has begun.
 #[derive(Debug)]
 pub(super) struct Recorder {
     server: Option<Process>,
-    client: Process,
+    client: Option<Process>,
     began: Instant,
     server_before: Option<CpuTime>,
-    client_before: CpuTime,
-    messages: u64,
-    latency: Histogram<u64>,
+    client_before: Option<CpuTime>,
+    bytes_before: u64,
+    so_far: Measurement,
+}
+
+impl<'a> Observer<'a> {
+    /// One for a load that runs on a thread of the server's own process: what the other threads use
+    /// is the server's, where the system tells of threads.
+    pub fn in_process() -> Self {
+        Self {
+            server: Process::current().and_then(Process::other_threads).ok(),
+            client: Process::current().and_then(Process::this_thread).ok(),
+            tell: None,
+            due: Instant::now(),
+        }
+    }
+
+    /// Calls `tell` ten times a second with what has been measured so far, `None` in the warm-up.
+    /// A `Break` ends the load with [`io::ErrorKind::Interrupted`].
+    #[must_use]
+    pub fn telling(
+        mut self,
+        tell: impl FnMut(Option<&Measurement>) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.tell = Some(Box::new(tell));
+        self
+    }
+
+    pub(super) fn until_told(&self) -> Option<Duration> {
+        let left = self.due.saturating_duration_since(Instant::now());
+        self.tell.as_ref().map(|_| left)
+    }
+
+    pub(super) fn is_to_be_told(&self) -> bool {
+        self.tell.is_some() && Instant::now() >= self.due
+    }
+
+    pub(super) fn tell(&mut self, so_far: Option<&Measurement>) -> io::Result<()> {
+        self.due = Instant::now() + TELL_EVERY;
+        match self.tell.as_mut().map(|tell| tell(so_far)) {
+            Some(ControlFlow::Break(())) => Err(io::ErrorKind::Interrupted.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl From<Option<&Process>> for Observer<'_> {
+    fn from(server: Option<&Process>) -> Self {
+        Self {
+            server: server.cloned(),
+            client: Process::current().ok(),
+            tell: None,
+            due: Instant::now(),
+        }
+    }
 }
 
 impl Measurement {
@@ -73,8 +143,14 @@ impl Measurement {
 
     /// The share of one core that the load used: near 1 means that it, not the server, may be the
     /// bottleneck.
-    pub fn client_busy(&self) -> f64 {
-        self.client.total().div_duration_f64(self.elapsed)
+    pub fn client_busy(&self) -> Option<f64> {
+        self.client
+            .map(|used| used.total().div_duration_f64(self.elapsed))
+    }
+
+    /// Bytes written and read per message received.
+    pub fn bytes_per_message(&self) -> f64 {
+        self.bytes as f64 / self.messages.max(1) as f64
     }
 
     /// Messages received in a second.
@@ -115,49 +191,63 @@ impl fmt::Display for Measurement {
         }
         write!(
             f,
-            "client busy  {:.0} % of a core",
-            self.client_busy() * 100.0
-        )
+            "bytes        {:.1} per message",
+            self.bytes_per_message()
+        )?;
+        if let Some(busy) = self.client_busy() {
+            write!(f, "\nclient busy  {:.0} % of a core", busy * 100.0)?;
+        }
+        Ok(())
     }
 }
 
 impl Recorder {
-    pub(super) fn begin(server: Option<&Process>) -> io::Result<Self> {
-        let client = Process::current()?;
+    pub(super) fn begin(observer: &Observer<'_>, bytes: u64) -> io::Result<Self> {
+        let used = |process: &Option<Process>| process.as_ref().map(Process::cpu_time).transpose();
         Ok(Self {
-            latency: Histogram::new_with_max(60_000_000_000, 3).map_err(io::Error::other)?,
-            messages: 0,
-            server_before: server.map(Process::cpu_time).transpose()?,
-            client_before: client.cpu_time()?,
+            server_before: used(&observer.server)?,
+            client_before: used(&observer.client)?,
+            bytes_before: bytes,
             began: Instant::now(),
-            server: server.cloned(),
-            client,
+            server: observer.server.clone(),
+            client: observer.client.clone(),
+            so_far: Measurement {
+                messages: 0,
+                bytes: 0,
+                latency: Histogram::new_with_max(60_000_000_000, 3).map_err(io::Error::other)?,
+                elapsed: Duration::ZERO,
+                server: None,
+                client: None,
+            },
         })
     }
 
     pub(super) fn count(&mut self, messages: u64) {
-        self.messages += messages;
+        self.so_far.messages += messages;
     }
 
     pub(super) fn latency(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.latency.saturating_record(nanoseconds);
+        self.so_far.latency.saturating_record(nanoseconds);
     }
 
-    pub(super) fn end(self) -> io::Result<Measurement> {
-        let elapsed = self.began.elapsed();
-        let client = self.client.cpu_time()? - self.client_before;
-        let now = self.server.as_ref().map(Process::cpu_time).transpose()?;
-        let server = now
-            .zip(self.server_before)
-            .map(|(now, before)| now - before);
-        let (messages, latency) = (self.messages, self.latency);
-        Ok(Measurement {
-            messages,
-            latency,
-            elapsed,
-            server,
-            client,
-        })
+    /// The measurement now, when `bytes` have gone over all connections since they were opened.
+    pub(super) fn so_far(&mut self, bytes: u64) -> io::Result<&Measurement> {
+        let since = |process: &Option<Process>, before: Option<CpuTime>| {
+            let now = process.as_ref().map(Process::cpu_time).transpose()?;
+            io::Result::Ok(now.zip(before).map(|(now, before)| now - before))
+        };
+        self.so_far.elapsed = self.began.elapsed();
+        self.so_far.client = since(&self.client, self.client_before)?;
+        self.so_far.server = since(&self.server, self.server_before)?;
+        self.so_far.bytes = bytes - self.bytes_before;
+        Ok(&self.so_far)
+    }
+
+    pub(super) fn end(mut self, bytes: u64) -> io::Result<Measurement> {
+        self.so_far(bytes)?;
+        Ok(self.so_far)
     }
 }
+
+const TELL_EVERY: Duration = Duration::from_millis(100);

@@ -1,13 +1,10 @@
 //! The memory that a long-polling client of a hub holds on the server while it does nothing: one
 //! poll that waits, and what the hub knows of the connection.
 
-use std::{
-    io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
-};
+use std::{io, net::SocketAddr};
 
 use super::{
-    connections::PATIENCE,
+    http::Http,
     hub::{HubProtocol, hub_text},
     idle::{FIRST_CONNECTIONS, IdleMemory, MESSAGE_SIZE, quiet},
     target::Target,
@@ -55,6 +52,17 @@ pub fn polling(
     })
 }
 
+/// Asks a hub for a connection; gives the path with its token.
+pub(super) fn negotiate(http: &mut Http, hub: &str) -> io::Result<String> {
+    let answer = http.ask("POST", &format!("{hub}/negotiate?negotiateVersion=1"), b"")?;
+    let answer = String::from_utf8_lossy(&answer);
+    answer
+        .split_once("\"connectionToken\":\"")
+        .and_then(|(_, rest)| rest.split('"').next())
+        .map(|token| format!("{hub}?id={token}"))
+        .ok_or_else(|| io::Error::other(format!("no token: {answer}")))
+}
+
 /// A client whose poll waits.
 struct Client {
     polls: Http,
@@ -67,17 +75,11 @@ impl Client {
     fn connect(target: &Target, protocol: HubProtocol) -> io::Result<Self> {
         let hub = target.path.clone().unwrap_or_default();
         let mut polls = Http::connect(target.address)?;
-        let negotiate = format!("{hub}/negotiate?negotiateVersion=1");
-        let answer = polls.ask("POST", &negotiate, b"")?;
-        let answer = String::from_utf8_lossy(&answer);
-        let token = answer
-            .split_once("\"connectionToken\":\"")
-            .and_then(|(_, rest)| rest.split('"').next())
-            .ok_or_else(|| io::Error::other(format!("no token: {answer}")))?;
+        let path = negotiate(&mut polls, &hub)?;
         let mut client = Self {
             polls,
             address: target.address,
-            path: format!("{hub}?id={token}"),
+            path,
             call: protocol.call(Some("1"), "Echo", &[&hub_text(MESSAGE_SIZE)]),
         };
         client.polls.ask("GET", &client.path, b"")?;
@@ -110,60 +112,5 @@ impl Client {
         Http::connect(self.address)?
             .ask("DELETE", path, b"")
             .map(drop)
-    }
-}
-
-/// One HTTP connection, one request at a time.
-struct Http {
-    stream: TcpStream,
-    address: SocketAddr,
-}
-
-impl Http {
-    fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, address })
-    }
-
-    fn ask(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-        self.write(method, path, body)?;
-        self.read()
-    }
-
-    fn write(&mut self, method: &str, path: &str, body: &[u8]) -> io::Result<()> {
-        let (host, length) = (self.address, body.len());
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
-        self.stream.write_all(&[head.as_bytes(), body].concat())
-    }
-
-    /// The body of an answer that went well and says its length.
-    fn read(&mut self) -> io::Result<Vec<u8>> {
-        let mut answer = Vec::new();
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            if let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-                let length = head
-                    .lines()
-                    .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-                let Some(length): Option<usize> =
-                    length.filter(|_| head.starts_with("http/1.1 20"))
-                else {
-                    return Err(io::Error::other(format!(
-                        "not the answer hoped for: {head}"
-                    )));
-                };
-                if answer.len() >= end + 4 + length {
-                    return Ok(answer.split_off(end + 4));
-                }
-            }
-            match self.stream.read(&mut buffer)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => answer.extend_from_slice(&buffer[..read]),
-            }
-        }
     }
 }

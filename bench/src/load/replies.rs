@@ -2,7 +2,10 @@
 
 use std::io;
 
-use super::dialect::Reply;
+use super::{
+    content::{Content, Tally, invalid},
+    dialect::Reply,
+};
 
 /// What a server sends, read just far enough to count messages.
 #[derive(Debug)]
@@ -24,25 +27,6 @@ pub(super) struct FrameReader {
     control: Vec<u8>,
 }
 
-/// What the payloads of data frames make up.
-#[derive(Debug)]
-enum Content {
-    /// Messages of one length.
-    Messages {
-        length: u64,
-        /// The payload of the message so far, over all its fragments.
-        read: u64,
-    },
-    /// Records of the hub protocol, all alike but for pings.
-    Records {
-        expected: Vec<u8>,
-        ping: Vec<u8>,
-        /// How much of the current record has come.
-        read: usize,
-        is_ping: bool,
-    },
-}
-
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     fin: bool,
@@ -51,15 +35,17 @@ struct Frame {
 }
 
 impl Replies {
-    /// Counts the messages that `bytes` complete, and appends to `pongs` the answers that the
-    /// server's pings ask for.
-    pub(super) fn count(&mut self, bytes: &[u8], pongs: &mut Vec<u8>) -> io::Result<u64> {
+    /// Counts what `bytes` complete, and appends to `pongs` the answers that the server's pings
+    /// ask for.
+    pub(super) fn count(&mut self, bytes: &[u8], pongs: &mut Vec<u8>) -> io::Result<Tally> {
         match self {
             Self::Frames(reader) => reader.count(bytes, pongs),
             Self::Bytes { length, partial } => {
                 let total = *partial + bytes.len();
                 *partial = total % *length;
-                Ok((total / *length) as u64)
+                let messages = (total / *length) as u64;
+                let ends = messages;
+                Ok(Tally { messages, ends })
             }
         }
     }
@@ -69,18 +55,7 @@ impl FrameReader {
     /// A reader of these replies; anything else is an error.
     pub(super) fn new(reply: &Reply) -> Self {
         Self {
-            content: match reply {
-                Reply::Message(length) => Content::Messages {
-                    length: *length as u64,
-                    read: 0,
-                },
-                Reply::Record { expected, ping } => Content::Records {
-                    expected: expected.clone(),
-                    ping: ping.clone(),
-                    read: 0,
-                    is_ping: false,
-                },
-            },
+            content: Content::new(reply),
             frame: None,
             header: [0; 10],
             header_length: 0,
@@ -88,12 +63,12 @@ impl FrameReader {
         }
     }
 
-    fn count(&mut self, mut bytes: &[u8], pongs: &mut Vec<u8>) -> io::Result<u64> {
-        let mut messages = 0;
+    fn count(&mut self, mut bytes: &[u8], pongs: &mut Vec<u8>) -> io::Result<Tally> {
+        let mut tally = Tally::default();
         loop {
             let Some(frame) = &mut self.frame else {
                 if !self.read_header(&mut bytes)? {
-                    return Ok(messages);
+                    return Ok(tally);
                 }
                 continue;
             };
@@ -106,22 +81,22 @@ impl FrameReader {
             if frame.opcode & 0x8 != 0 {
                 self.control.extend_from_slice(payload);
             } else {
-                messages += self.content.take(payload)?;
+                tally += self.content.take(payload)?;
             }
             if frame.left > 0 {
-                return Ok(messages);
+                return Ok(tally);
             }
             let frame = *frame;
             self.frame = None;
-            messages += u64::from(self.finish(frame, pongs)?);
+            tally += self.finish(frame, pongs)?;
         }
     }
 
-    /// Whether `frame`, now read to its end, completes a message.
-    fn finish(&mut self, frame: Frame, pongs: &mut Vec<u8>) -> io::Result<bool> {
+    /// What `frame`, now read to its end, completes.
+    fn finish(&mut self, frame: Frame, pongs: &mut Vec<u8>) -> io::Result<Tally> {
         match frame.opcode {
             0..=2 if frame.fin => self.content.end_of_message(),
-            0..=2 => Ok(false),
+            0..=2 => Ok(Tally::default()),
             CLOSE => {
                 let code = self
                     .control
@@ -136,11 +111,11 @@ impl FrameReader {
             PING => {
                 pongs.extend_from_slice(&masked_frame(PONG, &self.control));
                 self.control.clear();
-                Ok(false)
+                Ok(Tally::default())
             }
             _ => {
                 self.control.clear();
-                Ok(false)
+                Ok(Tally::default())
             }
         }
     }
@@ -174,78 +149,6 @@ impl FrameReader {
     }
 }
 
-impl Content {
-    /// Counts the records that a part of a message completes.
-    fn take(&mut self, mut payload: &[u8]) -> io::Result<u64> {
-        let (expected, ping, read, is_ping) = match self {
-            Self::Messages { read, .. } => {
-                *read += payload.len() as u64;
-                return Ok(0);
-            }
-            Self::Records {
-                expected,
-                ping,
-                read,
-                is_ping,
-            } => (expected, ping, read, is_ping),
-        };
-        let mut records = 0;
-        while !payload.is_empty() {
-            let goes_on = |record: &[u8]| {
-                let left = record.get(*read..)?;
-                let part = left.len().min(payload.len());
-                (left[..part] == payload[..part]).then_some((part, part == left.len()))
-            };
-            // Both may begin alike: it is a ping from where it differs.
-            let begins_alike = ping.get(..*read) == expected.get(..*read);
-            let as_reply = if *is_ping { None } else { goes_on(expected) };
-            let (part, is_whole) = match as_reply {
-                Some(part) => part,
-                None if *is_ping || begins_alike => {
-                    *is_ping = true;
-                    goes_on(ping).ok_or_else(|| unexpected(payload))?
-                }
-                None => return Err(unexpected(payload)),
-            };
-            payload = &payload[part..];
-            *read += part;
-            if is_whole {
-                records += u64::from(!*is_ping);
-                (*read, *is_ping) = (0, false);
-            }
-        }
-        Ok(records)
-    }
-
-    /// Whether the end of a WebSocket message is the end of what is counted.
-    fn end_of_message(&mut self) -> io::Result<bool> {
-        let Self::Messages { length, read } = self else {
-            return Ok(false);
-        };
-        let came = std::mem::take(read);
-        if came == *length {
-            return Ok(true);
-        }
-        Err(invalid(format!(
-            "a message of {came} bytes came back, not of {length}"
-        )))
-    }
-}
-
-fn unexpected(payload: &[u8]) -> io::Error {
-    let start = &payload[..payload.len().min(200)];
-    invalid(format!(
-        "not the expected answer: {}",
-        String::from_utf8_lossy(start)
-    ))
-}
-
-/// A binary message of `size` bytes as a client sends it.
-pub(super) fn binary_message(size: usize) -> Vec<u8> {
-    let payload: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
-    masked_frame(BINARY, &payload)
-}
-
 /// A final frame as a client sends it.
 pub fn masked_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![0x80 | opcode];
@@ -270,11 +173,6 @@ pub fn masked_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn invalid(text: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, text)
-}
-
-const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
@@ -297,7 +195,7 @@ mod tests {
         for step in 1..=stream.len() {
             let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(3)));
             let mut pongs = Vec::new();
-            let count = |bytes| replies.count(bytes, &mut pongs).unwrap();
+            let count = |bytes| replies.count(bytes, &mut pongs).unwrap().messages;
             assert_eq!(
                 stream.chunks(step).map(count).sum::<u64>(),
                 6,
@@ -310,17 +208,14 @@ mod tests {
     #[test]
     fn all_three_forms_of_a_length_are_read() {
         for size in [0, 1, 125, 126, 65_535, 65_536] {
-            let mut frame = binary_message(size);
+            let mut frame = masked_frame(2, &vec![7; size]);
             // As the server would send it: no mask bit, no masking key.
             frame[1] &= 0x7f;
             let key_at = frame.len() - size - 4;
             frame.drain(key_at..key_at + 4);
             let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(size)));
-            assert_eq!(
-                replies.count(&frame.repeat(2), &mut Vec::new()).unwrap(),
-                2,
-                "{size}"
-            );
+            let tally = replies.count(&frame.repeat(2), &mut Vec::new()).unwrap();
+            assert_eq!((tally.messages, tally.ends), (2, 2), "{size}");
         }
     }
 
@@ -347,35 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn records_are_counted_however_frames_cut_them() {
-        let (expected, ping) = (b"{7,reply}".to_vec(), b"{6}".to_vec());
-        let stream = [&expected[..], &ping, &expected, &expected, &ping].concat();
-        for step in 1..=stream.len() {
-            let mut replies = Replies::Frames(FrameReader::new(&Reply::Record {
-                expected: expected.clone(),
-                ping: ping.clone(),
-            }));
-            let frame = |part: &[u8]| [&[0x81, part.len() as u8], part].concat();
-            let count = |part: &[u8]| replies.count(&frame(part), &mut Vec::new()).unwrap();
-            assert_eq!(
-                stream.chunks(step).map(count).sum::<u64>(),
-                3,
-                "in steps of {step}"
-            );
-        }
-        let error = FrameReader::new(&Reply::Record { expected, ping })
-            .count(b"\x81\x05{7,no", &mut Vec::new())
-            .unwrap_err();
-        assert_eq!(error.to_string(), "not the expected answer: {7,no");
-    }
-
-    #[test]
     fn bytes_are_counted_by_the_length_of_a_message() {
         let mut replies = Replies::Bytes {
             length: 26,
             partial: 0,
         };
-        let mut count = |length| replies.count(&vec![0; length], &mut Vec::new()).unwrap();
+        let mut count = |length| {
+            let tally = replies.count(&vec![0; length], &mut Vec::new()).unwrap();
+            tally.messages
+        };
         assert_eq!([count(25), count(1), count(53), count(25)], [0, 1, 2, 1]);
     }
 }

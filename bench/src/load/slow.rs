@@ -92,9 +92,9 @@ pub fn slow(target: &Target, load: SlowLoad, time: Duration, server: &Process) -
             look = Instant::now() + LOOK_EVERY;
         }
         let left = due.min(look).saturating_duration_since(Instant::now());
-        healthy.turn(left, PATIENCE, |index, messages, connection, now| {
+        healthy.turn(left, PATIENCE, |index, came, connection, now| {
             let last = connection.received() - before[index];
-            for nth in last - messages..last {
+            for nth in last - came.messages..last {
                 let sent = published.get(nth as usize).copied().unwrap_or(now);
                 let nanoseconds = now.duration_since(sent).as_nanos();
                 latency.saturating_record(u64::try_from(nanoseconds).unwrap_or(u64::MAX));

@@ -15,6 +15,19 @@ pub struct Target {
     pub(super) address: SocketAddr,
     /// `None` for raw TCP.
     pub(super) path: Option<String>,
+    pub(super) transport: Transport,
+}
+
+/// How a client of a hub is connected. Everything else has WebSockets, or bare TCP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Both directions in one.
+    #[default]
+    WebSockets,
+    /// POSTs, and an event stream back; text only.
+    ServerSentEvents,
+    /// POSTs, and a request that waits for what comes back.
+    LongPolling,
 }
 
 impl Target {
@@ -23,6 +36,7 @@ impl Target {
         Self {
             address,
             path: Some(path.into()),
+            transport: Transport::WebSockets,
         }
     }
 
@@ -31,7 +45,14 @@ impl Target {
         Self {
             address,
             path: None,
+            transport: Transport::WebSockets,
         }
+    }
+
+    /// The same server over another transport.
+    #[must_use]
+    pub fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
     }
 
     /// Opens a connection, blocking until the opening handshake is done; the stream does not block
@@ -69,6 +90,21 @@ impl Target {
     }
 }
 
+impl FromStr for Transport {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "websockets" => Ok(Self::WebSockets),
+            "sse" => Ok(Self::ServerSentEvents),
+            "long-polling" => Ok(Self::LongPolling),
+            _ => Err(format!(
+                "the transports are websockets, sse and long-polling, not {name:?}"
+            )),
+        }
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 
@@ -97,14 +133,23 @@ impl FromStr for Target {
                 "{address} is not on this machine: the load stays on loopback"
             ));
         }
-        Ok(Self { address, path })
+        let transport = Transport::WebSockets;
+        Ok(Self {
+            address,
+            path,
+            transport,
+        })
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.transport {
+            Transport::WebSockets => "ws",
+            Transport::ServerSentEvents | Transport::LongPolling => "http",
+        };
         match &self.path {
-            Some(path) => write!(f, "ws://{}{path}", self.address),
+            Some(path) => write!(f, "{scheme}://{}{path}", self.address),
             None => write!(f, "tcp://{}", self.address),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bench::{
-    load::{self, Dialect, EchoLoad, FloodLoad, Target, Window},
+    load::{self, Dialect, FloodLoad, Target, Traffic, Window},
     process::Process,
 };
 
@@ -96,7 +96,7 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-const LOAD: EchoLoad = EchoLoad {
+const LOAD: Traffic = Traffic {
     connections: 4,
     depth: 3,
     size: 20,

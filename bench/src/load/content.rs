@@ -1,0 +1,229 @@
+//! What the payloads of a server's answers make up, counted without being parsed.
+
+use std::{io, ops::AddAssign};
+
+use super::dialect::Reply;
+
+/// What a part of a server's bytes completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Messages: echoes, deliveries, items.
+    pub(super) messages: u64,
+    /// Requests whose last message it was: as many as messages, but for streams.
+    pub(super) ends: u64,
+}
+
+/// The position in what a server sends.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// Messages told apart by their length.
+    Messages {
+        length: u64,
+        end: End,
+        /// The payload of the message so far, over all its fragments.
+        read: u64,
+    },
+    /// Records of the hub protocol, each byte for byte one of these.
+    Records {
+        known: Vec<(Vec<u8>, Meaning)>,
+        /// Which of them the current record is, as far as it has come.
+        which: usize,
+        /// How much of it has come.
+        read: usize,
+    },
+}
+
+/// Which message is the last answer to a request.
+#[derive(Debug)]
+pub(super) enum End {
+    Each,
+    /// The last of so many, of which some are left.
+    LastOf {
+        count: u64,
+        left: u64,
+    },
+    /// One more, of this length.
+    Length(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Meaning {
+    Item,
+    End,
+    ItemAndEnd,
+    Nothing,
+}
+
+impl Content {
+    pub(super) fn new(reply: &Reply) -> Self {
+        let messages = |length: usize, end| Self::Messages {
+            length: length as u64,
+            end,
+            read: 0,
+        };
+        match reply {
+            Reply::Message(length) => messages(*length, End::Each),
+            Reply::Messages { length, count } => {
+                let (count, left) = (*count, *count);
+                messages(*length, End::LastOf { count, left })
+            }
+            Reply::MessagesAndEnd { length, end } => messages(*length, End::Length(*end as u64)),
+            Reply::Records { item, end, ignored } => {
+                let first = match end {
+                    None => Meaning::ItemAndEnd,
+                    Some(_) => Meaning::Item,
+                };
+                let end = end.iter().map(|end| (end.clone(), Meaning::End));
+                let ignored = ignored.iter().map(|one| (one.clone(), Meaning::Nothing));
+                Self::Records {
+                    known: [(item.clone(), first)]
+                        .into_iter()
+                        .chain(end)
+                        .chain(ignored)
+                        .collect(),
+                    which: 0,
+                    read: 0,
+                }
+            }
+        }
+    }
+
+    /// Counts the records that a part of a message completes.
+    pub(super) fn take(&mut self, mut payload: &[u8]) -> io::Result<Tally> {
+        let mut tally = Tally::default();
+        let (known, which, read) = match self {
+            Self::Messages { read, .. } => {
+                *read += payload.len() as u64;
+                return Ok(tally);
+            }
+            Self::Records { known, which, read } => (known, which, read),
+        };
+        while !payload.is_empty() {
+            let (record, meaning) = &known[*which];
+            let left = &record[*read..];
+            let part = left.len().min(payload.len());
+            if left[..part] != payload[..part] {
+                // Records may begin alike: from where they differ it is another one.
+                let begun = &record[..*read];
+                let goes_on = |(other, _): &(Vec<u8>, Meaning)| {
+                    let rest = other.strip_prefix(begun)?;
+                    let part = rest.len().min(payload.len());
+                    (part > 0 && rest[..part] == payload[..part]).then_some(())
+                };
+                *which = known
+                    .iter()
+                    .position(|other| goes_on(other).is_some())
+                    .ok_or_else(|| unexpected(payload))?;
+                continue;
+            }
+            payload = &payload[part..];
+            *read += part;
+            if *read == record.len() {
+                tally += meaning.tally();
+                (*which, *read) = (0, 0);
+            }
+        }
+        Ok(tally)
+    }
+
+    /// What the end of a WebSocket message completes.
+    pub(super) fn end_of_message(&mut self) -> io::Result<Tally> {
+        let Self::Messages { length, end, read } = self else {
+            return Ok(Tally::default());
+        };
+        let came = std::mem::take(read);
+        match end {
+            End::Length(end) if came == *end => Ok(Meaning::End.tally()),
+            _ if came != *length => Err(invalid(format!(
+                "a message of {came} bytes came back, not of {length}"
+            ))),
+            End::Each => Ok(Meaning::ItemAndEnd.tally()),
+            End::Length(_) => Ok(Meaning::Item.tally()),
+            End::LastOf { count, left } => {
+                *left -= 1;
+                if *left > 0 {
+                    return Ok(Meaning::Item.tally());
+                }
+                *left = *count;
+                Ok(Meaning::ItemAndEnd.tally())
+            }
+        }
+    }
+}
+
+impl Meaning {
+    fn tally(self) -> Tally {
+        let (messages, ends) = match self {
+            Self::Item => (1, 0),
+            Self::End => (0, 1),
+            Self::ItemAndEnd => (1, 1),
+            Self::Nothing => (0, 0),
+        };
+        Tally { messages, ends }
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Self) {
+        self.messages += more.messages;
+        self.ends += more.ends;
+    }
+}
+
+fn unexpected(payload: &[u8]) -> io::Error {
+    let start = &payload[..payload.len().min(200)];
+    invalid(format!(
+        "not the expected answer: {}",
+        String::from_utf8_lossy(start)
+    ))
+}
+
+pub(super) fn invalid(text: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_counted_however_they_are_cut() {
+        let reply = Reply::Records {
+            item: b"{2,item}".to_vec(),
+            end: Some(b"{2,end}".to_vec()),
+            ignored: vec![b"{6}".to_vec(), b"{}".to_vec()],
+        };
+        let stream = b"{}{2,item}{6}{2,item}{2,end}{2,item}{6}{2,end}";
+        for step in 1..=stream.len() {
+            let mut content = Content::new(&reply);
+            let mut tally = Tally::default();
+            for part in stream.chunks(step) {
+                tally += content.take(part).unwrap();
+            }
+            let (messages, ends) = (3, 2);
+            assert_eq!(tally, Tally { messages, ends }, "in steps of {step}");
+        }
+        let error = Content::new(&reply).take(b"{2,item}{2,no").unwrap_err();
+        assert_eq!(error.to_string(), "not the expected answer: {2,no");
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_last_message_or_with_one_of_another_length() {
+        let mut ends = Vec::new();
+        for reply in [
+            Reply::Messages {
+                length: 2,
+                count: 3,
+            },
+            Reply::MessagesAndEnd { length: 2, end: 1 },
+        ] {
+            let mut content = Content::new(&reply);
+            for length in [2, 2, 2, 1] {
+                content.take(&vec![0; length]).unwrap();
+                ends.push(content.end_of_message().ok().map(|tally| tally.ends));
+            }
+        }
+        let (none, one) = (Some(0), Some(1));
+        assert_eq!(ends, [none, none, one, None, none, none, none, one]);
+    }
+}
