@@ -90,6 +90,7 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = [
         package.join(name).with_extension("rs"),
+        package.join("src"),
         package.join("../raw-ws/src"),
         package.join("../hub/src"),
     ];
