@@ -1,10 +1,10 @@
 // Calls every operation of raw_server, and uses a topic:
 //
-//   node operations.mjs ws://127.0.0.1:9001/wire
+//   node examples/clients/wire-operations.mjs ws://127.0.0.1:9001/wire
 //
 // Node before 22 needs --experimental-websocket.
 
-import { connect } from "./wire.mjs";
+import { connect } from "../web/wire.js";
 
 const bytes = (text) => new TextEncoder().encode(text);
 const text = (bytes) => new TextDecoder().decode(bytes);

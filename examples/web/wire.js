@@ -4,7 +4,7 @@
 //   const client = await connect("ws://127.0.0.1:9001/wire");
 //   const answer = await client.call(1, new TextEncoder().encode("hello"));
 //
-// operations.mjs beside it calls every operation of raw_server.
+// ../clients/wire-operations.mjs calls operations of raw_server.
 
 const REQUEST = 1, RESPONSE = 2, ERROR = 3, EVENT = 4, SUBSCRIBE = 5, UNSUBSCRIBE = 6, PUBLISH = 7;
 const MORE = 1;

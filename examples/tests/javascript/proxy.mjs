@@ -16,6 +16,8 @@ export class Proxy {
     Object.assign(proxy, { target: new URL(target), upgrades, events, files });
     /** What came, in order: "upgrade", "events" or the method. */
     proxy.asked = [];
+    proxy.upgraded = new Set();
+    proxy.refusals = 0;
     proxy.server = http.createServer((request, response) => proxy.#request(request, response));
     proxy.server.on("upgrade", (request, socket, head) => proxy.#upgrade(request, socket, head));
     proxy.server.listen(0, "127.0.0.1");
@@ -25,8 +27,20 @@ export class Proxy {
   }
 
   close() {
+    this.cut();
     this.server.closeAllConnections();
     this.server.close();
+  }
+
+  /** Ends all requests that wait, and refuses the next: browsers repeat one that was cut. */
+  refuseNext() {
+    this.refusals = 1;
+    this.server.closeAllConnections();
+  }
+
+  /** Drops all WebSockets, as a network that fails. */
+  cut() {
+    for (const socket of this.upgraded) socket.resetAndDestroy();
   }
 
   #request(request, response) {
@@ -37,7 +51,10 @@ export class Proxy {
     }
     const isEvents = request.headers.accept === "text/event-stream";
     this.asked.push(isEvents ? "events" : request.method);
-    if (isEvents && this.events === "refuse") {
+    if (this.refusals > 0) {
+      this.refusals--;
+      response.writeHead(502).end();
+    } else if (isEvents && this.events === "refuse") {
       response.writeHead(502).end();
     } else if (isEvents && this.events === "cut") {
       request.socket.destroy();
@@ -70,7 +87,11 @@ export class Proxy {
     });
     onward.on("upgrade", (answer, server, first) => {
       server.on("error", () => socket.destroy());
-      socket.on("close", () => server.destroy());
+      this.upgraded.add(socket);
+      socket.on("close", () => {
+        this.upgraded.delete(socket);
+        server.destroy();
+      });
       server.on("close", () => socket.destroy());
       socket.write(Buffer.concat([Buffer.from(headOf(answer)), first]));
       server.write(head);

@@ -5,7 +5,7 @@ mod better;
 mod client;
 mod conversations;
 mod frames;
-mod servers;
+pub(crate) mod servers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,12 +1,9 @@
 //! The official JavaScript client in Chromium against `spec_server`: `javascript/browser.mjs`.
 
-use std::{
-    env,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{path::Path, process::Command};
 
 use crate::{
+    chromium,
     official::{Target, run},
     skip::skip,
 };
@@ -18,15 +15,8 @@ fn the_official_javascript_client_in_a_browser() {
     if !suite.join("node_modules/playwright-core").exists() {
         return skip("npm ci has not been run in examples/tests/javascript");
     }
-    let chromium = env::var("CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
-    let mut version = Command::new(&chromium);
-    if !version
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        return skip(&format!("{chromium} does not run; CHROMIUM names another"));
+    if !chromium::is_there() {
+        return;
     }
     let mut node = Command::new("node");
     node.arg(suite.join("browser.mjs")).arg(target.url());

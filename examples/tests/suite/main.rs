@@ -5,6 +5,7 @@
 
 mod aspnetcore;
 mod children;
+mod chromium;
 mod hub_auth;
 mod hub_browser;
 mod hub_javascript;
@@ -12,8 +13,10 @@ mod hub_python;
 mod hub_secrets;
 #[path = "../../../raw-ws/tests/support/lateness.rs"]
 mod lateness;
+mod node;
 mod official;
 mod outputs;
+mod own_client;
 #[allow(dead_code, reason = "the crowd uses more")]
 mod peers;
 mod quick_start;

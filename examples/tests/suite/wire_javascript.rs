@@ -1,29 +1,20 @@
-//! `clients/wire.mjs`, written from `PROTOCOL.md`, against the example server.
+//! `web/wire.js`, written from `PROTOCOL.md`, against the example server.
 
 use std::process::Command;
 
-use crate::children::Server;
+use crate::{children::Server, node, skip::skip};
 
 #[test]
 fn every_operation_and_topics_from_javascript() {
-    let Ok(version) = Command::new("node").arg("--version").output() else {
-        assert!(std::env::var_os("CI").is_none(), "node is missing");
-        eprintln!("SKIPPED: node is missing");
-        return;
-    };
-    let version = String::from_utf8(version.stdout).unwrap();
-    let major = version.trim().trim_start_matches('v').split('.').next();
-    let major: u32 = major.unwrap().parse().unwrap();
-
-    let server = Server::start("raw_server");
-    let mut node = Command::new("node");
-    if major < 22 {
-        node.arg("--experimental-websocket");
+    if Command::new("node").arg("--version").output().is_err() {
+        return skip("node is missing");
     }
+    let server = Server::start("raw_server");
+    let mut node = node::with_web_sockets();
     let output = node
         .arg(concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/clients/operations.mjs"
+            "/clients/wire-operations.mjs"
         ))
         .arg(server.url("/wire"))
         .output()
