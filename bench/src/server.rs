@@ -29,16 +29,26 @@ impl Server {
     /// 30 s.
     pub fn start(core: usize, program: &Path, arguments: &[&str]) -> io::Result<Self> {
         // taskset executes the program in its own place, so the child's id is the server's.
-        let mut child = Command::new("taskset")
-            .args(["--cpu-list", &core.to_string()])
-            .arg(program)
-            .args(arguments)
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", &core.to_string()]).arg(program);
+        Self::spawn(taskset.args(arguments)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                io::Error::new(e.kind(), format!("cannot start taskset (util-linux): {e}"))
+            }
+            kind => io::Error::new(kind, format!("{}: {e}", program.display())),
+        })
+    }
+
+    /// The same for a command that pins nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|e| {
-                io::Error::new(e.kind(), format!("cannot start taskset (util-linux): {e}"))
-            })?;
+            .spawn()?;
         let stdout = child.stdout.take();
         // From here on the guard stops the child, whatever happens.
         let mut server = Self {
@@ -48,7 +58,7 @@ impl Server {
         let announced = announcement(stdout.ok_or_else(|| io::Error::other("no standard output"))?);
         server.address = announced
             .recv_timeout(START_LIMIT)
-            .map_err(|e| io::Error::other(format!("{}: {}", program.display(), reason(e))))?;
+            .map_err(|e| io::Error::other(reason(e)))?;
         Ok(server)
     }
 

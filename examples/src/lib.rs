@@ -25,8 +25,10 @@ pub mod chat_hub;
 pub mod hub_client;
 #[path = "../../hub/tests/support/spec/jwt.rs"]
 pub mod jwt;
+pub mod raw_layer;
 
 use std::{
+    io::ErrorKind,
     net::SocketAddr,
     path::PathBuf,
     process::exit,
@@ -41,6 +43,7 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
+use tokio::net::TcpListener;
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -78,28 +81,92 @@ pub struct ServerOptions {
 /// # Errors
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
-    let app = app.merge(health_and_metrics());
-    let listener = raw_ws::listen(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}"))?;
-    let address = listener.local_addr()?;
-    let mut config = ServeConfig::new()
-        .max_connections(options.max_connections)
-        .max_connections_per_address(options.max_connections_per_address)
-        .proxy_protocol(options.proxy_protocol)
-        .shutdown_delay(Duration::from_secs(options.shutdown_delay));
-    config.trusted_proxies.clone_from(&options.trusted_proxies);
-    let mut server: Serve = serve(listener, app)
-        .config(config)
-        .with_graceful_shutdown(stop_signal());
-    let mut scheme = "http";
-    if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
-        server = server.tls(Arc::new(tls(cert, key)?));
-        scheme = "https";
+    let listening = Listening::at(listen, options).await?;
+    say!("listening on {}", listening.url());
+    listening.serve(app).await
+}
+
+/// A server that listens, and does not accept connections yet.
+pub struct Listening<'a> {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    options: &'a ServerOptions,
+}
+
+impl<'a> Listening<'a> {
+    /// Binds the address.
+    ///
+    /// # Errors
+    /// When that fails, or the TLS files cannot be read.
+    pub async fn at(listen: SocketAddr, options: &'a ServerOptions) -> Result<Self, Error> {
+        let tls = match (&options.tls_cert, &options.tls_key) {
+            (Some(cert), Some(key)) => Some(Arc::new(tls(cert, key)?)),
+            _ => None,
+        };
+        allow_as_many_files_as_possible();
+        let listener = raw_ws::listen(listen).await.map_err(|error| {
+            let hint = match error.kind() {
+                ErrorKind::AddrInUse => {
+                    "; --listen takes another address, with port 0 any free one"
+                }
+                _ => "",
+            };
+            format!("cannot listen on {listen}: {error}{hint}")
+        })?;
+        Ok(Self {
+            address: listener.local_addr()?,
+            listener,
+            tls,
+            options,
+        })
     }
-    say!("listening on {scheme}://{address}");
-    server.await?;
-    Ok(())
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as the beginning of a URL: `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Serves `app`, `/healthz`, `/readyz` and `/metrics` until Ctrl-C or SIGTERM, then stops
+    /// gracefully.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(self, app: Router) -> Result<(), Error> {
+        let options = self.options;
+        let mut config = ServeConfig::new()
+            .max_connections(options.max_connections)
+            .max_connections_per_address(options.max_connections_per_address)
+            .proxy_protocol(options.proxy_protocol)
+            .shutdown_delay(Duration::from_secs(options.shutdown_delay));
+        config.trusted_proxies.clone_from(&options.trusted_proxies);
+        let mut server: Serve = serve(self.listener, app.merge(health_and_metrics()))
+            .config(config)
+            .with_graceful_shutdown(stop_signal());
+        if let Some(tls) = self.tls {
+            server = server.tls(tls);
+        }
+        server.await?;
+        Ok(())
+    }
+}
+
+/// Each connection is a file, and shells allow 1,024 of them unless a program asks for more.
+fn allow_as_many_files_as_possible() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Where the system allows no more, connections are accepted as far as it does.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 /// What `/metrics` shows.

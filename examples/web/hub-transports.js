@@ -74,7 +74,8 @@ class Posting extends Transport {
       const isText = parts.every((part) => typeof part === "string");
       const body = isText ? parts.join("") : join(...parts.map(asBytes));
       try {
-        await this.fetch("POST", { body });
+        const response = await this.fetch("POST", { body });
+        await response.arrayBuffer(); // to its end, or the browser takes it for given up
       } catch (error) {
         this.end(error);
       }

@@ -60,8 +60,7 @@ pub fn idle(
 }
 
 /// Opens `connections` connections, one after the other, and gives the resident bytes that each
-/// adds, none having said anything. The load itself holds only sockets meanwhile: it may run in the
-/// server's process.
+/// adds, none having said anything.
 ///
 /// # Errors
 ///
@@ -74,15 +73,10 @@ pub fn held(
 ) -> io::Result<u64> {
     let script = dialect.echo(1);
     let hold = |count| -> io::Result<Vec<TcpStream>> {
-        // What is not used yet of the list, too, is there before.
-        let mut sockets: Vec<Option<TcpStream>> = Vec::new();
-        sockets.resize_with(count, || None);
-        for socket in &mut sockets {
-            *socket = Some(open(target, &script)?);
-        }
-        Ok(sockets.into_iter().flatten().collect())
+        (0..count).map(|_| open(target, &script)).collect()
     };
-    let first = hold(FIRST_CONNECTIONS.min(connections))?;
+    // What the server only does once is not a connection's.
+    let first = hold(FIRST_CONNECTIONS)?;
     quiet(server)?;
     let before = server.resident_bytes()?;
     let all = hold(connections)?;

@@ -45,8 +45,19 @@ struct Channel {
 /// The data in an event stream: what stands behind `data: ` in each line.
 #[derive(Debug, Default)]
 struct EventData {
-    /// How much of the current line has come, as far as that matters.
-    column: usize,
+    line: Line,
+}
+
+/// The line that comes.
+#[derive(Debug, Default)]
+enum Line {
+    #[default]
+    Empty,
+    /// So much of what stands before the data.
+    Field(usize),
+    Data,
+    /// It begins with a colon.
+    Comment,
 }
 
 impl Posting {
@@ -235,24 +246,32 @@ impl EventData {
         mut bytes: &[u8],
         mut on_data: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
-        while !bytes.is_empty() {
-            if self.column < FIELD.len() {
-                let byte = bytes[0];
-                bytes = &bytes[1..];
-                // Empty lines end an event.
-                self.column = match byte {
-                    b'\r' | b'\n' => 0,
-                    _ if byte == FIELD[self.column] => self.column + 1,
-                    _ => return Err(io::Error::other("an event is not data")),
-                };
-                continue;
+        while let [byte, rest @ ..] = bytes {
+            match (&self.line, *byte) {
+                (_, b'\r' | b'\n') => self.line = Line::Empty,
+                (Line::Empty, b':') => self.line = Line::Comment,
+                (Line::Comment, _) => {}
+                (Line::Data, _) => {
+                    let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+                    let (data, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
+                    on_data(data)?;
+                    bytes = rest;
+                    continue;
+                }
+                (Line::Empty | Line::Field(_), _) => {
+                    let come = match self.line {
+                        Line::Field(come) => come,
+                        _ => 0,
+                    };
+                    if FIELD[come] != *byte {
+                        return Err(io::Error::other("an event is not data"));
+                    }
+                    self.line = match come + 1 {
+                        come if come == FIELD.len() => Line::Data,
+                        come => Line::Field(come),
+                    };
+                }
             }
-            let end = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-            let (data, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
-            if end.is_some() {
-                self.column = 0;
-            }
-            on_data(data)?;
             bytes = rest;
         }
         Ok(())
@@ -270,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_data_of_events_comes_out_however_the_bytes_are_split() {
-        let stream = b"data: {\"a\":1}\x1e\r\n\r\ndata: {}\x1e\r\ndata: more\r\n\r\n";
+        let stream = b":\r\ndata: {\"a\":1}\x1e\r\n\r\ndata: {}\x1e\r\ndata: more\r\n\r\n";
         for step in 1..=stream.len() {
             let (mut events, mut data) = (EventData::default(), Vec::new());
             for part in stream.chunks(step) {
