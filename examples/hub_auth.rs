@@ -18,14 +18,14 @@ use axum::{
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     middleware::from_fn_with_state,
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use clap::Parser;
 use examples::{
     Error, ServerOptions,
     jwt::{self, Keys},
-    observe, run,
+    observe, page, run,
 };
 use hub::{Context, Hub, HubOptions};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ async fn main() -> Result<(), Error> {
     let app = Router::new()
         .route("/login", post(log_in))
         .with_state(logins)
-        .merge(page(options.signalr_js))
+        .merge(page_and_client(options.signalr_js))
         .merge(talk().router("/talk").layer(authenticate));
     run(options.listen, &options.server, app).await
 }
@@ -154,10 +154,9 @@ fn json(value: &impl Serialize) -> Response {
 }
 
 /// The page, and the official client that it loads.
-fn page(signalr_js: PathBuf) -> Router {
+fn page_and_client(signalr_js: PathBuf) -> Router {
     let signalr_js: Arc<PathBuf> = signalr_js.into();
-    Router::new()
-        .route("/", get(async || Html(include_str!("pages/hub_auth.html"))))
+    page(include_str!("pages/hub_auth.html"))
         .route("/signalr.js", get(move || official_client(signalr_js)))
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Run it:     `cargo run --release --example hub_server`
 //! Talk to it: `cargo run --release --example hub_chat_client -- --user Ann --room lobby`, or any
-//!             SignalR client, at `http://127.0.0.1:5000/chat`
+//!             SignalR client, at `http://127.0.0.1:5000/chat`; the page at `http://127.0.0.1:5000/`
+//!             says more
 
 use std::net::SocketAddr;
 
 use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, page, run};
 use hub::ignore_path_case;
 
 #[global_allocator]
@@ -31,7 +32,8 @@ async fn main() -> Result<(), Error> {
     observe()?;
     let app = Router::new()
         .merge(chat_hub::hub().router("/chat"))
-        .merge(bench_hub::hub().router("/bench"));
+        .merge(bench_hub::hub().router("/bench"))
+        .merge(page(include_str!("pages/hub_server.html")));
     let app = ignore_path_case(app, &["/chat", "/bench"]);
     run(options.listen, &options.server, app).await
 }

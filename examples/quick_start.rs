@@ -27,6 +27,7 @@ pub fn app() -> axum::Router {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
+    examples::help(include_str!("quick_start.rs"));
     let listener = raw_ws::listen("127.0.0.1:5000").await?;
     raw_ws::serve(listener, app()).await
 }

@@ -14,7 +14,8 @@
 //! | `/fanout` | sends every message to every connection of this path, the sender included |
 //! | `/stream` | takes a count and a size, two u32, and sends that many messages of that size |
 //! | `/wire` | the binary protocol: 1 echo, 2 add, 3 clock, 4 fail, 5 items, and topics |
-//! | `/healthz`, `/metrics` | for whoever watches it |
+//! | `/` | a page that says how to talk to it |
+//! | `/healthz`, `/readyz`, `/metrics` | for whoever watches it |
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -55,6 +56,8 @@ async fn main() -> Result<(), Error> {
     let config = Arc::new(config);
     let wire = Arc::new(raw_layer::wire_server());
     let wire = raw_layer::binary_protocol("/wire", wire, &config);
-    let app = raw_layer::messages("", &config).merge(wire);
+    let app = raw_layer::messages("", &config)
+        .merge(wire)
+        .merge(examples::page(include_str!("pages/raw_server.html")));
     examples::run(options.listen, &options.server, app).await
 }

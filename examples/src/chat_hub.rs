@@ -48,61 +48,79 @@ impl Names {
     }
 }
 
+impl AsRef<Self> for Names {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// The chat.
 pub fn hub() -> Hub<Names> {
-    Hub::new(Names::default())
-        .method("SendMessage", send_message)
+    rooms(Hub::new(Names::default()))
+        .stream("Countdown", countdown)
+        .method("Sum", sum)
+        .method("AskEveryone", ask_everyone)
+}
+
+/// Rooms, for any hub that keeps the names: `SendMessage`, `JoinRoom`, `LeaveRoom`, `SendToRoom`,
+/// `WhoIsHere`.
+pub fn rooms<S: HasNames>(hub: Hub<S>) -> Hub<S> {
+    hub.method("SendMessage", send_message)
         .method("JoinRoom", join_room)
         .method("LeaveRoom", leave_room)
         .method("SendToRoom", send_to_room)
         .method("WhoIsHere", who_is_here)
-        .stream("Countdown", countdown)
-        .method("Sum", sum)
-        .method("AskEveryone", ask_everyone)
         .on_disconnected(disconnected)
 }
 
-async fn send_message(cx: Context<Names>, user: String, text: String) -> hub::Result<()> {
+/// A hub's state that the rooms can live with.
+pub trait HasNames: AsRef<Names> + Send + Sync + 'static {}
+
+impl<S: AsRef<Names> + Send + Sync + 'static> HasNames for S {}
+
+async fn send_message<S: HasNames>(cx: Context<S>, user: String, text: String) -> hub::Result<()> {
     cx.all().receive_message(&user, &text)
 }
 
-async fn join_room(cx: Context<Names>, room: String, user: String) -> hub::Result<()> {
+async fn join_room<S: HasNames>(cx: Context<S>, room: String, user: String) -> hub::Result<()> {
     cx.groups().join(&room)?;
     cx.others_in_group(&room).joined(&room, &user)?;
-    cx.state().set(cx.connection_id(), &room, user);
+    cx.state().as_ref().set(cx.connection_id(), &room, user);
     Ok(())
 }
 
-async fn leave_room(cx: Context<Names>, room: String) -> hub::Result<()> {
+async fn leave_room<S: HasNames>(cx: Context<S>, room: String) -> hub::Result<()> {
     cx.groups().leave(&room);
     leave(&cx, &room)
 }
 
-async fn disconnected(cx: Context<Names>, _: Option<HubError>) -> hub::Result<()> {
+async fn disconnected<S: HasNames>(cx: Context<S>, _: Option<HubError>) -> hub::Result<()> {
     cx.groups()
         .mine()
         .iter()
         .try_for_each(|room| leave(&cx, room))
 }
 
-fn leave(cx: &Context<Names>, room: &str) -> hub::Result<()> {
-    match cx.state().take(cx.connection_id(), room) {
+fn leave<S: HasNames>(cx: &Context<S>, room: &str) -> hub::Result<()> {
+    match cx.state().as_ref().take(cx.connection_id(), room) {
         Some(user) => cx.group(room).left(room, &user),
         None => Ok(()),
     }
 }
 
-async fn send_to_room(cx: Context<Names>, room: String, text: String) -> hub::Result<()> {
-    let Some(user) = cx.state().get(cx.connection_id(), &room) else {
+async fn send_to_room<S: HasNames>(cx: Context<S>, room: String, text: String) -> hub::Result<()> {
+    let Some(user) = cx.state().as_ref().get(cx.connection_id(), &room) else {
         return Err(HubError::new(format!("You are not in room '{room}'.")));
     };
     cx.group(&room).room_message(&room, &user, &text)
 }
 
 /// ASP.NET Core cannot ask a group for its members; here the hub knows.
-async fn who_is_here(cx: Context<Names>, room: String) -> hub::Result<Vec<String>> {
+async fn who_is_here<S: HasNames>(cx: Context<S>, room: String) -> hub::Result<Vec<String>> {
     let members = cx.groups().members(&room);
-    let names = members.iter().filter_map(|id| cx.state().get(id, &room));
+    let names = members
+        .iter()
+        .filter_map(|id| cx.state().as_ref().get(id, &room));
     let mut names: Vec<String> = names.collect();
     names.sort_unstable();
     Ok(names)

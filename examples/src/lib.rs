@@ -36,7 +36,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Extension, Router, http::StatusCode, routing::get};
+use axum::{
+    Extension, Router,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use raw_ws::{Connections, Network, Serve, ServeConfig, serve};
 use rustls::{
@@ -167,6 +171,48 @@ fn allow_as_many_files_as_possible() {
         // Where the system allows no more, connections are accepted as far as it does.
         let _ = setrlimit(Resource::Nofile, limit);
     }
+}
+
+/// A page at `/` of a server, which says what is served and how to talk to it, with the stylesheet of
+/// the workbench.
+pub fn page(html: &'static str) -> Router {
+    let file = |kind, text: &'static str| get(async move || ([(CONTENT_TYPE, kind)], text));
+    Router::new()
+        .route("/", file("text/html; charset=utf-8", html))
+        .route("/style.css", file("text/css; charset=utf-8", STYLE))
+        .route("/icon.svg", file("image/svg+xml", ICON))
+}
+
+/// How every page of these servers looks.
+pub const STYLE: &str = include_str!("../web/style.css");
+/// The icon of every page.
+pub const ICON: &str = include_str!("../web/icon.svg");
+
+/// For an example without options: with `--help` prints the head of its source, and ends the program;
+/// anything else is refused.
+pub fn help(source: &str) {
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("--help" | "-h") => {
+            let head = source.lines().map_while(|line| line.strip_prefix("//!"));
+            for line in head {
+                say!("{}", line.trim_start());
+            }
+            exit(0);
+        }
+        Some(other) => {
+            tell!("error: this example takes no {other}; --help says how to run it");
+            exit(2);
+        }
+    }
+}
+
+/// The source of an example without its head, and without what only an example has: lines that name
+/// this crate.
+pub fn code(source: &str) -> String {
+    let (_, code) = source.split_once("\n\n").unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.contains("examples::"));
+    lines.fold(String::new(), |code, line| code + line + "\n")
 }
 
 /// What `/metrics` shows.

@@ -5,6 +5,10 @@ import { el, wordsOf } from "./ui.js";
 
 const TABS = [
   ["race", "Race", "./race.js"],
+  ["wire", "Wire", "./wire-tab.js"],
+  ["reconnect", "Reconnect", "./reconnect.js"],
+  ["chat", "Chat", "./chat.js"],
+  ["choose", "Which layer?", "./choose.js"],
 ];
 
 const list = document.querySelector("[role=tablist]");

@@ -4,9 +4,8 @@
 import { colour } from "./lanes.js";
 import { number, ratio, svg, time } from "./ui.js";
 
-const WIDTH = 520;
-const NAMES = 150; // left of the bars
-const VALUES = 150; // right of them
+/** As wide as the column they stand in: so text has its size on a phone, too. */
+const layout = () => (innerWidth < 640 ? { WIDTH: 360, NAMES: 128, VALUES: 148, ENDS: 128 } : { WIDTH: 520, NAMES: 150, VALUES: 170, ENDS: 160 });
 const ROW = 28;
 
 /** Where values span more than this, the axis is logarithmic and says so. */
@@ -17,6 +16,7 @@ const LINEAR = 20;
  * [lane, { value, low, high }]. `show` writes a value.
  */
 export function bars(rows, { show, axis }) {
+  const { WIDTH, NAMES, VALUES } = layout();
   const base = rows.find(([lane]) => lane.id === "raw")?.[1].value || NaN;
   const ratios = rows.map(([, { value, high }]) => Math.max(value, high ?? 0) / base).filter(Number.isFinite);
   const least = Math.min(1, ...rows.map(([, { value }]) => value / base).filter((one) => one > 0));
@@ -67,8 +67,9 @@ const SHARES = [["p50", 0.5], ["p90", 0.9], ["p99", 0.99], ["p999", 0.999]];
 
 /** Latency over the share of messages, both logarithmic. `rows` are [lane, figures]. */
 export function percentiles(rows) {
+  const { WIDTH, ENDS: right } = layout();
   const height = 260;
-  const [left, right, top, bottom] = [72, 160, 8, height - 44];
+  const [left, top, bottom] = [72, 8, height - 44];
   const values = rows.flatMap(([, figures]) => SHARES.map(([name]) => figures[name])).filter((one) => one > 0);
   const low = 10 ** Math.floor(Math.log10(Math.min(100, ...values)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(1000, ...values)));

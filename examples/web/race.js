@@ -46,7 +46,7 @@ class Race {
       link: el("button", { type: "button", disabled: true, onclick: () => this.#copyLink() }, "Copy a link that reruns it"),
     };
     this.status = el("p", { className: "note", role: "status" });
-    this.headline = el("h2");
+    this.headline = el("h2", { className: "headline" });
     this.table = el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Results of the race" });
     this.figures = el("div", { className: "figures" });
     panel.append(
@@ -199,7 +199,7 @@ class Race {
       ];
     };
     const where = this.#settings ? `Race ${PLACES[this.#settings.where]}: ${this.#describe()}` : "No race yet.";
-    return el("table", {},
+    return el("table", { className: "results" },
       el("caption", {}, `${where} Below each value its ratio to raw.`),
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Lane"), ...heads.map((head) => el("th", { scope: "col", className: "number" }, head)))),
       el("tbody", {}, ...rows.map(([lane, result]) => el("tr", { "data-lane": lane.id, "data-phase": result.phase ?? "" },

@@ -32,6 +32,9 @@ export function number(value) {
   return value.toFixed(digits);
 }
 
+/** A whole number: 1,234. */
+export const count = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "–");
+
 /** 1.00 ×, 12.3 ×. */
 export const ratio = (value) => (Number.isFinite(value) ? `${number(value)} ×` : "–");
 

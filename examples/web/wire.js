@@ -10,6 +10,17 @@ const REQUEST = 1, RESPONSE = 2, ERROR = 3, EVENT = 4, SUBSCRIBE = 5, UNSUBSCRIB
 const MORE = 1;
 const EMPTY = new Uint8Array();
 
+/** A packet: its header of eight bytes, and the payload. */
+export function encode(kind, code, id, payload) {
+  const packet = new Uint8Array(8 + payload.length);
+  const header = new DataView(packet.buffer);
+  header.setUint8(0, kind);
+  header.setUint16(2, code);
+  header.setUint32(4, id);
+  packet.set(payload, 8);
+  return packet;
+}
+
 /** The server's answer that a request failed. */
 export class WireError extends Error {
   constructor(code, text) {
@@ -18,24 +29,26 @@ export class WireError extends Error {
   }
 }
 
-/** Resolves to a client once the connection is open. */
-export function connect(url) {
+/** Resolves to a client once the connection is open. `tap` is told of all packets, "up" and "down". */
+export function connect(url, { tap = () => {} } = {}) {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => resolve(new Client(socket));
+    socket.onopen = () => resolve(new Client(socket, tap));
     socket.onerror = () => reject(new Error(`cannot connect to ${url}`));
   });
 }
 
 class Client {
   #socket;
+  #tap;
   #nextId = 0;
   #requests = new Map(); // id -> { item, end, fail }
   #topics = new Map(); // topic -> what is called with each event
 
-  constructor(socket) {
+  constructor(socket, tap) {
     this.#socket = socket;
+    this.#tap = tap;
     this.closed = new Promise((resolve) => {
       socket.onclose = ({ code, reason }) => {
         const error = new Error(`closed: ${code} ${reason}`);
@@ -98,12 +111,8 @@ class Client {
   }
 
   #send(kind, code, id, payload) {
-    const packet = new Uint8Array(8 + payload.length);
-    const header = new DataView(packet.buffer);
-    header.setUint8(0, kind);
-    header.setUint16(2, code);
-    header.setUint32(4, id);
-    packet.set(payload, 8);
+    const packet = encode(kind, code, id, payload);
+    this.#tap("up", packet);
     this.#socket.send(packet);
   }
 
@@ -115,6 +124,7 @@ class Client {
   /** Hands a packet to whoever waits for it; gives what is wrong with it, if anything is. */
   #dispatch(data) {
     if (typeof data === "string") return "a text message";
+    this.#tap("down", new Uint8Array(data));
     if (data.byteLength < 8) return "packet shorter than its header";
     const header = new DataView(data);
     const [kind, flags] = [header.getUint8(0), header.getUint8(1)];

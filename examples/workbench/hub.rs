@@ -1,8 +1,11 @@
-//! The hub of the workbench: what a race calls, the race itself, and a counter to listen to.
+//! The hub of the workbench: what a race calls, the race itself, a chat, and a counter to listen to.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use examples::bench_hub;
+use examples::{
+    bench_hub,
+    chat_hub::{self, Names},
+};
 use futures_util::{Stream, stream};
 use hub::{Context, Hub, HubError, HubHandle, HubOptions};
 use raw_ws::wire;
@@ -22,6 +25,13 @@ pub(crate) struct Workbench {
     server: SocketAddr,
     /// Held by whoever races: two at once would measure each other.
     track: Arc<Mutex<()>>,
+    names: Names,
+}
+
+impl AsRef<Names> for Workbench {
+    fn as_ref(&self) -> &Names {
+        &self.names
+    }
 }
 
 impl Workbench {
@@ -29,6 +39,7 @@ impl Workbench {
         Self {
             server: reachable(server),
             track: Arc::default(),
+            names: Names::default(),
         }
     }
 }
@@ -36,7 +47,8 @@ impl Workbench {
 /// The hub.
 pub(crate) fn hub(workbench: Workbench) -> Hub<Workbench> {
     let options = HubOptions::new().allow_stateful_reconnects(true);
-    bench_hub::methods(Hub::with_options(workbench, options))
+    let hub = Hub::with_options(workbench, options);
+    chat_hub::rooms(bench_hub::methods(hub))
         .method(
             "Usage",
             async |_: Context<Workbench>| -> hub::Result<Usage> { Ok(usage::now()) },

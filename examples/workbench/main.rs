@@ -8,11 +8,12 @@
 //! |---|---|
 //! | `/` | the page |
 //! | `/raw/echo`, `/raw/fanout`, `/raw/stream` | plain WebSocket messages |
-//! | `/raw/wire` | the binary protocol |
-//! | `/hub` | the hub, over each transport, in both protocols |
+//! | `/raw/wire` | the binary protocol: the operations of `raw_server`, a chat, and a counter at topic 2 |
+//! | `/hub` | the hub, over each transport, in both protocols: what the benchmarks call, and a chat |
 //! | `/cut/NAME/…` | each of these through a relay, and `POST /cut/NAME` cuts what goes through it |
 //! | `/healthz`, `/readyz`, `/metrics` | for whoever watches it |
 
+mod chat;
 mod hub;
 mod page;
 mod race;
@@ -60,7 +61,7 @@ async fn run(options: &Options) -> Result<(), Error> {
     observe()?;
     let listening = Listening::at(options.listen, &options.server).await?;
     let config = Arc::new(Config::new());
-    let wire = Arc::new(raw_layer::wire_server());
+    let wire = Arc::new(chat::chat(raw_layer::wire_server()));
     let hub = hub::hub(hub::Workbench::new(listening.address()));
     tokio::spawn(hub::count(hub.handle(), wire.clone()));
     let app = raw_layer::messages("/raw", &config)

@@ -45,7 +45,19 @@ const FILES: &[(&str, &str, &str)] = &files! {
     "/hub-transports.js": "text/javascript" = "hub-transports.js",
     "/msgpack.js": "text/javascript" = "msgpack.js",
     "/wire.js": "text/javascript" = "wire.js",
+    "/anatomy.js": "text/javascript" = "anatomy.js",
+    "/chat.js": "text/javascript" = "chat.js",
+    "/choose.js": "text/javascript" = "choose.js",
+    "/reconnect.js": "text/javascript" = "reconnect.js",
+    "/traffic.js": "text/javascript" = "traffic.js",
+    "/wire-tab.js": "text/javascript" = "wire-tab.js",
 };
+
+/// What to begin with, as the READMEs have it.
+const CODE: &[(&str, &str)] = &[
+    ("/code/hub.rs", include_str!("../quick_start.rs")),
+    ("/code/raw.rs", include_str!("../echo.rs")),
+];
 
 /// What `npm ci` puts below `examples/web`.
 const OFFICIAL: &[(&str, &str)] = &[
@@ -65,6 +77,13 @@ pub(crate) fn router(npm: &Path) -> Router {
         .fold(Router::new(), |router, (path, kind, text)| {
             router.route(path, get(async || answer(kind, (*text).into())))
         });
+    let files = CODE.iter().fold(files, |router, (path, source)| {
+        let code = examples::code(source);
+        router.route(
+            path,
+            get(async move || answer("text/plain; charset=utf-8", code.into())),
+        )
+    });
     let there: Vec<PathBuf> = OFFICIAL.iter().map(|(_, file)| npm.join(file)).collect();
     let is_there = async move || Json(there.iter().all(|file| file.exists()));
     OFFICIAL

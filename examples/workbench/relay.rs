@@ -1,37 +1,47 @@
 //! What a network does that fails: the same server once more, through a TCP connection to itself
 //! that a button can cut.
 //!
-//! A client of `/cut/NAME/hub` is a client of `/hub`. `POST /cut/NAME` drops both ends of all
-//! WebSockets that go through NAME, without a Close frame or a goodbye: neither side can tell it
-//! from a lost network.
+//! A client of `/cut/NAME/hub` is a client of `/hub`. `POST /cut/NAME?milliseconds=1000` drops both
+//! ends of all WebSockets that go through NAME, without a Close frame or a goodbye, and lets no other
+//! through for that time: neither side can tell it from a lost network.
 
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Query, Request, State},
     http::{StatusCode, Uri, header::UPGRADE},
     response::{IntoResponse as _, Response},
     routing::{any, post},
 };
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, sync::watch};
+use serde::Deserialize;
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 /// Whoever has the server has a few of these.
 const MOST_NAMES: usize = 64;
+/// Less than a server waits for a client that may come back.
+const LONGEST: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 struct Relays {
     server: SocketAddr,
-    /// What is going through a name ends when its counter moves.
-    cuts: Arc<Mutex<HashMap<String, watch::Sender<u64>>>>,
+    /// Until when each name is cut; what goes through it ends when that changes.
+    cuts: Arc<Mutex<HashMap<String, Cut>>>,
 }
+
+type Cut = watch::Sender<Option<Instant>>;
 
 /// `/cut/…`, in front of the server that listens at this address.
 pub(crate) fn router(server: SocketAddr) -> Router {
@@ -58,7 +68,7 @@ pub(crate) fn reachable(mut server: SocketAddr) -> SocketAddr {
 
 impl Relays {
     /// What to watch. `None` when there are too many names.
-    fn watch(&self, name: &str) -> Option<watch::Receiver<u64>> {
+    fn watch(&self, name: &str) -> Option<watch::Receiver<Option<Instant>>> {
         let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         if cuts.len() >= MOST_NAMES {
             cuts.retain(|_, cut| !cut.is_closed());
@@ -71,17 +81,28 @@ impl Relays {
     }
 
     /// Gives how many connections that is.
-    fn cut(&self, name: &str) -> usize {
+    fn cut(&self, name: &str, time: Duration) -> usize {
         let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(cut) = cuts.get(name) else { return 0 };
         let connections = cut.receiver_count();
-        cut.send_modify(|cuts| *cuts += 1);
+        cut.send_replace(Some(Instant::now() + time));
         connections
     }
 }
 
-async fn cut(State(relays): State<Relays>, Path(name): Path<String>) -> String {
-    relays.cut(&name).to_string()
+#[derive(Deserialize)]
+struct Length {
+    #[serde(default)]
+    milliseconds: u32,
+}
+
+async fn cut(
+    State(relays): State<Relays>,
+    Path(name): Path<String>,
+    Query(length): Query<Length>,
+) -> String {
+    let time = Duration::from_millis(length.milliseconds.into()).min(LONGEST);
+    relays.cut(&name, time).to_string()
 }
 
 async fn relay(
@@ -92,9 +113,13 @@ async fn relay(
     if path.starts_with("cut/") {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let Some(cut) = relays.watch(&name) else {
+    let Some(mut cut) = relays.watch(&name) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
+    let until = *cut.borrow_and_update();
+    if let Some(until) = until {
+        sleep_until(until).await;
+    }
     match pass_on(relays.server, &path, request, cut).await {
         Ok(response) => response,
         Err(error) => (StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response(),
@@ -106,7 +131,7 @@ async fn pass_on(
     server: SocketAddr,
     path: &str,
     mut request: Request,
-    mut cut: watch::Receiver<u64>,
+    mut cut: watch::Receiver<Option<Instant>>,
 ) -> Result<Response, examples::Error> {
     let query = request.uri().query();
     let query = query.map_or_else(String::new, |query| format!("?{query}"));

@@ -6,6 +6,7 @@
 mod aspnetcore;
 mod children;
 mod chromium;
+mod heads;
 mod hub_auth;
 mod hub_browser;
 mod hub_javascript;
@@ -17,6 +18,7 @@ mod node;
 mod official;
 mod outputs;
 mod own_client;
+mod page;
 #[allow(dead_code, reason = "the crowd uses more")]
 mod peers;
 mod quick_start;

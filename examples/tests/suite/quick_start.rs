@@ -12,16 +12,21 @@ use crate::skip::skip;
 #[allow(dead_code, unreachable_pub, reason = "it is a program of its own")]
 mod server;
 
+/// And the page of the workbench shows the same files.
 #[test]
-fn both_readmes_begin_with_it() {
+fn the_readmes_begin_with_it() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let source = fs::read_to_string(package.join("quick_start.rs")).unwrap();
-    let (_, code) = source.split_once("\n\n").unwrap();
-    for readme in ["../README.md", "../hub/README.md"] {
+    for (example, readme) in [
+        ("quick_start.rs", "../README.md"),
+        ("quick_start.rs", "../hub/README.md"),
+        ("echo.rs", "../README.md"),
+    ] {
+        let source = fs::read_to_string(package.join(example)).unwrap();
+        let code = examples::code(&source);
         let text = fs::read_to_string(package.join(readme)).unwrap();
         assert!(
             text.contains(&format!("```rust,no_run\n{code}```\n")),
-            "{readme}"
+            "{example} is not in {readme}"
         );
     }
 }
