@@ -9,27 +9,33 @@ const isLine = (field) => field.text !== undefined;
 /** A TCP connection, and what has come over it. */
 class Peer {
   #received = Buffer.alloc(0);
+  #look = () => {};
 
   static async connect(url) {
     const { hostname, port } = new URL(url);
     const peer = new Peer();
     peer.socket = net.connect(Number(port), hostname);
+    peer.socket.on("data", (more) => {
+      peer.#received = Buffer.concat([peer.#received, more]);
+      peer.#look();
+    });
     await once(peer.socket, "connect");
     return peer;
   }
 
   /** The next bytes, as many as `enough` wants once it knows. */
-  async next(enough) {
-    for (;;) {
-      const length = enough(this.#received);
-      if (length !== null && this.#received.length >= length) {
+  next(enough) {
+    return new Promise((resolve) => {
+      this.#look = () => {
+        const length = enough(this.#received);
+        if (length === null || this.#received.length < length) return;
+        this.#look = () => {};
         const taken = this.#received.subarray(0, length);
         this.#received = this.#received.subarray(length);
-        return taken;
-      }
-      const [more] = await once(this.socket, "data");
-      this.#received = Buffer.concat([this.#received, more]);
-    }
+        resolve(taken);
+      };
+      this.#look();
+    });
   }
 }
 
