@@ -5,7 +5,7 @@ import { colour } from "./lanes.js";
 import { number, ratio, svg, time } from "./ui.js";
 
 /** As wide as the column they stand in: so text has its size on a phone, too. */
-const layout = () => (innerWidth < 640 ? { WIDTH: 360, NAMES: 128, VALUES: 148, ENDS: 128 } : { WIDTH: 520, NAMES: 150, VALUES: 170, ENDS: 160 });
+const layout = () => (innerWidth < 640 ? { WIDTH: 360, NAMES: 140, VALUES: 132, ENDS: 138 } : { WIDTH: 520, NAMES: 150, VALUES: 170, ENDS: 160 });
 const ROW = 28;
 
 /** Where values span more than this, the axis is logarithmic and says so. */
@@ -23,7 +23,7 @@ export function bars(rows, { show, axis }) {
   const largest = grown(Math.max(2, ...ratios));
   const isLog = largest / least > LINEAR;
   const room = WIDTH - NAMES - VALUES;
-  const floor = isLog ? 10 ** Math.floor(Math.log10(least)) : 0;
+  const floor = isLog ? 10 ** Math.floor(Math.log10(least / 2)) : 0;
   const x = (value) => {
     const share = isLog ? Math.log(Math.max(value, floor) / floor) / Math.log(largest / floor) : value / largest;
     return Math.max(0, share) * room;
@@ -31,14 +31,17 @@ export function bars(rows, { show, axis }) {
   const height = rows.length * ROW + 40;
   const plot = svg("svg", { class: "plot", viewBox: `0 0 ${WIDTH} ${height}`, "aria-hidden": "true" });
   const bottom = rows.length * ROW;
+  let free = -Infinity; // from where on a label covers no other
   for (const tick of ticks(floor, largest, isLog)) {
     const at = NAMES + x(tick);
+    if (at < free) continue;
+    free = at + 44;
     plot.append(
       svg("line", { x1: at, x2: at, y1: 0, y2: bottom }),
       text(at, bottom + 16, isLog && tick < 1 ? `${tick}×` : `${number(tick).replace(/\.0+$/, "")}×`, { "text-anchor": "middle", class: "quiet" }),
     );
   }
-  plot.append(text(NAMES, bottom + 34, axis + (isLog ? ", logarithmic" : ""), { class: "word quiet" }));
+  plot.append(text(WIDTH < 400 ? 0 : NAMES, bottom + 34, axis + (isLog ? ", logarithmic" : ""), { class: "word quiet" }));
   rows.forEach(([lane, { value, low, high }], row) => {
     const top = row * ROW;
     plot.append(text(NAMES - 8, top + 18, lane.name, { "text-anchor": "end", class: "word" }));
@@ -85,7 +88,7 @@ export function percentiles(rows) {
   SHARES.forEach(([, share], index) => {
     plot.append(text(x(index), bottom + 18, `p${share * 100}`, { "text-anchor": "middle", class: "quiet" }));
   });
-  plot.append(text(left, bottom + 38, "share of the messages; lower is better; logarithmic", { class: "word quiet" }));
+  plot.append(text(WIDTH < 400 ? 0 : left, bottom + 38, "share of the messages; lower is better; logarithmic", { class: "word quiet" }));
   const ends = rows
     .map(([lane, figures]) => ({ lane, points: SHARES.map(([name]) => figures[name]) }))
     .filter(({ points }) => points.every((point) => point > 0));

@@ -165,7 +165,7 @@ class Race {
     const what = { calls: "A hub call", fanOut: "A delivery by the hub", stream: "An item of a hub's stream" }[this.#settings?.work];
     const costs = ["hubMessagePack", "hubJson"].map((id) => cost(id) / cost("raw"));
     if (!this.#settings || !costs.every(Number.isFinite)) return "What does the hub cost over raw frames?";
-    return `${what} costs the server ${ratio(costs[0])} what raw frames do in MessagePack, ${ratio(costs[1])} in JSON`;
+    return `${what} costs the server ${ratio(costs[0])} a raw message in MessagePack, ${ratio(costs[1])} in JSON`;
   }
 
   #figure(measure, rows) {
@@ -262,7 +262,8 @@ function noise(key, parts = []) {
 function measureAnswer({ key, name }, values) {
   const of = (id) => values.find(([lane]) => lane.id === id)?.[1].value;
   const share = of("hubMessagePack") / of("raw");
-  if (!Number.isFinite(share)) return name;
+  const isLeftOut = key === "bytesPerConnection" && Number.isNaN(of("raw"));
+  if (!Number.isFinite(share)) return isLeftOut ? `${name}: by the race inside the server` : name;
   return {
     cpuMicrosecondsPerMessage: `The hub's message costs ${ratio(share)} the raw one`,
     messagesPerSecond: `The hub carries ${ratio(share)} as many messages`,

@@ -29,7 +29,7 @@ const WAYS = [
 
 export function mount(panel) {
   const relay = `/cut/${crypto.randomUUID().slice(0, 8)}`;
-  const time = slider("The network is away for", [0, 200, 500, 1000, 2000], 1000, { unit: " ms" });
+  const time = slider("Network away for", [0, 200, 500, 1000, 2000], 1000, { unit: " ms" });
   const status = el("p", { className: "note", role: "status" });
   const cut = el("button", { type: "button", className: "main", onclick: cutAll }, "Cut all three");
   const ways = WAYS.map((way) => new Way(way));

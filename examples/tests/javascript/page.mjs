@@ -141,7 +141,7 @@ await check("a race inside the server has numbers in every lane, and moves nothi
     equal(all[lane].length, 8, lane);
     for (const text of all[lane]) ok(/^[\d.,]+( µs| ms)?$/.test(text), `${lane}: ${all[lane]}`);
   }
-  ok(/costs the server [\d.]+ × what raw frames do/.test(await page.locator(".headline").textContent()), "the headline is no answer");
+  ok(/costs the server [\d.]+ × a raw message in MessagePack/.test(await page.locator(".headline").textContent()), "the headline is no answer");
   equal(await page.locator("svg.plot polyline[stroke-width='2']").count(), LANES.length, "lines of latency:");
   await look(page, "results");
   await shoot(page, "results");
