@@ -6,6 +6,7 @@
 mod aspnetcore;
 mod children;
 mod chromium;
+mod deploying;
 mod heads;
 mod hub_auth;
 mod hub_browser;
