@@ -31,6 +31,7 @@ impl Server {
         // taskset executes the program in its own place, so the child's id is the server's.
         let mut taskset = Command::new("taskset");
         taskset.args(["--cpu-list", &core.to_string()]).arg(program);
+        taskset.stdin(Stdio::null());
         Self::spawn(taskset.args(arguments)).map_err(|e| match e.kind() {
             io::ErrorKind::NotFound => {
                 io::Error::new(e.kind(), format!("cannot start taskset (util-linux): {e}"))
@@ -45,10 +46,7 @@ impl Server {
     ///
     /// As [`start`](Self::start).
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take();
         // From here on the guard stops the child, whatever happens.
         let mut server = Self {

@@ -164,12 +164,14 @@ class Race {
     const cost = (id) => this.#results.get(id)?.figures?.cpuMicrosecondsPerMessage ?? NaN;
     const what = { calls: "A hub call", fanOut: "A delivery by the hub", stream: "An item of a hub's stream" }[this.#settings?.work];
     const costs = ["hubMessagePack", "hubJson"].map((id) => cost(id) / cost("raw"));
+    const figures = this.#results.get("hubJson")?.figures;
+    if (figures?.cpuMicrosecondsPerMessage === null) return "This system does not tell what a message costs: compare the rates";
     if (!this.#settings || !costs.every(Number.isFinite)) return "What does the hub cost over raw frames?";
     return `${what} costs the server ${ratio(costs[0])} a raw message in MessagePack, ${ratio(costs[1])} in JSON`;
   }
 
   #figure(measure, rows) {
-    const values = rows.map(([lane, { figures, parts }]) => [lane, { value: figures?.[measure.key] ?? NaN, ...noise(measure.key, parts) }]);
+    const values = rows.map(([lane, { figures, parts }]) => [lane, { value: figures?.[measure.key] ?? NaN, rate: figures?.messagesPerSecond, ...noise(measure.key, parts) }]);
     const answer = `${measure.name}, ${measure.better} is better`;
     const hasNoise = values.some(([, { low }]) => low !== undefined);
     const axis = hasNoise ? "ratio to raw; thin lines: the range within the race" : "ratio to raw";
@@ -262,6 +264,8 @@ function noise(key, parts = []) {
 function measureAnswer({ key, name }, values) {
   const of = (id) => values.find(([lane]) => lane.id === id)?.[1].value;
   const share = of("hubMessagePack") / of("raw");
+  const isUnknown = key === "cpuMicrosecondsPerMessage" && Number.isFinite(values[0][1].rate);
+  if (isUnknown && !Number.isFinite(of("raw"))) return `${name}: not known on this system`;
   const isLeftOut = key === "bytesPerConnection" && Number.isNaN(of("raw"));
   if (!Number.isFinite(share)) return isLeftOut ? `${name}: by the race inside the server` : name;
   return {

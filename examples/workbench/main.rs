@@ -20,7 +20,12 @@ mod race;
 mod relay;
 mod usage;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{ExitCode, exit},
+    sync::Arc,
+};
 
 use clap::Parser;
 use examples::{Error, Listening, ServerOptions, observe, raw_layer, say, tell};
@@ -42,6 +47,9 @@ struct Options {
     /// Where `npm ci` has been run for the official client, one more lane of the page
     #[arg(long, value_name = "DIR", default_value = "examples/web")]
     npm: PathBuf,
+    /// End with the process that writes to standard input: for a copy that a race measures
+    #[arg(long, hide = true)]
+    until_stdin_ends: bool,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -59,6 +67,12 @@ async fn main() -> ExitCode {
 
 async fn run(options: &Options) -> Result<(), Error> {
     observe()?;
+    if options.until_stdin_ends {
+        std::thread::spawn(|| {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            exit(0);
+        });
+    }
     let listening = Listening::at(options.listen, &options.server).await?;
     let config = Arc::new(Config::new());
     let wire = Arc::new(chat::chat(raw_layer::wire_server()));

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     http::{
         HeaderName, HeaderValue, StatusCode,
         header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
@@ -85,7 +85,10 @@ pub(crate) fn router(npm: &Path) -> Router {
         )
     });
     let there: Vec<PathBuf> = OFFICIAL.iter().map(|(_, file)| npm.join(file)).collect();
-    let is_there = async move || Json(there.iter().all(|file| file.exists()));
+    let is_there = async move || match there.iter().all(|file| file.exists()) {
+        true => "true",
+        false => "false",
+    };
     OFFICIAL
         .iter()
         .fold(files, |router, (path, file)| {

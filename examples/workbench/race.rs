@@ -1,7 +1,13 @@
 //! The race inside the server: the load of `bench` on a thread of this process, one lane after the
 //! other.
 
-use std::{env, io, net::SocketAddr, ops::ControlFlow, process::Command, time::Duration};
+use std::{
+    env, io,
+    net::SocketAddr,
+    ops::ControlFlow,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use bench::{
     load::{self, Dialect, HubProtocol, Measurement, Observer, Target, Traffic, Transport, Window},
