@@ -190,8 +190,9 @@ impl Race {
     /// to spare, and takes none for the next connections.
     fn hold(&self, lane: Lane) -> io::Result<u64> {
         let mut copy = Command::new(env::current_exe()?);
-        copy.args(["--listen", "127.0.0.1:0"])
-            .env("RUST_LOG", "off");
+        copy.args(["--listen", "127.0.0.1:0", "--until-stdin-ends"])
+            .env("RUST_LOG", "off")
+            .stdin(Stdio::piped());
         let copy = Server::spawn(&mut copy)?;
         let (target, dialect) = lane.target(self.work, copy.address());
         load::held(&target, self.held, dialect, &copy.process()?)
