@@ -1,6 +1,7 @@
-// A client of SignalR hubs in one file, without dependencies, for browsers and Node (from 22 on):
-// negotiation, three transports, both protocols, streams both ways, client results, reconnect and
-// stateful reconnect. Made to be read; the official client is made for every case.
+// A client of SignalR hubs without dependencies, for browsers and Node (from 22 on; 20 with
+// --experimental-websocket): negotiation, three transports, both protocols, streams both ways, client
+// results, reconnect and stateful reconnect. Made to be read; the official client is made for every
+// case.
 //
 //   const hub = new HubConnection("/hub", { protocol: "messagepack" });
 //   hub.on("Said", (who, text) => console.log(who, text));
@@ -357,7 +358,7 @@ export class HubConnection {
     };
     for (const pause of [0, 200, 1000]) {
       await new Promise((resolve) => setTimeout(resolve, pause));
-      if (this.#stopped) return;
+      if (this.#replay !== replay) return; // stopped meanwhile
       try {
         return await this.#attach(link.open, sayAgain);
       } catch {
@@ -374,10 +375,10 @@ export class HubConnection {
     this.onreconnecting(error);
     for (const pause of this.#options.reconnect) {
       await new Promise((resolve) => setTimeout(resolve, pause));
-      if (this.#stopped) return;
+      if (this.state !== "reconnecting") return; // stopped meanwhile
       try {
         await this.#connect();
-        if (this.#stopped) return void (await this.#link?.transport.stop());
+        if (this.state !== "reconnecting") return void (await this.#link?.transport.stop());
         this.state = "connected";
         return void this.onreconnected(this.connectionId);
       } catch (failure) {
