@@ -4,6 +4,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 mod load;
 mod polling;
+mod transports;
 
 /// The process: who waits until it is quiet must have it alone.
 static PROCESS: RwLock<()> = RwLock::new(());
