@@ -1,6 +1,7 @@
 // What `examples/web/hub.js` must do against any SignalR server that has the hubs of spec_server:
 // a part of what the official client is checked with, in Node and in a browser alike. `t` is
-// { hub(path, options), cut(), equal(got, expected), isJson, over }.
+// { hub(path, options), connected(), acknowledging(path), cut(), breathe(), equal(got, expected),
+// isJson, over }.
 
 const list = async (items) => {
   const all = [];
@@ -272,11 +273,11 @@ export const statefulChecks = {
   },
 
   async "what is acknowledged is not said again"(t) {
-    const hub = t.hub("/spec-stateful", { stateful: true });
+    const { hub, acknowledged } = t.acknowledging("/spec-stateful");
     const received = inbox(hub, "Received");
     await hub.start();
     for (let i = 0; i < 10; i++) await hub.invoke("ToCaller", String(i));
-    await t.acknowledged();
+    await acknowledged();
     t.cut();
     await hub.invoke("ToCaller", "10");
     t.equal(await received.count(11), upTo(11).map(String));

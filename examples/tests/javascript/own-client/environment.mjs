@@ -1,5 +1,10 @@
 // What a check works with, in Node and in a browser.
 
+const ACK = 8;
+
+/** Whether a record, of either protocol, acknowledges what has come. */
+const isAck = (data) => (typeof data === "string" ? JSON.parse(data.slice(0, -1)).type === ACK : data[2] === ACK);
+
 export function environment(HubConnection, url, { over, protocol }, cut, isEqual, wrongly) {
   const hubs = [];
   const plain = (value) => (value === undefined ? null : value);
@@ -16,6 +21,12 @@ export function environment(HubConnection, url, { over, protocol }, cut, isEqual
       await hub.start();
       return hub;
     },
+    /** A stateful connection, and a promise of its next acknowledgement, when it is asked for one. */
+    acknowledging(path) {
+      let look = () => {};
+      const tap = (direction, data) => direction === "up" && !String(data).includes("protocol") && isAck(data) && look();
+      return { hub: t.hub(path, { stateful: true, tap }), acknowledged: () => new Promise((resolve) => { look = resolve; }) };
+    },
     cut,
     equal(got, expected) {
       if (wrongly) expected = ["nobody", "sends", "this"];
@@ -24,8 +35,6 @@ export function environment(HubConnection, url, { over, protocol }, cut, isEqual
     },
     /** Lets others run; what is sent has the pace of a person who types fast. */
     breathe: () => new Promise((resolve) => setTimeout(resolve, 5)),
-    /** Acknowledgements are sent once a second, and nobody is told of them. */
-    acknowledged: () => new Promise((resolve) => setTimeout(resolve, 1200)),
     end: () => Promise.all(hubs.map((hub) => hub.stop())),
   };
   return t;
