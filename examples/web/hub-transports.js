@@ -60,6 +60,7 @@ class Posting extends Transport {
   #unsent = [];
   #isPosting = false;
   isOver = false;
+  abort = new AbortController(); // of what is being listened to
 
   send(data) {
     this.tap("up", data);
@@ -99,7 +100,11 @@ class Posting extends Transport {
     this.onclose(error, error === null);
   }
 
-  abort = new AbortController();
+  async stop() {
+    await this.posting;
+    this.isOver = true;
+    this.abort.abort();
+  }
 }
 
 class ServerSentEvents extends Posting {
@@ -132,11 +137,6 @@ class ServerSentEvents extends Posting {
     }
   }
 
-  async stop() {
-    await this.posting;
-    this.isOver = true;
-    this.abort.abort();
-  }
 }
 
 class LongPolling extends Posting {
@@ -161,9 +161,7 @@ class LongPolling extends Posting {
   }
 
   async stop() {
-    await this.posting;
-    this.isOver = true;
-    this.abort.abort();
+    await super.stop();
     await this.fetch("DELETE").catch(() => {}); // the server may know already
   }
 }

@@ -1,6 +1,12 @@
 //! The load against servers in this process, and what it says when they misbehave.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    net::SocketAddr,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc},
+    thread,
+};
+
+use axum::Router;
 
 mod load;
 mod polling;
@@ -11,6 +17,24 @@ static PROCESS: RwLock<()> = RwLock::new(());
 
 fn beside_others() -> RwLockReadGuard<'static, ()> {
     PROCESS.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves on a thread of its own, until the test's process ends.
+fn serve(app: impl FnOnce() -> Router + Send + 'static) -> SocketAddr {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = raw_ws::listen("127.0.0.1:0").await.unwrap();
+            tell.send(listener.local_addr().unwrap()).unwrap();
+            raw_ws::serve(listener, app()).await.unwrap();
+        });
+    });
+    told.recv().unwrap()
 }
 
 fn alone() -> RwLockWriteGuard<'static, ()> {

@@ -1,6 +1,6 @@
 //! The polling load against a hub: alone, since it waits until the process is quiet.
 
-use std::{net::SocketAddr, thread};
+use std::net::SocketAddr;
 
 use bench::{
     load::{self, HubProtocol, Target},
@@ -8,32 +8,21 @@ use bench::{
 };
 use hub::{Context, Hub, HubOptions, Transport};
 
-use crate::alone;
+use crate::{alone, serve};
 
-fn serve(options: HubOptions) -> SocketAddr {
-    let (tell, told) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            tell.send(listener.local_addr().unwrap()).unwrap();
-            let hub = Hub::with_options((), options)
-                .method("Echo", async |_: Context, text: String| Ok(text));
-            raw_ws::serve(listener, hub.router("/hub")).await.unwrap();
-        });
-    });
-    told.recv().unwrap()
+fn hub(options: HubOptions) -> SocketAddr {
+    serve(|| {
+        Hub::with_options((), options)
+            .method("Echo", async |_: Context, text: String| Ok(text))
+            .router("/hub")
+    })
 }
 
 #[test]
 fn every_client_polls_is_answered_and_leaves() {
     let _process = alone();
     let this = Process::current().unwrap();
-    let address = serve(HubOptions::new());
+    let address = hub(HubOptions::new());
     let target = Target::web_socket(address, "/hub");
     for protocol in HubProtocol::ALL {
         let memory = load::polling(&target, 8, protocol, &this).unwrap();
@@ -41,7 +30,7 @@ fn every_client_polls_is_answered_and_leaves() {
         assert!(memory.before > 0);
     }
     // A hub that refuses is an error that says so.
-    let address = serve(HubOptions::new().transports([Transport::WebSockets]));
+    let address = hub(HubOptions::new().transports([Transport::WebSockets]));
     let target = Target::web_socket(address, "/hub");
     let error = load::polling(&target, 8, HubProtocol::Json, &this).unwrap_err();
     let expected = "not the answer hoped for: http/1.1 404";

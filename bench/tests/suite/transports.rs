@@ -1,6 +1,6 @@
 //! The load over every transport of a hub, in both protocols, and over the binary protocol.
 
-use std::{net::SocketAddr, ops::ControlFlow, sync::mpsc, thread, time::Duration};
+use std::{net::SocketAddr, ops::ControlFlow, time::Duration};
 
 use axum::{Router, response::Response, routing::any};
 use bench::{
@@ -11,7 +11,7 @@ use futures_util::stream;
 use hub::{Context, Hub};
 use raw_ws::{Upgrade, wire};
 
-use crate::{alone, beside_others};
+use crate::{alone, beside_others, serve};
 
 const SHORT: Window = Window {
     warm_up: Duration::from_millis(20),
@@ -47,23 +47,6 @@ fn app() -> Router {
     hub.router("/hub").route("/wire", wire)
 }
 
-fn serve() -> SocketAddr {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let listener = raw_ws::listen("127.0.0.1:0").await.unwrap();
-            tell.send(listener.local_addr().unwrap()).unwrap();
-            raw_ws::serve(listener, app()).await.unwrap();
-        });
-    });
-    told.recv().unwrap()
-}
-
 fn ways(address: SocketAddr) -> Vec<(Target, Dialect)> {
     let hub = |transport, protocol| {
         let target = Target::web_socket(address, "/hub").over(transport);
@@ -82,7 +65,7 @@ fn ways(address: SocketAddr) -> Vec<(Target, Dialect)> {
 #[test]
 fn every_work_is_done_over_every_way() {
     let _process = beside_others();
-    let address = serve();
+    let address = serve(app);
     for (target, dialect) in ways(address) {
         for work in [Work::Echo, Work::FanOut, Work::Stream] {
             let traffic = Traffic {
@@ -117,7 +100,7 @@ fn every_work_is_done_over_every_way() {
 #[test]
 fn who_is_told_may_end_a_load() {
     let _process = beside_others();
-    let target = Target::web_socket(serve(), "/hub");
+    let target = Target::web_socket(serve(app), "/hub");
     let traffic = Traffic {
         connections: 1,
         depth: 1,
@@ -146,7 +129,7 @@ fn who_is_told_may_end_a_load() {
 fn a_held_connection_takes_memory() {
     let _process = alone();
     let this = Process::current().unwrap();
-    let target = Target::web_socket(serve(), "/hub").over(Transport::ServerSentEvents);
+    let target = Target::web_socket(serve(app), "/hub").over(Transport::ServerSentEvents);
     let bytes = load::held(&target, 300, Dialect::Hub(HubProtocol::Json), &this).unwrap();
     assert!((5_000..100_000).contains(&bytes), "{bytes}");
 }
