@@ -3,6 +3,10 @@
 //! One task does it all (D3): it reads, writes, and polls the calls that run. Reading goes on while
 //! methods run, so that pings, cancels and answers are seen; it rests only when the client is too
 //! far ahead of them, or does not read what it is sent.
+//!
+//! It may import all but the endpoint above it, and brings three floors together: the machine in
+//! [`session`](crate::session), the bytes of a [`transport`](crate::transport), and what the user
+//! wrote, in [`methods`](crate::methods). Go on with [`calls`], which begins and ends one call.
 
 mod calls;
 mod handlers;
@@ -22,20 +26,24 @@ use tokio::time::Sleep;
 use calls::Waiting;
 
 use crate::{
-    call::CallHandle,
-    context, events,
-    filter::Running,
-    goodbye,
-    hub::Shared,
-    live::{Command, Live, Who},
+    events,
+    identity::{request::Request, user::User},
+    methods::{
+        context,
+        filter::Running,
+        hub::Shared,
+        running::{RunningCalls, Step},
+        uploads::UploadBudget,
+    },
     protocol::TransferFormat,
-    registry::Registry,
-    request::Request,
-    running::{RunningCalls, Step},
+    reach::{
+        call::CallHandle,
+        goodbye,
+        live::{Command, Live, Who},
+        registry::Registry,
+    },
     session::{End, Event, Session},
     transport::{Intake, Received, Transport},
-    uploads::UploadBudget,
-    user::User,
 };
 
 /// Messages of one client taken before others get their turn.

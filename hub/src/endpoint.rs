@@ -1,10 +1,15 @@
 //! A hub at a path of an axum app: which request is what, and how it is answered (spec sections 1
 //! to 7).
+//!
+//! The top floor, which may import every other. What a request begins runs in
+//! [`connection`](crate::connection), on one of the transports: go on there.
 
 mod answers;
 mod fallbacks;
+mod negotiate;
 mod paths;
 mod refresh;
+mod tokens;
 
 use std::{future::ready, sync::Arc};
 
@@ -23,24 +28,26 @@ use http::{
 use raw_ws::{Config, Connections, Origins, Upgrade, WebSocket};
 
 use answers::{Refusal, empty, json, text};
+use negotiate::Negotiation;
 pub use paths::ignore_path_case;
 use paths::spellings;
+use tokens::{Found, Presented, Tokens, Unused};
 
 use crate::{
-    connection,
-    connection_id::{ConnectionId, ConnectionToken},
-    events, goodbye,
-    hub::{Hub, Shared},
-    negotiate::{self, Negotiation},
-    query::query_value,
-    request::{Request, Transport, server_of},
-    tokens::{Found, Presented, Tokens, Unused},
+    connection, events,
+    identity::{
+        connection_id::{ConnectionId, ConnectionToken},
+        query::query_value,
+        request::{Request, Transport, server_of},
+        user::{Challenge, User},
+    },
+    methods::hub::{Hub, Shared},
+    reach::goodbye,
     transport::{
         Preceded,
         stateful::{Detached, Reservation, Stateful},
         websocket,
     },
-    user::{Challenge, User},
 };
 
 impl<S: Send + Sync + 'static> Hub<S> {

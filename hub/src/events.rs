@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{connection_id::ConnectionId, error::HubError, request::Transport};
+use crate::{
+    error::HubError,
+    identity::{connection_id::ConnectionId, request::Transport},
+};
 
 /// A hub begins: what it counts is there from the start, at zero.
 pub(crate) fn begins() {

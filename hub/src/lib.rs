@@ -2,76 +2,52 @@
 #![forbid(unsafe_code)]
 
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
-mod connection_id;
 mod error;
-mod message;
-mod names;
-mod query;
-mod request;
-mod user;
-mod wire_types;
-
 pub mod protocol;
+mod values;
 
-mod dotnet;
-mod options;
+mod identity;
 
 mod events;
+mod options;
+
 mod session;
 
-mod client_results;
-mod live;
-mod stopping;
-mod uploads;
-
-mod arguments;
-mod call;
-mod registry;
-mod reply;
-
-mod clients;
-mod goodbye;
-mod groups;
-
-mod context;
-
-mod filter;
-mod handle;
-mod method;
-
-mod dispatch;
-
-mod hub;
-mod running;
+mod reach;
 mod transport;
 
-mod tokens;
+mod methods;
 
 mod connection;
-mod negotiate;
 
 mod endpoint;
 
-pub use arguments::{Argument, Arguments, BindError};
-pub use clients::{Client, Clients};
-pub use connection_id::ConnectionId;
-pub use context::Context;
-pub use dispatch::{Fallible, IntoItems, Optional, Plain, RawArguments};
 pub use endpoint::ignore_path_case;
 pub use error::{HubError, Result};
-pub use filter::{Call, Filter, Next};
-pub use groups::Groups;
-pub use handle::HubHandle;
-pub use hub::Hub;
-pub use message::{Completion, HubMessage, Invocation};
-pub use method::{ArgumentList, Method};
+pub use identity::{
+    connection_id::ConnectionId,
+    request::{Request, Transport},
+    user::{Challenge, User},
+};
+pub use methods::{
+    arguments::{Argument, Arguments, BindError},
+    context::Context,
+    dispatch::{Fallible, IntoItems, Optional, Plain, RawArguments},
+    filter::{Call, Filter, Next},
+    handle::HubHandle,
+    hub::Hub,
+    method::{ArgumentList, Method},
+    reply::Reply,
+    uploads::UploadStream,
+};
 pub use options::HubOptions;
+pub use protocol::message::{Completion, HubMessage, Invocation};
 pub use raw_ws::Origins;
-pub use reply::Reply;
-pub use request::{Request, Transport};
-pub use uploads::UploadStream;
-pub use user::{Challenge, User};
-pub use wire_types::{Binary, Enumeration, Timestamp, TimestampError};
+pub use reach::{
+    clients::{Client, Clients},
+    groups::Groups,
+};
+pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 
 #[doc(hidden)]
 pub use serde;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use raw_ws::Origins;
 
 use crate::{
+    identity::request::Transport,
     protocol::{Names, Protocol},
-    request::Transport,
 };
 
 /// The limits, deadlines and manners of a hub, with ASP.NET Core's names and defaults (spec

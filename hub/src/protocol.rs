@@ -3,17 +3,21 @@
 //! Sans-IO: bytes in, [`HubMessage`]s out, and back. A client or a test can be written on this
 //! alone.
 
+// The lowest floor: it imports nothing of this crate. Begin with `message`, then `frames`; the
+// machine that speaks it is `session`.
+
 mod frames;
 mod handshake;
 mod json;
+pub(crate) mod message;
 mod messagepack;
-mod value;
+pub(crate) mod value;
 
 use std::fmt;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::message::{HubMessage, Invocation};
+use crate::protocol::message::{HubMessage, Invocation};
 
 pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};

@@ -8,6 +8,9 @@
 //! write [`Session::outgoing`]; [`Session::poll_timeout`] says when to come back without input.
 //! Everything a client must be told about a call goes through [`Session::complete`], which takes
 //! the call away: it is answered exactly once.
+//!
+//! It may import `options` and `protocol` alone. Its driver is [`connection`](crate::connection);
+//! where messages begin and end is in [`protocol`](crate::protocol).
 
 mod calls;
 mod clock;
@@ -28,11 +31,11 @@ pub(crate) use counting::Signals;
 pub(crate) use farewell::End;
 
 use crate::{
-    message::{Completion, HubMessage, Invocation},
     options::HubOptions,
     protocol::{
         Encoding, Frames, HandshakeRequest, HandshakeResponse, Protocol, ProtocolError,
         TransferFormat,
+        message::{Completion, HubMessage, Invocation},
     },
 };
 use calls::Calls;

@@ -1,4 +1,8 @@
-//! How a connection's bytes travel: what a session's driver asks of a transport (D2).
+//! How a connection's bytes travel: what a session's driver asks of a transport.
+//!
+//! It may import `session` for what both ends count, and knows no hub and no method. Begin with
+//! [`websocket`], the shortest; which of them a client gets is settled in
+//! [`endpoint`](crate::endpoint).
 
 mod alarm;
 pub(crate) mod long_polling;
@@ -15,7 +19,7 @@ use std::{
 use bytes::Bytes;
 use raw_ws::{CloseCode, Sender};
 
-use crate::{protocol::Protocol, session::Signals, user::User};
+use crate::{identity::user::User, protocol::Protocol, session::Signals};
 
 /// The two directions of a connection.
 pub(crate) trait Transport: Send {

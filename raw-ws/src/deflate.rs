@@ -1,4 +1,7 @@
 //! permessage-deflate, RFC 7692: what is agreed in the opening handshake, and the two streams.
+//!
+//! It may import `vocabulary` alone. Begin with [`negotiation`]; the machine in
+//! [`proto`](crate::proto) inflates and deflates with it.
 
 mod negotiation;
 mod streams;

@@ -4,10 +4,17 @@
 //! writes the queue, so that a broadcast need not wake a thousand tasks. The lock in here is held
 //! by whoever writes, and `held` keeps the publisher away while the task is in the middle of a
 //! frame or of a fragmented message.
+//!
+//! It may import `proto`, whose output it writes, and `stream`, to which it writes. [`sender`] and
+//! [`topics`] are what users hold of it; the task on the other side is [`socket`](crate::socket).
 
+pub(crate) mod connections;
 mod direct;
+pub(crate) mod mailbox;
 mod queue;
+pub(crate) mod sender;
 mod task;
+pub(crate) mod topics;
 
 use std::{
     sync::{
@@ -25,13 +32,16 @@ pub(crate) use queue::{Batch, Segment};
 #[cfg(feature = "deflate")]
 use crate::deflate::Negotiated;
 use crate::{
-    close::{CloseCode, CloseFrame},
-    config::Config,
     events,
-    frame::FrameHeader,
-    proto::{Connection, Role},
-    tcp::{Acknowledging, Tick},
-    upgraded::DirectWrite,
+    proto::{Connection, Role, config::Config},
+    stream::{
+        tcp::{Acknowledging, Tick},
+        upgraded::DirectWrite,
+    },
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        frame::FrameHeader,
+    },
 };
 
 /// Bytes after which it is looked whether the peer takes them, and how often.

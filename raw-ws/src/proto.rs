@@ -31,7 +31,12 @@
 //! assert_eq!(event, Some(Event::Message(Message::text("hello"))));
 //! ```
 
+// It may import `vocabulary` and `deflate`. Begin with `connection`, whose states these are; what
+// drives it is `socket`.
+
 mod assembler;
+pub(crate) mod buffers;
+pub(crate) mod config;
 mod connection;
 mod keep_alive;
 mod output;

@@ -1,5 +1,8 @@
 //! Serving: an accept loop with the limits and deadlines that a server in the open needs, and a
 //! graceful stop that reaches upgraded connections.
+//!
+//! It may import `stream`, `extensions` and the registry of upgraded connections, and knows nothing
+//! of WebSocket frames. Begin with [`Serve`]; one connection's HTTP is in [`connection`].
 
 mod accepted;
 mod body;
@@ -43,7 +46,7 @@ pub use proxies::{ForwardedHeaders, InvalidNetwork, Network};
 use refusal::{Refusal, last_answer};
 use slots::Slots;
 
-use crate::{connections::Connections, events};
+use crate::{events, outbound::connections::Connections};
 
 /// How long the accept loop rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

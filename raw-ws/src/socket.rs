@@ -1,4 +1,8 @@
 //! The async driver of one connection: bytes between a stream and the machine in `proto`.
+//!
+//! It may import `proto`, `stream` and `outbound`, and knows no HTTP. Begin with
+//! [`WebSocket::recv`], which does all the work; what makes a WebSocket is
+//! [`upgrade`](crate::upgrade).
 
 mod asked;
 mod ending;
@@ -18,18 +22,23 @@ use bytes::BytesMut;
 use tokio::{io::AsyncReadExt, task::unconstrained, time::Sleep};
 
 use crate::{
-    buffers::{self, BUFFER_SIZE, Holding},
-    close::{CloseCode, CloseFrame},
-    config::Config,
-    error::{ApiMisuse, CapacityError, Error, Result},
     events,
-    frame::Frame,
-    message::Message,
-    outbound::{Encoding, Outbound},
-    proto::{Connection, Event, Role, State},
-    sender::Sender,
-    tcp,
-    upgraded::{DirectWrite, Stream, Upgraded, socket_of},
+    outbound::{Encoding, Outbound, sender::Sender},
+    proto::{
+        Connection, Event, Role, State,
+        buffers::{self, BUFFER_SIZE, Holding},
+        config::Config,
+    },
+    stream::{
+        tcp,
+        upgraded::{DirectWrite, Stream, Upgraded, socket_of},
+    },
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        error::{ApiMisuse, CapacityError, Error, Result},
+        frame::Frame,
+        message::Message,
+    },
 };
 
 /// Replies that may wait before `recv` gives no further message: who sends much and reads nothing
@@ -266,7 +275,7 @@ impl<S: Stream> WebSocket<S> {
     pub async fn close(
         &mut self,
         code: CloseCode,
-        reason: impl Into<crate::utf8::Utf8Bytes>,
+        reason: impl Into<crate::vocabulary::utf8::Utf8Bytes>,
     ) -> Result<Option<CloseFrame>> {
         self.start_close(code, reason)?;
         while poll_fn(|cx| self.inner.poll_next(cx, Connection::handle_input))

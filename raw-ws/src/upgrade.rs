@@ -1,4 +1,9 @@
 //! The opening handshake, RFC 6455 section 4.2: from an HTTP request to a `WebSocket`.
+//!
+//! It may import `socket` and all below it. Begin with [`Upgrade`], and see [`origins`] for who may
+//! ask; whose requests these are does not matter, `serve` is one such server.
+
+pub(crate) mod origins;
 
 use std::{future::Future, sync::Arc};
 
@@ -18,17 +23,13 @@ use hyper::upgrade::OnUpgrade;
 use sha1_smol::Sha1;
 
 use crate::{
-    close::CloseCode,
-    config::Config,
-    connections::Connections,
-    error::HandshakeError,
     events,
-    message::MessageKind,
-    origins::Origins,
-    outbound::Outbound,
-    proto::Role,
+    outbound::{Outbound, connections::Connections},
+    proto::{Role, config::Config},
     socket::{Settings, WebSocket},
-    upgraded::{Takeover, Upgraded},
+    stream::upgraded::{Takeover, Upgraded},
+    upgrade::origins::Origins,
+    vocabulary::{close::CloseCode, error::HandshakeError, message::MessageKind},
 };
 
 /// A request to become a WebSocket connection: look at it, then let it in or answer otherwise.
@@ -366,7 +367,7 @@ mod extractor {
     };
 
     use super::{Parts, Upgrade, refusal};
-    use crate::error::HandshakeError;
+    use crate::vocabulary::error::HandshakeError;
 
     impl<S: Sync> FromRequestParts<S> for Upgrade {
         type Rejection = HandshakeError;

@@ -19,6 +19,9 @@
 //! # let _ = server;
 //! ```
 
+// The top floor, on what every user of this crate has: `upgrade` and `socket` below it. Begin with
+// `packet`, then `server`.
+
 #[cfg(feature = "client")]
 mod client;
 mod packet;
@@ -29,7 +32,7 @@ pub use client::{Client, ClientError, Events, Items};
 pub use packet::{MalformedPacket, Packet, WireError};
 pub use server::{Context, Server};
 
-use crate::close::CloseCode;
+use crate::vocabulary::close::CloseCode;
 
 /// 4400: a packet that breaks this protocol.
 pub const MALFORMED_PACKET: CloseCode = CloseCode::new(4400);

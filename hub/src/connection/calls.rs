@@ -15,19 +15,23 @@ use super::{
     refusals::{Refusal, failed},
 };
 use crate::{
-    arguments::{Arguments, BindError},
-    call::CallHandle,
-    dispatch::{Dispatch, RawArguments},
     error::HubError,
     events,
-    filter::{Call, Running},
-    message::{Completion, Invocation},
-    protocol::{Protocol, ProtocolError},
-    reply::Reply,
-    running::{RunningCall, RunningCalls, Step, panicked},
+    methods::{
+        arguments::{Arguments, BindError},
+        dispatch::{Dispatch, RawArguments},
+        filter::{Call, Running},
+        reply::Reply,
+        running::{RunningCall, RunningCalls, Step, panicked},
+        uploads::Upload,
+    },
+    protocol::{
+        Protocol, ProtocolError,
+        message::{Completion, Invocation},
+    },
+    reach::call::CallHandle,
     session::{CallKind, End, Event, StreamKey},
     transport::Transport,
-    uploads::Upload,
 };
 
 /// What waits for its turn: a call, or the refusal of one.

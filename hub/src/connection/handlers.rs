@@ -9,7 +9,9 @@ use futures_util::FutureExt as _;
 
 use super::Connection;
 use crate::{
-    call::CallHandle, error::HubError, filter::Running, live::Live, running::panicked,
+    error::HubError,
+    methods::{filter::Running, running::panicked},
+    reach::{call::CallHandle, live::Live},
     transport::Transport,
 };
 

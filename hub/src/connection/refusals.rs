@@ -1,8 +1,8 @@
 //! Why a call is not begun, in two ways: for the log, and for who called.
 
 use crate::{
-    arguments::BindError,
     error::HubError,
+    methods::arguments::BindError,
     session::{CallKind, Refused},
 };
 

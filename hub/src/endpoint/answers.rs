@@ -3,7 +3,10 @@
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 
-use crate::{negotiate, request::Transport, tokens::NotFound};
+use crate::{
+    endpoint::{negotiate, tokens::NotFound},
+    identity::request::Transport,
+};
 
 /// Why a request does not lead to a connection (C-08).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,15 +18,17 @@ use super::{
 };
 use crate::{
     connection,
-    connection_id::{ConnectionId, ConnectionToken},
-    request::{Request, Transport},
-    tokens::{Found, NotFound, Presented, Unused},
+    endpoint::tokens::{Found, NotFound, Presented, Unused},
+    identity::{
+        connection_id::{ConnectionId, ConnectionToken},
+        request::{Request, Transport},
+        user::User,
+    },
     transport::{
         long_polling::{Answer, LongPolling},
         posts::Refused,
         server_sent_events::event_stream,
     },
-    user::User,
 };
 
 impl<S: Send + Sync + 'static> Endpoint<S> {

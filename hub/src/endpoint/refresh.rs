@@ -5,8 +5,9 @@ use http::{StatusCode, request::Parts};
 
 use super::{Endpoint, answers, now};
 use crate::{
-    connection_id::ConnectionToken, query::query_value, tokens::Presented, user::User,
-    wire_types::Timestamp,
+    endpoint::tokens::Presented,
+    identity::{connection_id::ConnectionToken, query::query_value, user::User},
+    values::wire_types::Timestamp,
 };
 
 const CONNECTION_TOKEN: &str = "x-signalr-connection-token";

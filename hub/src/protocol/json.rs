@@ -13,7 +13,7 @@ use bytestring::ByteString;
 
 use self::record::{Fault, Token, Value, missing};
 use super::ProtocolError;
-use crate::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Completion, HubMessage, Invocation};
 
 /// Ends every record (F-01).
 pub(super) const RECORD_SEPARATOR: u8 = 0x1E;

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 
 use self::reader::Reader;
 use super::ProtocolError;
-use crate::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Completion, HubMessage, Invocation};
 
 /// Decodes a record without its length; everything in the message is a slice of it. `None` for a
 /// type that is not known (M-05). Items that are too many and bytes behind them are ignored.

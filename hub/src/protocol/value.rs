@@ -2,13 +2,15 @@
 //!
 //! # How types cross
 //! serde_json writes and reads the JSON, rmp-serde the MessagePack, and one thin adaptor of ours
-//! ([`names`](crate::names)) stands between them and the user's type. It tells every type that the
+//! ([`names`]) stands between them and the user's type. It tells every type that the
 //! encoding is human-readable, so that a UUID or an IP address is text in both protocols, as .NET
-//! writes it. The types of [`wire_types`](crate::wire_types) alone have a native form in
-//! MessagePack: they are newtypes, and when the adaptor meets one of their names it steps aside,
-//! so that they see rmp-serde itself, which is not human-readable.
+//! writes it. Those in [`native`] alone have a form of their own in MessagePack: they are
+//! newtypes, and when the adaptor meets one of their names it steps aside, so that they see
+//! rmp-serde itself, which is not human-readable.
 
 mod arguments;
+mod names;
+pub(crate) mod native;
 mod skip;
 
 #[cfg(test)]
@@ -21,7 +23,7 @@ use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 
 use super::Protocol;
-use crate::names::{Bins, Place, Read, ReadAs, Reading, WriteAs};
+use names::{Bins, Place, Read, ReadAs, Reading, WriteAs};
 
 pub use arguments::CallArguments;
 use skip::Extent;

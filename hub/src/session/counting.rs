@@ -4,10 +4,7 @@
 use std::time::Instant;
 
 use super::{Client, Frames, Phase, Session};
-use crate::{
-    message::HubMessage,
-    protocol::{Protocol, ProtocolError},
-};
+use crate::protocol::{Protocol, ProtocolError, message::HubMessage};
 
 /// What a transport that keeps messages is told.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

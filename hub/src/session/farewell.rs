@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 
 use super::Session;
-use crate::{message::HubMessage, protocol::ProtocolError};
+use crate::protocol::{ProtocolError, message::HubMessage};
 
 /// Why a connection is over (spec section 17).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,11 @@
 use bytestring::ByteString;
 
 use crate::{
-    message::{HubMessage, Invocation},
     options::HubOptions,
-    protocol::ProtocolError,
+    protocol::{
+        ProtocolError,
+        message::{HubMessage, Invocation},
+    },
 };
 
 /// Whether every name in a message keeps to the limits.

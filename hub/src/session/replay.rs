@@ -11,10 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use crate::{
-    message::HubMessage,
-    protocol::{Frames, Protocol, ProtocolError, TransferFormat},
-};
+use crate::protocol::{Frames, Protocol, ProtocolError, TransferFormat, message::HubMessage};
 
 /// SR-05.
 const ACK_AFTER: Duration = Duration::from_secs(1);

@@ -16,6 +16,8 @@ mod fallbacks;
 mod hostile;
 mod last_words;
 mod layering;
+#[path = "../../../raw-ws/tests/support/layers.rs"]
+mod layers;
 mod leaving;
 mod lifecycle;
 mod live;

@@ -7,7 +7,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use crate::{
     deflate::negotiation::Negotiated,
-    error::{CapacityError, Error, ProtocolError},
+    vocabulary::error::{CapacityError, Error, ProtocolError},
 };
 
 /// A message's last four bytes, left out on the wire (RFC 7692 7.2.1).

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 
 use super::{Outbound, State, WRITE_AT, queue};
-use crate::{proto::SLICES, tcp::Tick};
+use crate::{proto::SLICES, stream::tcp::Tick};
 
 impl State {
     /// Writes a long backlog at once; `false` if there is none, or it cannot be written.

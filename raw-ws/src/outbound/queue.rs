@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::WRITE_AT;
-use crate::{frame::FrameHeader, proto::SLICES};
+use crate::{proto::SLICES, vocabulary::frame::FrameHeader};
 
 /// Where a batch of fed frames begins: a few small replies, in what an allocator has at hand.
 const FED_CAPACITY: usize = 1024;

@@ -11,8 +11,10 @@ use std::{
 use super::{Outbound, State};
 use crate::{
     proto::{Connection, SLICES},
-    tcp::{LOOK_EVERY, Tick},
-    upgraded::{Stream, socket_of},
+    stream::{
+        tcp::{LOOK_EVERY, Tick},
+        upgraded::{Stream, socket_of},
+    },
 };
 
 impl Outbound {

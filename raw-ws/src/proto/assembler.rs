@@ -5,11 +5,13 @@ use bytes::{Bytes, BytesMut};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Inflater, Negotiated};
 use crate::{
-    config::Config,
-    error::{CapacityError, Error, ProtocolError},
-    frame::{FrameHeader, OpCode},
-    message::{Message, MessageKind},
-    utf8::{Utf8Bytes, Utf8Validator},
+    proto::config::Config,
+    vocabulary::{
+        error::{CapacityError, Error, ProtocolError},
+        frame::{FrameHeader, OpCode},
+        message::{Message, MessageKind},
+        utf8::{Utf8Bytes, Utf8Validator},
+    },
 };
 
 /// Joins the frames of a message, or checks them one by one for a reader of frames.

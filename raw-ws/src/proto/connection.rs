@@ -11,13 +11,20 @@ use bytes::{Bytes, BytesMut};
 #[cfg(feature = "deflate")]
 use crate::deflate::{Deflater, Negotiated};
 use crate::{
-    close::{CloseCode, CloseFrame},
-    config::{CloseAnswer, Config},
-    error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
-    frame::{Frame, FrameHeader, OpCode},
-    message::{Message, MessageKind},
-    proto::{assembler::Assembler, keep_alive::KeepAlive, reader::Reader, writer::Writer},
-    utf8::Utf8Validator,
+    proto::{
+        assembler::Assembler,
+        config::{CloseAnswer, Config},
+        keep_alive::KeepAlive,
+        reader::Reader,
+        writer::Writer,
+    },
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
+        frame::{Frame, FrameHeader, OpCode},
+        message::{Message, MessageKind},
+        utf8::Utf8Validator,
+    },
 };
 
 /// Which end of the connection this is.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{config::Config, error::CapacityError};
+use crate::{proto::config::Config, vocabulary::error::CapacityError};
 
 /// How long a peer that is written to may say nothing before it is asked whether it reads.
 const UNHEARD_FOR: Duration = Duration::from_secs(1);

@@ -3,7 +3,7 @@
 
 use bytes::{Buf, BytesMut};
 
-use crate::{
+use crate::vocabulary::{
     error::{Error, ProtocolError},
     frame::FrameHeader,
     mask::{mask, rotated},

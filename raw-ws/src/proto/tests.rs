@@ -14,13 +14,17 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    close::{CloseCode, CloseFrame},
-    config::{CloseAnswer, Config},
-    error::{ApiMisuse, Error, ProtocolError},
-    frame::{Frame, FrameHeader, OpCode},
-    mask::mask,
-    message::Message,
-    proto::{Connection, Event, Role, State},
+    proto::{
+        Connection, Event, Role, State,
+        config::{CloseAnswer, Config},
+    },
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        error::{ApiMisuse, Error, ProtocolError},
+        frame::{Frame, FrameHeader, OpCode},
+        mask::mask,
+        message::Message,
+    },
 };
 
 const KEY: [u8; 4] = [7, 1, 8, 2];

@@ -6,9 +6,11 @@ use std::{collections::VecDeque, io::IoSlice};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::{
-    buffers,
-    frame::{Frame, FrameHeader, OpCode},
-    mask::mask,
+    proto::buffers,
+    vocabulary::{
+        frame::{Frame, FrameHeader, OpCode},
+        mask::mask,
+    },
 };
 
 /// How many pieces one vectored write takes.

@@ -17,10 +17,12 @@ use super::{
     Tls, head::Heads, linger::Linger, refusal::Refusal, slots::Slot, unacknowledged::Unacknowledged,
 };
 use crate::{
-    ack_deadline::AckDeadline,
-    config::Config,
-    tcp,
-    upgraded::{self, Parts, Stream, Upgraded, downcast},
+    extensions::ack_deadline::AckDeadline,
+    proto::config::Config,
+    stream::{
+        tcp,
+        upgraded::{self, Parts, Stream, Upgraded, downcast},
+    },
 };
 
 /// An accepted connection as long as it speaks HTTP.

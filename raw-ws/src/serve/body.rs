@@ -18,7 +18,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServeConfig;
-use crate::body_limit::BodyLimit;
+use crate::extensions::body_limit::BodyLimit;
 
 /// Why a body was not given whole: whoever reads it gets an error, and the client this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -30,7 +30,10 @@ use super::{
     request::{Requests, peer},
     slots::{Slot, Slots},
 };
-use crate::{ack_deadline::AckDeadline, connections::Connections, events, upgraded::Takeover};
+use crate::{
+    events, extensions::ack_deadline::AckDeadline, outbound::connections::Connections,
+    stream::upgraded::Takeover,
+};
 
 /// How far the server is with stopping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use crate::upgraded::Stream;
+use crate::stream::upgraded::Stream;
 
 /// How long, and how much, a client may still send; and how long it may be silent.
 const LINGER_FOR: Duration = Duration::from_secs(30);

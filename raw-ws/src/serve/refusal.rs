@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::net::TcpStream;
 
-use crate::farewell::farewell;
+use crate::stream::farewell::farewell;
 
 /// Why a client is not let in, or let go before it has asked for anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,10 @@ use super::{
     slots::{Place, Slot, Slots},
 };
 use crate::{
-    ack_deadline::AckDeadline, connections::Connections, events, remote::Remote, upgraded::Takeover,
+    events,
+    extensions::{ack_deadline::AckDeadline, remote::Remote},
+    outbound::connections::Connections,
+    stream::upgraded::Takeover,
 };
 
 /// The requests of one connection, one after the other.

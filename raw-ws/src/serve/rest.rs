@@ -23,7 +23,7 @@ use super::{
     ServeConfig,
     body::{Bounded, Fault, Outcome},
 };
-use crate::body_limit::BodyLimit;
+use crate::extensions::body_limit::BodyLimit;
 
 /// How long an answer waits for a body that nobody reads: proxies that pass a body on as it comes
 /// close a connection on which the answer was first, as nginx does, and do not say so.

@@ -5,9 +5,9 @@ use std::{io, time::Duration};
 use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
-    ack_deadline::AckDeadline,
     events,
-    tcp::{self, Acknowledging, LOOK_EVERY, Tick},
+    extensions::ack_deadline::AckDeadline,
+    stream::tcp::{self, Acknowledging, LOOK_EVERY, Tick},
 };
 
 /// Who is written more in so much time may be slow, and not gone: the kernel takes a reader whose

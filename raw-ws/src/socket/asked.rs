@@ -2,11 +2,13 @@
 
 use super::{Inner, now};
 use crate::{
-    close::CloseFrame,
-    error::{CapacityError, Result},
     events,
     outbound::Request,
-    upgraded::Stream,
+    stream::upgraded::Stream,
+    vocabulary::{
+        close::CloseFrame,
+        error::{CapacityError, Result},
+    },
 };
 
 /// A peer that is written less than this while it says nothing is asked by a ping whether it reads. If

@@ -7,14 +7,17 @@ use tokio::time::timeout;
 
 use super::Inner;
 use crate::{
-    buffers::Holding,
-    close::{CloseCode, CloseFrame},
-    error::{CapacityError, Error},
     events,
-    farewell::farewell,
-    proto::State,
-    tcp,
-    upgraded::{Stream, socket_of},
+    proto::{State, buffers::Holding},
+    stream::{
+        farewell::farewell,
+        tcp,
+        upgraded::{Stream, socket_of},
+    },
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        error::{CapacityError, Error},
+    },
 };
 
 /// How long a dropped connection waits for the result of its handler, which decides what to say.

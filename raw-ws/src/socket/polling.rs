@@ -3,13 +3,15 @@
 use std::task::{Context, Poll};
 
 #[cfg(doc)]
-use crate::error::ApiMisuse;
+use crate::vocabulary::error::ApiMisuse;
 use crate::{
-    close::{CloseCode, CloseFrame},
-    error::Result,
     socket::WebSocket,
-    upgraded::Stream,
-    utf8::Utf8Bytes,
+    stream::upgraded::Stream,
+    vocabulary::{
+        close::{CloseCode, CloseFrame},
+        error::Result,
+        utf8::Utf8Bytes,
+    },
 };
 
 impl<S: Stream> WebSocket<S> {

@@ -23,7 +23,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    close::CloseFrame,
+    vocabulary::close::CloseFrame,
     wire::{
         client::unread::{Queue, Unread},
         packet::{MalformedPacket, WireError},

@@ -16,13 +16,17 @@ use futures_util::{FutureExt, StreamExt, future::poll_immediate, stream::SelectA
 use tokio::task::coop::poll_proceed;
 
 use crate::{
-    close::CloseCode,
-    error::Result,
-    message::{Message, MessageKind},
-    sender::{PreparedMessage, Sender},
+    outbound::{
+        sender::{PreparedMessage, Sender},
+        topics::Topics,
+    },
     socket::WebSocket,
-    topics::Topics,
     upgrade::Upgrade,
+    vocabulary::{
+        close::CloseCode,
+        error::Result,
+        message::{Message, MessageKind},
+    },
     wire::{
         MALFORMED_PACKET,
         packet::{MalformedPacket, Packet, WireError},
@@ -253,7 +257,7 @@ enum Turn {
 enum Refused {
     Malformed(MalformedPacket),
     Policy(&'static str),
-    Socket(crate::error::Error),
+    Socket(crate::vocabulary::error::Error),
 }
 
 impl From<MalformedPacket> for Refused {
@@ -262,8 +266,8 @@ impl From<MalformedPacket> for Refused {
     }
 }
 
-impl From<crate::error::Error> for Refused {
-    fn from(error: crate::error::Error) -> Self {
+impl From<crate::vocabulary::error::Error> for Refused {
+    fn from(error: crate::vocabulary::error::Error) -> Self {
         Self::Socket(error)
     }
 }

@@ -17,6 +17,8 @@ mod late_testers;
 #[path = "../support/lateness.rs"]
 mod lateness;
 mod layering;
+#[path = "../support/layers.rs"]
+mod layers;
 mod mailbox;
 mod timers;
 mod turns;

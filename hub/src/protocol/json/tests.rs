@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 use super::{decode, encode};
-use crate::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Completion, HubMessage, Invocation};
 
 mod any_input;
 mod faults;

@@ -6,9 +6,9 @@ use bytestring::ByteString;
 use proptest::prelude::*;
 
 use super::{decode, encode, skip::skip};
-use crate::{
+use crate::protocol::{
+    Frames, Protocol,
     message::{Completion, HubMessage, Invocation},
-    protocol::{Frames, Protocol},
 };
 
 /// Bytes written in hexadecimal, with spaces anywhere.

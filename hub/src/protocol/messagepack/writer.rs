@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use rmp::Marker;
 
-use crate::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Completion, HubMessage, Invocation};
 
 /// How many bytes a message is.
 pub(super) fn measure(message: &HubMessage) -> usize {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::message::{Completion, Invocation};
+use crate::protocol::message::{Completion, Invocation};
 
 const SIZE: usize = 1000;
 

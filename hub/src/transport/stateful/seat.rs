@@ -9,7 +9,7 @@ use std::{
 use futures_util::task::AtomicWaker;
 use raw_ws::WebSocket;
 
-use crate::user::User;
+use crate::identity::user::User;
 
 /// Resumes of one connection within [`WINDOW`]: each costs the replay of all that is unacknowledged
 /// (row 190).

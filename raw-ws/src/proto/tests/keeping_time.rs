@@ -1,7 +1,7 @@
 //! Deadlines, in simulated time.
 
 use super::*;
-use crate::error::CapacityError;
+use crate::vocabulary::error::CapacityError;
 
 fn server(config: Config) -> (End, Instant) {
     let now = Instant::now();

@@ -1,7 +1,7 @@
 //! Every limit, at it and one past it; and the Close that says so.
 
 use super::*;
-use crate::{error::CapacityError, message::MessageKind};
+use crate::vocabulary::{error::CapacityError, message::MessageKind};
 
 fn server(config: Config) -> (End, Instant) {
     let now = Instant::now();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::MessageKind;
+use crate::vocabulary::message::MessageKind;
 
 fn frame() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop_oneof![

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::{ClientError, Command, Queue, Socket, Waiter};
 use crate::{
-    close::{CloseCode, CloseFrame},
+    vocabulary::close::{CloseCode, CloseFrame},
     wire::{
         MALFORMED_PACKET,
         packet::{MalformedPacket, Packet},

@@ -7,9 +7,9 @@ use bytestring::ByteString;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{decode, encode, message, read};
-use crate::{
+use crate::protocol::{
+    HandshakeRequest, HandshakeResponse,
     message::{Completion, HubMessage, Invocation},
-    protocol::{HandshakeRequest, HandshakeResponse},
 };
 
 const SEEDS: [&str; 7] = [

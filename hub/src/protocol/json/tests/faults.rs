@@ -1,7 +1,7 @@
 //! Records that break the protocol.
 
 use super::{message, read};
-use crate::message::HubMessage;
+use crate::protocol::message::HubMessage;
 
 /// `InvalidDataException` unless the text names another class.
 fn assert_fault(record: impl AsRef<[u8]>, text: &str) {

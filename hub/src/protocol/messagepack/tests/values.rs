@@ -1,7 +1,7 @@
 //! Values: where they end, and what becomes of malformed ones.
 
 use super::{call, completion, decode, decoded, hex, skip};
-use crate::message::{Completion, HubMessage};
+use crate::protocol::message::{Completion, HubMessage};
 
 #[test]
 fn m_07_bad_arguments_are_kept_and_no_error() {

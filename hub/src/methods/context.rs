@@ -1,0 +1,246 @@
+//! What a hub method knows of its caller, and whom it can reach.
+
+use std::{collections::HashMap, fmt, future::Future, sync::Arc};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    error::Result,
+    identity::{connection_id::ConnectionId, request::Request, user::User},
+    methods::{hub::Shared, reply::Reply},
+    reach::{
+        call::CallHandle,
+        clients::{Client, Clients},
+        groups::Groups,
+        live::{Command, Live},
+        registry::Selection,
+    },
+};
+
+/// The first parameter of every hub method: who calls, the hub's state, and whom it can reach.
+/// Cheaply cloned; a clone may outlive the call.
+///
+/// ```
+/// use hub::Context;
+/// async fn send_message(cx: Context, room: String, text: String) -> hub::Result<()> {
+///     cx.group(&room).send("ReceiveMessage", (cx.connection_id(), text))
+/// }
+/// ```
+pub struct Context<S = ()> {
+    // Two, as each is counted for every call.
+    pub(crate) hub: Arc<Shared<S>>,
+    pub(crate) call: Arc<CallHandle>,
+}
+
+impl<S> Context<S> {
+    /// The connection that called.
+    pub fn connection_id(&self) -> &ConnectionId {
+        &self.live().id
+    }
+
+    /// The user that the connection belongs to; `None` when nobody was identified (HB-07).
+    pub fn user_identifier(&self) -> Option<&str> {
+        self.live().user.as_deref()
+    }
+
+    /// The user that a layer of the app put into the connection's request; `None` when none did.
+    pub fn user_of_request(&self) -> Option<User> {
+        self.live().who()
+    }
+
+    /// The state the hub was made with.
+    pub fn state(&self) -> &S {
+        &self.hub.state
+    }
+
+    /// The HTTP request that the connection came with (C-14).
+    pub fn request(&self) -> &Request {
+        &self.live().request
+    }
+
+    /// Reads or changes what this hub keeps for the connection, for as long as it lives (HB-05).
+    ///
+    /// ```
+    /// use hub::Context;
+    /// async fn visit(cx: Context) -> hub::Result<u64> {
+    ///     Ok(cx.items(|items| {
+    ///         let visits = items.get("visits").and_then(|v| v.as_u64()).unwrap_or(0) + 1;
+    ///         items.insert("visits".into(), visits.into());
+    ///         visits
+    ///     }))
+    /// }
+    /// ```
+    pub fn items<R>(&self, use_them: impl FnOnce(&mut HashMap<String, Value>) -> R) -> R {
+        self.live().items(use_them)
+    }
+
+    /// Ends the connection: the client is told not to come back by itself (CL-04).
+    pub fn abort(&self) {
+        self.live().command(Command::Abort);
+    }
+
+    /// Waits until the client wants no more of this call, or is gone, or the connection is over
+    /// (ST-06, ST-08).
+    ///
+    /// A stream need not look: it is dropped. A plain method that has begun runs to its end unless
+    /// it looks here.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn cancelled(&self) {
+        tokio::select! {
+            () = self.call.cancelled().cancelled() => {}
+            () = self.live().aborted().cancelled() => {}
+        }
+    }
+
+    /// Waits until the client has come back on a new socket, from this call on (SR-12). Nothing was
+    /// lost meanwhile, nothing else has changed, and no method ran for it: look here where a client
+    /// that was away needs something, such as the current state instead of all that led to it.
+    ///
+    /// Without [`allow_stateful_reconnects`](crate::HubOptions), and once the connection is over, it
+    /// waits for ever: see [`disconnected`](Self::disconnected).
+    ///
+    /// ```
+    /// use hub::Context;
+    /// async fn watch(cx: Context) -> hub::Result<()> {
+    ///     loop {
+    ///         tokio::select! {
+    ///             () = cx.resumed() => cx.caller().send("WelcomeBack", ())?,
+    ///             () = cx.disconnected() => return Ok(()),
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Safe, but what happens between two calls is not seen by the second.
+    pub fn resumed(&self) -> impl Future<Output = ()> + Send + 'static + use<S> {
+        self.live().resumed().clone().notified_owned()
+    }
+
+    /// Waits until the client is gone, or the connection is over (HB-05).
+    ///
+    /// What a client has said before it went happens all the same: of such calls this is done from
+    /// the beginning.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn disconnected(&self) {
+        self.live().aborted().cancelled().await;
+    }
+
+    /// Everybody connected to the hub.
+    pub fn all(&self) -> Clients {
+        self.clients(Selection::All)
+    }
+
+    /// Everybody but some.
+    pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
+        self.clients(Selection::AllExcept(collect(ids)))
+    }
+
+    /// Everybody but the caller.
+    pub fn others(&self) -> Clients {
+        self.clients(Selection::AllExcept(vec![self.live().id.clone()]))
+    }
+
+    /// The connection that called.
+    pub fn caller(&self) -> Client {
+        self.client(self.live().id.clone())
+    }
+
+    /// One connection.
+    pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
+        let asked_by = Some(self.call.clone());
+        Client::new(self.hub.registry.clone(), id.into(), asked_by)
+    }
+
+    /// Some connections; one that is named twice gets what is sent once.
+    pub fn clients_of<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
+        self.clients(Selection::Connections(collect(ids)))
+    }
+
+    /// The members of a group.
+    pub fn group(&self, name: &str) -> Clients {
+        self.clients(Selection::Group(name.into()))
+    }
+
+    /// The members of some groups; who is in two of them gets what is sent twice (API-04).
+    pub fn groups_of<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Clients {
+        self.clients(Selection::Groups(names_of(names)))
+    }
+
+    /// The members of a group but some.
+    pub fn group_except<I: Into<ConnectionId>>(
+        &self,
+        name: &str,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Clients {
+        self.clients(Selection::GroupExcept(name.into(), collect(ids)))
+    }
+
+    /// The members of a group but the caller.
+    pub fn others_in_group(&self, name: &str) -> Clients {
+        self.group_except(name, [self.live().id.clone()])
+    }
+
+    /// All connections of a user.
+    pub fn user(&self, user: &str) -> Clients {
+        self.clients(Selection::User(user.into()))
+    }
+
+    /// All connections of some users.
+    pub fn users<N: AsRef<str>>(&self, users: impl IntoIterator<Item = N>) -> Clients {
+        self.clients(Selection::Users(names_of(users)))
+    }
+
+    /// Who is in which group, and who is connected at all.
+    pub fn groups(&self) -> Groups {
+        Groups::new(self.hub.registry.clone(), Some(self.live().clone()))
+    }
+
+    /// A result as a method would return it, for a filter that puts one in place of another.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn reply<T: Serialize>(&self, value: &T) -> Result<Reply> {
+        Reply::value(self.live().encoding, value)
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        self.call.live()
+    }
+
+    fn clients(&self, to: Selection) -> Clients {
+        Clients::new(self.hub.registry.clone(), to)
+    }
+}
+
+pub(crate) fn collect<I: Into<ConnectionId>>(
+    ids: impl IntoIterator<Item = I>,
+) -> Vec<ConnectionId> {
+    ids.into_iter().map(Into::into).collect()
+}
+
+pub(crate) fn names_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Vec<Arc<str>> {
+    names.into_iter().map(|name| name.as_ref().into()).collect()
+}
+
+impl<S> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        Self {
+            hub: self.hub.clone(),
+            call: self.call.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("connection_id", self.connection_id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,282 @@
+//! The table of a hub's methods: from a target and encoded arguments to a call that can run.
+
+use std::{collections::HashMap, future::Future, result, sync::Arc};
+
+use bytestring::ByteString;
+use futures_core::Stream;
+use futures_util::StreamExt as _;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    error::{HubError, Result},
+    methods::{
+        arguments::{Arguments, BindError},
+        context::Context,
+        filter::{Call, Filters, Running},
+        method::{ArgumentList, Method},
+        reply::{Items, Reply},
+    },
+    protocol::{Elements, Encoding},
+    session::CallKind,
+};
+
+/// The methods of a hub, found without regard to case (IN-01).
+pub(crate) struct Dispatch<S> {
+    methods: HashMap<Box<[u8]>, Entry<S>>,
+    fallback: Option<Fallback<S>>,
+    pub(crate) filters: Filters<S>,
+}
+
+pub(crate) struct Entry<S> {
+    /// As declared: what error texts name (IN-13).
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: CallKind,
+    pub(crate) streams: usize,
+    bind: Bind<S>,
+    policy: Option<Policy<S>>,
+}
+
+type Policy<S> = Box<dyn Fn(&Context<S>) -> bool + Send + Sync>;
+
+type Bind<S> =
+    Box<dyn Fn(Context<S>, Arguments) -> result::Result<Running<Reply>, BindError> + Send + Sync>;
+type Fallback<S> =
+    Arc<dyn Fn(Context<S>, ByteString, RawArguments) -> Running<Reply> + Send + Sync>;
+
+impl<S: Send + Sync + 'static> Dispatch<S> {
+    pub(crate) fn new() -> Self {
+        Self {
+            methods: HashMap::new(),
+            fallback: None,
+            filters: Filters::default(),
+        }
+    }
+
+    /// A method that is answered with one value.
+    #[track_caller]
+    pub(crate) fn add_method<M, Args, R>(&mut self, name: &str, method: M)
+    where
+        M: Method<S, Args>,
+        M::Output: Future<Output = Result<R>> + Send + 'static,
+        Args: ArgumentList,
+        R: Serialize,
+    {
+        let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
+            let args = Args::bind(arguments)?;
+            let method = method.clone();
+            let encoding = cx.live().encoding;
+            // Nothing of the method runs before the first poll: it may have to wait for its turn.
+            Ok(Box::pin(async move {
+                let value = method.invoke(cx, args).await?;
+                Reply::value(encoding, &value)
+            }))
+        };
+        self.insert(name, CallKind::Plain, Args::STREAMS, Box::new(bind));
+    }
+
+    /// A method that is answered with a stream.
+    #[track_caller]
+    pub(crate) fn add_stream<M, Args, O, R>(&mut self, name: &str, method: M)
+    where
+        M: Method<S, Args, Output = O>,
+        O: IntoItems<R>,
+        Args: ArgumentList,
+    {
+        let declared: Arc<str> = name.into();
+        let bind = move |cx: Context<S>, arguments| -> result::Result<Running<Reply>, BindError> {
+            let args = Args::bind(arguments)?;
+            let method = method.clone();
+            let encoding = cx.live().encoding;
+            let declared = declared.clone();
+            Ok(Box::pin(async move {
+                let items = method.invoke(cx, args).into_items(encoding)?;
+                Ok(match items {
+                    Some(items) => Reply::stream(encoding, items),
+                    None => Reply::no_stream(encoding, declared),
+                })
+            }))
+        };
+        self.insert(name, CallKind::Stream, Args::STREAMS, Box::new(bind));
+    }
+
+    #[track_caller]
+    pub(crate) fn authorize(&mut self, method: &str, policy: Policy<S>) {
+        let entry = self.methods.get_mut(&*without_case(method));
+        let Some(entry) = entry else {
+            panic!("there is no hub method `{method}`");
+        };
+        entry.policy = Some(policy);
+    }
+
+    pub(crate) fn set_fallback(&mut self, fallback: Fallback<S>) {
+        self.fallback = Some(fallback);
+    }
+
+    pub(crate) fn find(&self, target: &str) -> Option<&Entry<S>> {
+        let mut lower = [0; 64];
+        let Some(lower) = lower.get_mut(..target.len()).filter(|_| target.is_ascii()) else {
+            return self.methods.get(&*without_case(target));
+        };
+        lower.copy_from_slice(target.as_bytes());
+        lower.make_ascii_lowercase();
+        self.methods.get(&*lower)
+    }
+
+    /// What answers a target that no method has.
+    pub(crate) fn find_fallback(&self) -> Option<&Fallback<S>> {
+        self.fallback.as_ref()
+    }
+
+    /// A call that is ready to run, filters around it.
+    pub(crate) fn bind(
+        &self,
+        entry: &Entry<S>,
+        cx: Context<S>,
+        arguments: Arguments,
+    ) -> result::Result<Running<Reply>, BindError> {
+        if self.filters.is_empty() {
+            return (entry.bind)(cx, arguments);
+        }
+        let call = Call::new(cx.clone(), entry.name.clone());
+        let method = (entry.bind)(cx, arguments)?;
+        Ok(self.filters.around_call(&call, method))
+    }
+
+    /// E-03.
+    pub(crate) fn allows(entry: &Entry<S>, cx: &Context<S>) -> bool {
+        entry.policy.as_ref().is_none_or(|policy| policy(cx))
+    }
+
+    #[track_caller]
+    fn insert(&mut self, name: &str, kind: CallKind, streams: usize, bind: Bind<S>) {
+        let entry = Entry {
+            name: name.into(),
+            kind,
+            streams,
+            bind,
+            policy: None,
+        };
+        let taken = self.methods.insert(without_case(name), entry).is_some();
+        assert!(
+            !taken,
+            "hub method `{name}` is registered twice: names are matched without regard to case"
+        );
+    }
+}
+
+/// What a streaming method may return: a stream of results, a `Result` with one, or an `Option` of
+/// one where there may be none to give (ST-04).
+pub trait IntoItems<R> {
+    /// The encoded items, if there is a stream.
+    ///
+    /// # Errors
+    /// When the method failed before there was one.
+    #[doc(hidden)]
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>>;
+}
+
+/// Marks the plain form of [`IntoItems`].
+#[derive(Debug)]
+pub enum Plain {}
+
+/// Marks the form of [`IntoItems`] in a `Result`.
+#[derive(Debug)]
+pub enum Fallible {}
+
+/// Marks the form of [`IntoItems`] in an `Option`.
+#[derive(Debug)]
+pub enum Optional {}
+
+impl<O, T> IntoItems<(Plain, T)> for O
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        let items = self.map(move |item| Ok(encoding.encode(&item?)?));
+        Ok(Some(Box::pin(items)))
+    }
+}
+
+impl<O, T> IntoItems<(Fallible, T)> for Result<O>
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        self?.into_items(encoding)
+    }
+}
+
+impl<O, T> IntoItems<(Optional, T)> for Option<O>
+where
+    O: Stream<Item = Result<T>> + Send + 'static,
+    T: Serialize,
+{
+    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        self.map_or(Ok(None), |stream| stream.into_items(encoding))
+    }
+}
+
+/// The arguments of a call whose method is not known at compile time, for
+/// [`Hub::fallback`](crate::Hub::fallback).
+#[derive(Debug)]
+pub struct RawArguments(pub(crate) Elements);
+
+impl RawArguments {
+    /// How many arguments are left.
+    pub fn remaining(&self) -> usize {
+        self.0.remaining()
+    }
+
+    /// Decodes the next argument.
+    ///
+    /// # Errors
+    /// When there is none, or it is not a `T`.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T> {
+        match self.0.take() {
+            Some(value) => Ok(value?),
+            None => Err(HubError::hidden(
+                "InvalidDataException",
+                "there is no further argument",
+            )),
+        }
+    }
+}
+
+/// A name as it is looked for: character by character without case, as .NET compares ordinally. It
+/// maps no character to or from ASCII that is not ASCII itself, and none to several.
+fn without_case(name: &str) -> Box<[u8]> {
+    let without_case = |c: char| {
+        let mut upper = c.to_uppercase();
+        match (c, upper.next(), upper.next()) {
+            _ if c.is_ascii() => c.to_ascii_lowercase(),
+            (_, Some(upper), None) if !upper.is_ascii() => upper,
+            _ => c,
+        }
+    };
+    let name: String = name.chars().map(without_case).collect();
+    name.into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_01_names_are_compared_as_dotnet_does() {
+        for (one, other, are_equal) in [
+            ("Send", "sEND", true),
+            ("Größe", "GRÖßE", true),
+            ("Größe", "GRÖSSE", false),
+            ("Δέλτα", "δέλτα", true),
+            ("ſend", "Send", false),
+            ("ınput", "Input", false),
+            ("\u{212a}ick", "Kick", false),
+            ("\u{10428}", "\u{10400}", true),
+        ] {
+            let equal = without_case(one) == without_case(other);
+            assert_eq!(equal, are_equal, "{one} {other}");
+        }
+    }
+}

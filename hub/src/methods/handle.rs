@@ -1,0 +1,136 @@
+//! Reaching a hub's clients from outside the hub.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use crate::{
+    identity::connection_id::ConnectionId,
+    methods::context::{collect, names_of},
+    reach::{
+        clients::{Client, Clients},
+        goodbye,
+        groups::Groups,
+        registry::{Registry, Selection},
+    },
+};
+
+/// Sends to a hub's clients from anywhere. Cheaply cloned. ASP.NET Core calls it `IHubContext`.
+///
+/// ```
+/// use hub::Hub;
+/// let chat: Hub = Hub::new(());
+/// let handle = chat.handle();
+/// handle.all().send("Tick", (1,))?; // nobody is there yet, and that is no error
+/// assert_eq!(handle.connections(), 0);
+/// # hub::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct HubHandle {
+    registry: Arc<Registry>,
+}
+
+impl HubHandle {
+    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        Self { registry }
+    }
+
+    /// Everybody connected to the hub.
+    pub fn all(&self) -> Clients {
+        self.clients(Selection::All)
+    }
+
+    /// Everybody but some.
+    pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
+        self.clients(Selection::AllExcept(collect(ids)))
+    }
+
+    /// One connection.
+    pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
+        Client::new(self.registry.clone(), id.into(), None)
+    }
+
+    /// Some connections; one that is named twice gets what is sent once.
+    pub fn clients_of<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
+        self.clients(Selection::Connections(collect(ids)))
+    }
+
+    /// The members of a group.
+    pub fn group(&self, name: &str) -> Clients {
+        self.clients(Selection::Group(name.into()))
+    }
+
+    /// The members of some groups; who is in two of them gets what is sent twice (API-04).
+    pub fn groups_of<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Clients {
+        self.clients(Selection::Groups(names_of(names)))
+    }
+
+    /// The members of a group but some.
+    pub fn group_except<I: Into<ConnectionId>>(
+        &self,
+        name: &str,
+        ids: impl IntoIterator<Item = I>,
+    ) -> Clients {
+        self.clients(Selection::GroupExcept(name.into(), collect(ids)))
+    }
+
+    /// All connections of a user.
+    pub fn user(&self, user: &str) -> Clients {
+        self.clients(Selection::User(user.into()))
+    }
+
+    /// All connections of some users.
+    pub fn users<N: AsRef<str>>(&self, users: impl IntoIterator<Item = N>) -> Clients {
+        self.clients(Selection::Users(names_of(users)))
+    }
+
+    /// Who is in which group, and who is connected at all.
+    pub fn groups(&self) -> Groups {
+        Groups::new(self.registry.clone(), None)
+    }
+
+    /// How many connections the hub has.
+    pub fn connections(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Stops the hub gracefully: no new connection is let in, and each one is told to come back
+    /// later, then closed with 1001; in batches, over
+    /// [`shutdown_spread`](crate::HubOptions). Done when all are gone, at the latest `deadline`
+    /// after the last was told.
+    ///
+    /// Under `raw_ws::serve` it is not needed: the server's own graceful stop does the same for the
+    /// hubs in its app. Under another server:
+    ///
+    /// ```no_run
+    /// # async fn run(chat: hub::Hub) -> std::io::Result<()> {
+    /// let handle = chat.handle();
+    /// let listener = raw_ws::listen("127.0.0.1:5000").await?;
+    /// axum::serve(listener, chat.router("/chat"))
+    ///     .with_graceful_shutdown(async move {
+    ///         tokio::signal::ctrl_c().await.unwrap_or(());
+    ///         handle.shutdown(std::time::Duration::from_secs(5)).await;
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    pub async fn shutdown(&self, deadline: Duration) {
+        self.registry.stopping.stop();
+        let connections = self.registry.all();
+        goodbye::say(&self.registry, &connections).await;
+        // Whoever is left has had its time.
+        let _ = timeout(deadline, goodbye::until_gone(&connections)).await;
+    }
+
+    fn clients(&self, to: Selection) -> Clients {
+        Clients::new(self.registry.clone(), to)
+    }
+}
+
+impl fmt::Debug for HubHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubHandle")
+            .field("connections", &self.connections())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,175 @@
+//! A connection as others see it while it lives.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::Context,
+};
+
+use futures_util::task::AtomicWaker;
+use raw_ws::Sender;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    identity::{connection_id::ConnectionId, request::Request, user::User},
+    protocol::Encoding,
+};
+
+/// What a connection shares with everybody who may reach it.
+pub(crate) struct Live {
+    pub(crate) id: ConnectionId,
+    /// The identifier of its user: settled once (HB-07).
+    pub(crate) user: Option<Arc<str>>,
+    who: RwLock<Option<User>>,
+    pub(crate) encoding: Encoding,
+    pub(crate) sender: Sender,
+    pub(crate) request: Arc<Request>,
+    /// Made when first used: most connections keep nothing.
+    items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
+    aborted: OnceLock<CancellationToken>,
+    gone: OnceLock<CancellationToken>,
+    resumed: OnceLock<Arc<Notify>>,
+    groups: Mutex<Joined>,
+    command: AtomicU8,
+    task: AtomicWaker,
+}
+
+/// Who a connection is.
+pub(crate) struct Who {
+    pub(crate) id: ConnectionId,
+    /// The identifier of its user.
+    pub(crate) user: Option<Arc<str>>,
+    /// The user itself, where a layer of the app knows it.
+    pub(crate) who: Option<User>,
+    /// Stateful reconnect was granted to it (SR-01).
+    pub(crate) may_count: bool,
+}
+
+/// The groups of a connection, in the order in which it joined them. They are kept here because the
+/// topics forget a connection as soon as its socket is gone, and it leaves its groups after that.
+#[derive(Default)]
+pub(crate) struct Joined {
+    pub(crate) names: Vec<Arc<str>>,
+    /// It is over: what it was in stays here, and it joins nothing more (API-09).
+    pub(crate) is_over: bool,
+}
+
+/// What others ask a connection's task to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// End the connection: the hub wants it so (CL-04).
+    Abort = 1,
+    /// End the connection: the server stops (CL-15).
+    Shutdown = 2,
+}
+
+impl Live {
+    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Arc<Request>) -> Self {
+        let Who { id, user, who, .. } = who;
+        Self {
+            id,
+            user,
+            who: RwLock::new(who),
+            encoding,
+            sender,
+            request,
+            items: OnceLock::new(),
+            aborted: OnceLock::new(),
+            gone: OnceLock::new(),
+            resumed: OnceLock::new(),
+            groups: Mutex::default(),
+            command: AtomicU8::new(0),
+            task: AtomicWaker::new(),
+        }
+    }
+
+    /// Asks the task for something; the first to ask wins.
+    pub(crate) fn command(&self, command: Command) {
+        let asked =
+            self.command
+                .compare_exchange(0, command as u8, Ordering::AcqRel, Ordering::Acquire);
+        if asked.is_ok() {
+            self.task.wake();
+        }
+    }
+
+    /// What the task was asked to do.
+    pub(crate) fn poll_command(&self, cx: &mut Context<'_>) -> Option<Command> {
+        self.task.register(cx.waker());
+        self.asked()
+    }
+
+    /// What the task was asked to do, if it was.
+    pub(crate) fn asked(&self) -> Option<Command> {
+        match self.command.load(Ordering::Acquire) {
+            1 => Some(Command::Abort),
+            2 => Some(Command::Shutdown),
+            _ => None,
+        }
+    }
+
+    /// The connection is over, and its transport closed.
+    pub(crate) fn set_gone(&self) {
+        self.gone.get_or_init(CancellationToken::new).cancel();
+    }
+
+    /// Waits for that.
+    pub(crate) async fn gone(&self) {
+        self.gone
+            .get_or_init(CancellationToken::new)
+            .cancelled()
+            .await;
+    }
+
+    /// The client is back, on another socket.
+    pub(crate) fn set_resumed(&self) {
+        if let Some(resumed) = self.resumed.get() {
+            resumed.notify_waiters();
+        }
+    }
+
+    /// Tells of that.
+    pub(crate) fn resumed(&self) -> &Arc<Notify> {
+        self.resumed.get_or_init(Arc::default)
+    }
+
+    /// Wakes the task, to look again.
+    pub(crate) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// The user as its last request had it.
+    pub(crate) fn who(&self) -> Option<User> {
+        let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
+        who.clone()
+    }
+
+    /// A later request of the same user came (AU-04).
+    pub(crate) fn set_who(&self, who: User) {
+        let mut current = self.who.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(who);
+    }
+
+    /// Fires when the connection is over (HB-05).
+    pub(crate) fn aborted(&self) -> &CancellationToken {
+        self.aborted.get_or_init(CancellationToken::new)
+    }
+
+    /// The groups it is in; at its end, those it was in.
+    pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads or changes what the hub keeps for this connection (HB-05).
+    pub(crate) fn items<R>(
+        &self,
+        use_them: impl FnOnce(&mut HashMap<String, serde_json::Value>) -> R,
+    ) -> R {
+        let items = self.items.get_or_init(Mutex::default);
+        use_them(&mut items.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,382 @@
+//! The fan-out registry: who gets what is published.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::outbound::{
+    Batch, Outbound, Registry, Segment,
+    sender::{PreparedMessage, Sender},
+};
+
+/// Frames up to this size are laid side by side in a batch; larger ones are shared as they are.
+const BATCHED_UP_TO: usize = 4 * 1024;
+
+/// Which connections are subscribed to which topic, and the way to reach them all.
+///
+/// A message is encoded once and shared by every subscriber. What one task publishes without a
+/// pause leaves each connection in one write, made by the publisher: subscribers are not woken.
+/// A connection that ends is forgotten by every topic. Cheaply cloned; clones are the same
+/// registry.
+///
+/// ```
+/// # async fn handler(ws: raw_ws::WebSocket) {
+/// use raw_ws::Topics;
+/// let topics: Topics<String> = Topics::new();
+/// topics.subscribe("news".into(), &ws.sender());
+/// let reached = topics.publish("news", &"hello".into());
+/// assert_eq!(reached, 1);
+/// # }
+/// ```
+pub struct Topics<K = String> {
+    inner: Arc<Inner<K>>,
+}
+
+struct Inner<K> {
+    members: Mutex<Members<K>>,
+    publishing: Mutex<Publishing>,
+}
+
+struct Members<K> {
+    topics: HashMap<K, Subscribers>,
+    topics_of: HashMap<u64, Vec<K>>,
+}
+
+/// The subscribers of a topic, in a row to be walked; `places` finds one of them.
+#[derive(Default)]
+struct Subscribers {
+    senders: Vec<Sender>,
+    places: HashMap<u64, usize>,
+}
+
+/// What has been published and not yet written.
+#[derive(Default)]
+struct Publishing {
+    batch: Option<Arc<Batch>>,
+    to_write: Vec<Arc<Outbound>>,
+    writer_is_scheduled: bool,
+}
+
+impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
+    /// A registry without topics; a topic exists while it has subscribers.
+    pub fn new() -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                members: Mutex::new(Members {
+                    topics: HashMap::new(),
+                    topics_of: HashMap::new(),
+                }),
+                publishing: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Subscribes a connection; `false` if it was subscribed already or has ended.
+    pub fn subscribe(&self, topic: K, sender: &Sender) -> bool {
+        let as_registry: Arc<dyn Registry> = self.inner.clone();
+        let mut members = self.inner.members();
+        if !sender.outbound.joined(Arc::downgrade(&as_registry)) {
+            return false;
+        }
+        let subscribers = members.topics.entry(topic.clone()).or_default();
+        if !subscribers.add(sender) {
+            return false;
+        }
+        members
+            .topics_of
+            .entry(sender.id())
+            // Mostly there is no second.
+            .or_insert_with(|| Vec::with_capacity(1))
+            .push(topic);
+        true
+    }
+
+    /// Ends a subscription; `false` if there was none.
+    pub fn unsubscribe<Q>(&self, topic: &Q, sender: &Sender) -> bool
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mut members = self.inner.members();
+        let Some(subscribers) = members.topics.get_mut(topic) else {
+            return false;
+        };
+        if !subscribers.remove(sender.id()) {
+            return false;
+        }
+        if subscribers.senders.is_empty() {
+            members.topics.remove(topic);
+        }
+        if let Some(topics) = members.topics_of.get_mut(&sender.id()) {
+            topics.retain(|known| known.borrow() != topic);
+            if topics.is_empty() {
+                members.topics_of.remove(&sender.id());
+            }
+        }
+        true
+    }
+
+    /// Sends a message to every subscriber of a topic; gives how many it was queued for.
+    /// Never waits: a subscriber whose queue is full is cut.
+    pub fn publish<Q>(&self, topic: &Q, message: &PreparedMessage) -> usize
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.publish_if(topic, message, |_| true)
+    }
+
+    /// Sends a message to every subscriber of a topic but one; gives how many it was queued for.
+    pub fn publish_except<Q>(&self, topic: &Q, message: &PreparedMessage, except: &Sender) -> usize
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.publish_if(topic, message, |sender| sender.id() != except.id())
+    }
+
+    /// Sends a message to those subscribers of a topic for which `is_wanted` holds; gives how many
+    /// it was queued for. They are asked while the registry is locked: `is_wanted` must not use it.
+    ///
+    /// ```
+    /// # async fn handler(one: raw_ws::WebSocket, other: raw_ws::WebSocket) {
+    /// use raw_ws::Topics;
+    /// let topics: Topics<u32> = Topics::new();
+    /// topics.subscribe(1, &one.sender());
+    /// topics.subscribe(1, &other.sender());
+    /// let muted = [one.sender().id()];
+    /// let reached = topics.publish_if(&1, &"hello".into(), |sender| !muted.contains(&sender.id()));
+    /// assert_eq!(reached, 1);
+    /// # }
+    /// ```
+    pub fn publish_if<Q>(
+        &self,
+        topic: &Q,
+        message: &PreparedMessage,
+        mut is_wanted: impl FnMut(&Sender) -> bool,
+    ) -> usize
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        // The lock is held to the end: every subscriber sees the publications of a topic in the
+        // same order.
+        let members = self.inner.members();
+        let Some(subscribers) = members.topics.get(topic) else {
+            return 0;
+        };
+        let mut publishing = self.inner.publishing();
+        if publishing.to_write.is_empty() {
+            publishing.to_write.reserve(subscribers.senders.len());
+        }
+        let mut plain = None;
+        let mut reached = 0;
+        for sender in &subscribers.senders {
+            if !is_wanted(sender) {
+                continue;
+            }
+            let encoding = sender.outbound.encoding();
+            let pushed = if message.is_plain_for(encoding) {
+                let plain = plain.get_or_insert_with(|| publishing.place(message));
+                sender.outbound.push_in_batch(plain)
+            } else {
+                sender
+                    .outbound
+                    .push_in_batch(&Segment::frame(message.frame_for(encoding)))
+            };
+            if let Ok(to_write) = pushed {
+                reached += 1;
+                if to_write {
+                    publishing.to_write.push(sender.outbound.clone());
+                }
+            }
+        }
+        drop(members);
+        self.schedule_writer(publishing);
+        reached
+    }
+
+    /// How many connections are subscribed to a topic.
+    pub fn subscribers<Q>(&self, topic: &Q) -> usize
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.inner
+            .members()
+            .topics
+            .get(topic)
+            .map_or(0, |subscribers| subscribers.senders.len())
+    }
+
+    /// The connections that are subscribed to a topic now, in no order; empty if there are none.
+    ///
+    /// ```
+    /// # async fn handler(ws: raw_ws::WebSocket) {
+    /// let topics: raw_ws::Topics<u32> = raw_ws::Topics::new();
+    /// topics.subscribe(1, &ws.sender());
+    /// let ids: Vec<u64> = topics.senders(&1).iter().map(|sender| sender.id()).collect();
+    /// assert_eq!(ids, [ws.sender().id()]);
+    /// # }
+    /// ```
+    pub fn senders<Q>(&self, topic: &Q) -> Vec<Sender>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        self.inner
+            .members()
+            .topics
+            .get(topic)
+            .map_or_else(Vec::new, |subscribers| subscribers.senders.clone())
+    }
+
+    /// The topics that a connection is subscribed to, in the order in which it was; empty if there
+    /// are none.
+    ///
+    /// ```
+    /// # async fn handler(ws: raw_ws::WebSocket) {
+    /// let topics: raw_ws::Topics<u32> = raw_ws::Topics::new();
+    /// topics.subscribe(7, &ws.sender());
+    /// topics.subscribe(3, &ws.sender());
+    /// assert_eq!(topics.topics_of(&ws.sender()), [7, 3]);
+    /// # }
+    /// ```
+    pub fn topics_of(&self, sender: &Sender) -> Vec<K> {
+        let members = self.inner.members();
+        let topics = members.topics_of.get(&sender.id());
+        topics.cloned().unwrap_or_default()
+    }
+
+    /// How many topics have subscribers.
+    pub fn len(&self) -> usize {
+        self.inner.members().topics.len()
+    }
+
+    /// Whether nobody is subscribed to anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Has the batch written once the publishing task pauses. Without a runtime to run the writer
+    /// on it is written now.
+    fn schedule_writer(&self, mut publishing: MutexGuard<'_, Publishing>) {
+        if publishing.to_write.is_empty() || publishing.writer_is_scheduled {
+            return;
+        }
+        let inner = self.inner.clone();
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                publishing.writer_is_scheduled = true;
+                drop(publishing);
+                runtime.spawn(async move { inner.write_batch() });
+            }
+            Err(_) => {
+                drop(publishing);
+                inner.write_batch();
+            }
+        }
+    }
+}
+
+impl<K> Inner<K> {
+    fn members(&self) -> MutexGuard<'_, Members<K>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publishing(&self) -> MutexGuard<'_, Publishing> {
+        self.publishing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write_batch(&self) {
+        let to_write = {
+            let mut publishing = self.publishing();
+            publishing.batch = None;
+            publishing.writer_is_scheduled = false;
+            std::mem::take(&mut publishing.to_write)
+        };
+        for outbound in to_write {
+            outbound.write_batch();
+        }
+    }
+}
+
+impl Publishing {
+    /// The frame as it is: a small one is copied behind the others of the batch.
+    fn place(&mut self, message: &PreparedMessage) -> Segment {
+        let frame = message.plain_frame();
+        if frame.len() > BATCHED_UP_TO {
+            return Segment::frame(frame.clone());
+        }
+        if let Some(placed) = self.batch.as_ref().and_then(|batch| batch.append(frame)) {
+            return placed;
+        }
+        let batch = Arc::new(Batch::with_capacity(2 * 1024));
+        let placed = batch.append(frame);
+        self.batch = Some(batch);
+        placed.unwrap_or_else(|| Segment::frame(frame.clone()))
+    }
+}
+
+impl Subscribers {
+    fn add(&mut self, sender: &Sender) -> bool {
+        if self.places.contains_key(&sender.id()) {
+            return false;
+        }
+        self.places.insert(sender.id(), self.senders.len());
+        self.senders.push(sender.clone());
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> bool {
+        let Some(place) = self.places.remove(&id) else {
+            return false;
+        };
+        self.senders.swap_remove(place);
+        if let Some(moved) = self.senders.get(place) {
+            self.places.insert(moved.id(), place);
+        }
+        true
+    }
+}
+
+impl<K: Eq + Hash + Send> Registry for Inner<K> {
+    fn forget(&self, id: u64) {
+        let mut members = self.members();
+        for topic in members.topics_of.remove(&id).unwrap_or_default() {
+            if let Some(subscribers) = members.topics.get_mut(&topic) {
+                subscribers.remove(id);
+                if subscribers.senders.is_empty() {
+                    members.topics.remove(&topic);
+                }
+            }
+        }
+    }
+}
+
+impl<K> Clone for Topics<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl<K: Eq + Hash + Clone + Send + 'static> Default for Topics<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K> fmt::Debug for Topics<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topics")
+            .field("topics", &self.inner.members().topics.len())
+            .finish_non_exhaustive()
+    }
+}
