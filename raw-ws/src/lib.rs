@@ -1,6 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
+#[doc(hidden)]
+pub mod clock;
+#[doc(hidden)]
+pub mod sync;
 mod vocabulary;
 
 #[cfg(feature = "deflate")]

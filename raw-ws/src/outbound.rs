@@ -18,7 +18,7 @@ pub(crate) mod topics;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, MutexGuard, Weak,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -26,8 +26,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use direct::Next;
 use queue::Queue;
 pub(crate) use queue::{Batch, Segment};
+pub(crate) use task::Registered;
 
 #[cfg(feature = "deflate")]
 use crate::deflate::Negotiated;
@@ -38,6 +40,7 @@ use crate::{
         tcp::{Acknowledging, Tick},
         upgraded::DirectWrite,
     },
+    sync::Mutex,
     vocabulary::{
         close::{CloseCode, CloseFrame},
         frame::FrameHeader,
@@ -236,18 +239,18 @@ impl Outbound {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.lock().is_open
+        self.state.lock().is_open
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.lock().queue.bytes
+        self.state.lock().queue.bytes
     }
 
     /// Queues a frame and wakes the task to write it.
     pub(crate) fn push(&self, segment: &Segment) -> Result<(), Refused> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.enqueue(&mut state, segment)?;
-        if !state.write_backlog(self) {
+        if state.write_backlog(self) == Next::TaskToBeWoken {
             state.wake();
         }
         Ok(())
@@ -259,7 +262,7 @@ impl Outbound {
         if u32::try_from(len).is_err() {
             return Err(Refused::TooBig);
         }
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.is_open {
             return Err(Refused::Closed);
         }
@@ -270,9 +273,10 @@ impl Outbound {
     /// Queues a frame that the caller will have written by [`write_batch`](Self::write_batch);
     /// `true` if the caller must add this connection to its batch.
     pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, Refused> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.enqueue(&mut state, segment)?;
-        if state.write_backlog(self) || state.in_batch || state.held || state.blocked.is_some() {
+        let is_looked_after = state.write_backlog(self) != Next::TaskToBeWoken;
+        if is_looked_after || state.in_batch || state.held || state.blocked.is_some() {
             return Ok(false);
         }
         state.in_batch = true;
@@ -281,16 +285,16 @@ impl Outbound {
 
     /// Writes what a batch has queued, from the publisher's side where the socket allows it.
     pub(crate) fn write_batch(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.in_batch = false;
-        if !state.write_direct(self) {
+        if state.write_direct(self) == Next::TaskToBeWoken {
             state.wake();
         }
     }
 
     /// Asks the task to close, once.
     pub(crate) fn request_close(&self, close: CloseFrame) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.is_open {
             state.is_open = false;
             state.request = Some(Box::new(Request::Close(close)));
@@ -302,12 +306,12 @@ impl Outbound {
     /// Ends the transport at once, without a word.
     #[cfg(feature = "serve")]
     pub(crate) fn cut(&self) {
-        self.cut_locked(&mut self.lock());
+        self.cut_locked(&mut self.state.lock());
     }
 
     /// Remembers a place where this connection is a member; `false` if it has ended.
     pub(crate) fn joined(&self, registry: Weak<dyn Registry>) -> bool {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if !state.is_open {
             return false;
         }
@@ -334,7 +338,7 @@ impl Outbound {
 
     #[cold]
     fn has_fed_fragment(&self, is_in_message: bool) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         self.is_in_message.store(is_in_message, Ordering::Release);
         if !is_in_message {
             state.queue.message_ends(self.follows());
@@ -366,12 +370,12 @@ impl Outbound {
     #[cold]
     fn take_request_that_came(&self) -> Option<Request> {
         self.has_request.store(false, Ordering::Release);
-        self.lock().request.take().map(|request| *request)
+        self.state.lock().request.take().map(|request| *request)
     }
 
     /// The request of another party, which stays.
     pub(crate) fn request(&self) -> Option<Request> {
-        self.lock().request.as_deref().cloned()
+        self.state.lock().request.as_deref().cloned()
     }
 
     /// Takes the first frame, where there is no socket to write it to; `None` when nothing more
@@ -380,7 +384,7 @@ impl Outbound {
         &self,
         cx: Option<&mut Context<'_>>,
     ) -> Poll<Option<(FrameHeader, Bytes)>> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let frame = state.queue.take_frame();
         if frame.is_some() || !state.is_open {
             return Poll::Ready(frame);
@@ -393,7 +397,7 @@ impl Outbound {
 
     /// Takes no further message: a Close is about to be sent.
     pub(crate) fn refuse_more(&self) {
-        self.lock().is_open = false;
+        self.state.lock().is_open = false;
     }
 
     /// Bytes that were written, by whomever, and that the peer may not have read.
@@ -431,7 +435,7 @@ impl Outbound {
     ///
     /// What was queued inside a fragmented message that has no end may not follow: it is dropped.
     pub(crate) fn end(&self, own: &mut Connection, queue_is_wanted: bool, unsent: &mut BytesMut) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.is_open = false;
         let begun = usize::from(state.queue.is_begun);
         let segments = if queue_is_wanted { usize::MAX } else { begun };
@@ -444,7 +448,7 @@ impl Outbound {
 
     /// The same where nothing is left to be sent.
     pub(crate) fn end_empty(&self) {
-        self.give_up(self.lock());
+        self.give_up(self.state.lock());
     }
 
     fn give_up(&self, mut state: MutexGuard<'_, State>) {
@@ -463,12 +467,12 @@ impl Outbound {
 
     /// From now on the result of a handler decides what is said at the end.
     pub(crate) fn ends_with_handler(&self) {
-        self.lock().ending = Ending::WithHandler;
+        self.state.lock().ending = Ending::WithHandler;
     }
 
     /// The handler has ended.
     pub(crate) fn handler_ended(&self, code: CloseCode) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         if state.ending == Ending::WithHandler {
             state.ending = Ending::Decided(code);
             state.wake();
@@ -477,7 +481,7 @@ impl Outbound {
 
     /// What to say at the end of a connection that was dropped while open.
     pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<CloseCode> {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         match state.ending {
             Ending::Undecided => Poll::Ready(CloseCode::GOING_AWAY),
             Ending::Decided(code) => Poll::Ready(code),
@@ -530,11 +534,6 @@ impl Outbound {
             direct.abort();
         }
         state.wake();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here can leave the state half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

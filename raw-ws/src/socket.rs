@@ -12,18 +12,19 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     io,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use bytes::BytesMut;
-use tokio::{io::AsyncReadExt, task::unconstrained, time::Sleep};
+use tokio::io::AsyncReadExt;
 
 use crate::{
+    clock::{Alarm, now},
     events,
-    outbound::{Encoding, Outbound, sender::Sender},
+    outbound::{Encoding, Outbound, Registered, sender::Sender},
     proto::{
         Connection, Event, Role, State,
         buffers::{self, BUFFER_SIZE, Holding},
@@ -81,7 +82,8 @@ struct Inner<S: Stream> {
     io: Option<S>,
     proto: Connection,
     outbound: Arc<Outbound>,
-    subprotocol: Option<Box<str>>,
+    /// Behind one pointer: most connections have none.
+    subprotocol: Option<Box<Box<str>>>,
     /// Bytes read and not yet understood. Empty and without memory while the peer is silent.
     input: BytesMut,
     /// When they were read.
@@ -90,10 +92,7 @@ struct Inner<S: Stream> {
     turn: u8,
     /// What is held of unfinished messages.
     holding: Holding,
-    timer: Option<Pin<Box<Sleep>>>,
-    /// Whether the timer wakes the task as `outbound` knows it: it has been polled with that waker,
-    /// and has neither fired nor been moved since.
-    timer_is_armed: bool,
+    alarm: Alarm,
 }
 
 /// What a connection is made of, besides its stream.
@@ -153,13 +152,12 @@ impl<S: Stream> WebSocket<S> {
                 io: Some(stream),
                 outbound: Outbound::new(config, encoding, direct),
                 proto,
-                subprotocol,
+                subprotocol: subprotocol.map(Box::new),
                 input: read_ahead,
                 read_at: now,
                 turn: 0,
                 holding: Holding::default(),
-                timer: None,
-                timer_is_armed: false,
+                alarm: Alarm::default(),
             }),
         }
     }
@@ -290,8 +288,7 @@ impl<S: Stream> WebSocket<S> {
         self.inner.proto.stop_keep_alive();
         if self.inner.proto.poll_timeout().is_none() {
             // Made anew where something else needs it.
-            self.inner.timer = None;
-            self.inner.timer_is_armed = false;
+            self.inner.alarm.rest();
         }
     }
 
@@ -307,7 +304,7 @@ impl<S: Stream> WebSocket<S> {
 
     /// The subprotocol agreed in the opening handshake.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.inner.subprotocol.as_deref()
+        self.inner.subprotocol.as_deref().map(|name| &**name)
     }
 
     /// Bytes fed and not yet written; senders' queues not included.
@@ -441,10 +438,12 @@ impl<S: Stream> Inner<S> {
         let Some(io) = &mut self.io else {
             return Err(ApiMisuse::SendAfterClose.into());
         };
-        let (is_known, stuck_since) = self.outbound.poll_write(io, &mut self.proto, cx)?;
-        // Also where this poll does not come to the timer: the next one finds the waker known.
-        self.timer_is_armed &= is_known;
-        Ok(stuck_since)
+        let written = self.outbound.poll_write(io, &mut self.proto, cx)?;
+        // Also where this poll does not come to the alarm: the next one finds the waker known.
+        if written.task == Registered::Anew {
+            self.alarm.disarm();
+        }
+        Ok(written.stuck_since)
     }
 
     /// Reads what has come into a buffer that is only held while there is something in it.
@@ -508,29 +507,7 @@ impl<S: Stream> Inner<S> {
         stuck_since: Option<Instant>,
         reads: bool,
     ) -> Poll<Result<()>> {
-        let Some(deadline) = deadline else {
-            return Poll::Pending;
-        };
-
-        // The timer is not moved for a deadline that has moved back: it fires once too early
-        // and is set anew then, instead of being set for every message.
-        let deadline = tokio::time::Instant::from_std(deadline);
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        if timer.deadline() > deadline {
-            timer.as_mut().reset(deadline);
-            self.timer_is_armed = false;
-        }
-        if self.timer_is_armed && !timer.is_elapsed() {
-            return Poll::Pending;
-        }
-        // Of a task whose budget is used up the timer would not take the waker.
-        self.timer_is_armed = pin!(unconstrained(timer.as_mut())).poll(cx).is_pending();
-        if self.timer_is_armed {
-            return Poll::Pending;
-        }
-        timer.as_mut().reset(deadline);
+        ready!(self.alarm.poll_armed(cx, deadline));
         Poll::Ready(self.check_deadlines(now(), stuck_since, reads))
     }
 
@@ -580,11 +557,6 @@ impl<S: Stream> fmt::Debug for WebSocket<S> {
             .field("state", &self.state())
             .finish_non_exhaustive()
     }
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 #[cfg(test)]
 mod tests {

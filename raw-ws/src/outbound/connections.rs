@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU32,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, MutexGuard,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     outbound::{Outbound, Registry},
+    sync::Mutex,
     vocabulary::close::{CloseCode, CloseFrame},
 };
 
@@ -139,7 +140,7 @@ impl Connections {
         for outbound in live {
             outbound.request_close(close.clone());
         }
-        let goodbyes = std::mem::take(&mut *lock(&self.0.goodbyes));
+        let goodbyes = std::mem::take(&mut *self.0.goodbyes.lock());
         for goodbye in goodbyes {
             self.say(goodbye);
         }
@@ -164,7 +165,7 @@ impl Connections {
     /// Outside a tokio runtime, if it is to run at once.
     pub fn on_close(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
         let goodbye = Box::pin(goodbye);
-        let mut goodbyes = lock(&self.0.goodbyes);
+        let mut goodbyes = self.0.goodbyes.lock();
         if *self.0.stage.borrow() == Stage::Closing {
             drop(goodbyes);
             self.say(goodbye);
@@ -243,7 +244,7 @@ impl Default for Connections {
 
 impl Inner {
     fn live(&self) -> MutexGuard<'_, Live> {
-        lock(&self.live)
+        self.live.lock()
     }
 }
 
@@ -260,10 +261,6 @@ impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Connections").field(&self.len()).finish()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn going_away(reason: &str) -> CloseFrame {

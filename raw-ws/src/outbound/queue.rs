@@ -3,13 +3,13 @@
 use std::{
     collections::VecDeque,
     io::IoSlice,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
 use bytes::{Bytes, BytesMut};
 
 use super::WRITE_AT;
-use crate::{proto::SLICES, vocabulary::frame::FrameHeader};
+use crate::{proto::SLICES, sync::Mutex, vocabulary::frame::FrameHeader};
 
 /// Where a batch of fed frames begins: a few small replies, in what an allocator has at hand.
 const FED_CAPACITY: usize = 1024;
@@ -267,7 +267,7 @@ impl Batch {
     /// Has `lay` append a frame of `len` bytes, and gives its range; `None` when the batch is
     /// closed or full. An empty one takes a frame of any length.
     fn lay(&self, len: usize, lay: &impl Fn(&mut BytesMut)) -> Option<(u32, u32)> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         let buffer = open.as_mut()?;
         if !buffer.is_empty() && buffer.len() + len > WRITE_AT {
             return None;
@@ -280,7 +280,7 @@ impl Batch {
     /// The frames; the first look closes the batch.
     fn bytes(&self) -> &Bytes {
         self.closed.get_or_init(|| {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = self.open.lock();
             open.take().map(BytesMut::freeze).unwrap_or_default()
         })
     }

@@ -1,13 +1,11 @@
 //! Sending to a connection from anywhere: other tasks, other connections, HTTP handlers.
 
-#[cfg(feature = "deflate")]
-use std::sync::{Mutex, PoisonError};
 use std::{fmt, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 
 #[cfg(feature = "deflate")]
-use crate::{deflate::deflate_alone, outbound::DeflateAlone};
+use crate::{deflate::deflate_alone, outbound::DeflateAlone, sync::Mutex};
 use crate::{
     outbound::{Encoding, Outbound, Refused, Segment},
     vocabulary::{
@@ -236,11 +234,7 @@ impl PreparedMessage {
 
     #[cfg(feature = "deflate")]
     fn deflated(&self, deflate: DeflateAlone) -> Bytes {
-        let mut deflated = self
-            .0
-            .deflated
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut deflated = self.0.deflated.lock();
         if let Some((_, frame)) = deflated
             .iter()
             .find(|(parameters, _)| *parameters == deflate)

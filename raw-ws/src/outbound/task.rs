@@ -17,24 +17,39 @@ use crate::{
     },
 };
 
+/// What came of writing.
+pub(crate) struct Written {
+    pub(crate) task: Registered,
+    /// Since when the socket takes nothing; `None` when all is written.
+    pub(crate) stuck_since: Option<Instant>,
+}
+
+/// Whether the queue wakes its task by the waker that it has polled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Registered {
+    /// It would have before.
+    Before,
+    /// From now on: the task has another waker.
+    Anew,
+}
+
 impl Outbound {
     /// Writes the queue and the task's own frames as far as the socket takes them, and registers
-    /// the task. Gives whether it was registered already with this waker, and since when the socket
-    /// is stuck, `None` when all is written.
+    /// the task.
     pub(crate) fn poll_write<S: Stream>(
         &self,
         io: &mut S,
         own: &mut Connection,
         cx: &mut Context<'_>,
-    ) -> io::Result<(bool, Option<Instant>)> {
-        let mut state = self.lock();
-        let is_known = state
-            .task
-            .as_ref()
-            .is_some_and(|task| task.will_wake(cx.waker()));
-        if !is_known {
-            state.task = Some(cx.waker().clone());
-        }
+    ) -> io::Result<Written> {
+        let mut state = self.state.lock();
+        let task = match &state.task {
+            Some(task) if task.will_wake(cx.waker()) => Registered::Before,
+            _ => {
+                state.task = Some(cx.waker().clone());
+                Registered::Anew
+            }
+        };
         let mut wrote = false;
         if self.heard.load(Ordering::Relaxed) != own.times_heard() {
             self.heard.store(own.times_heard(), Ordering::Relaxed);
@@ -60,7 +75,8 @@ impl Outbound {
                 several => Pin::new(&mut *io).poll_write_vectored(cx, several),
             };
             let Poll::Ready(written) = pieces else {
-                return Ok((is_known, Some(state.blocked_since(io))));
+                let stuck_since = Some(state.blocked_since(io));
+                return Ok(Written { task, stuck_since });
             };
             let written = written?;
             if written == 0 {
@@ -88,10 +104,12 @@ impl Outbound {
             !(wrote || state.is_flushing) || Pin::new(&mut *io).poll_flush(cx)?.is_ready();
         state.is_flushing = !is_flushed;
         if !is_flushed {
-            return Ok((is_known, Some(state.blocked_since(io))));
+            let stuck_since = Some(state.blocked_since(io));
+            return Ok(Written { task, stuck_since });
         }
         state.blocked = None;
-        Ok((is_known, None))
+        let stuck_since = None;
+        Ok(Written { task, stuck_since })
     }
 
     /// Whether the peer's TCP has acknowledged nothing for too long of what was written to it.
@@ -99,7 +117,7 @@ impl Outbound {
         let Some(socket) = socket_of(io) else {
             return false;
         };
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.acknowledging.look(socket);
         state.acknowledging.is_stuck(self.config.progress_timeout)
     }

@@ -4,12 +4,15 @@ use std::{
     collections::HashMap,
     fmt,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
 };
 
-use crate::outbound::{
-    Batch, Outbound, Registry, Segment,
-    sender::{PreparedMessage, Sender},
+use crate::{
+    outbound::{
+        Batch, Outbound, Registry, Segment,
+        sender::{PreparedMessage, Sender},
+    },
+    sync::Mutex,
 };
 
 /// Frames up to this size are laid side by side in a batch; larger ones are shared as they are.
@@ -77,7 +80,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     /// Subscribes a connection; `false` if it was subscribed already or has ended.
     pub fn subscribe(&self, topic: K, sender: &Sender) -> bool {
         let as_registry: Arc<dyn Registry> = self.inner.clone();
-        let mut members = self.inner.members();
+        let mut members = self.inner.members.lock();
         if !sender.outbound.joined(Arc::downgrade(&as_registry)) {
             return false;
         }
@@ -100,7 +103,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let mut members = self.inner.members();
+        let mut members = self.inner.members.lock();
         let Some(subscribers) = members.topics.get_mut(topic) else {
             return false;
         };
@@ -164,11 +167,11 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     {
         // The lock is held to the end: every subscriber sees the publications of a topic in the
         // same order.
-        let members = self.inner.members();
+        let members = self.inner.members.lock();
         let Some(subscribers) = members.topics.get(topic) else {
             return 0;
         };
-        let mut publishing = self.inner.publishing();
+        let mut publishing = self.inner.publishing.lock();
         if publishing.to_write.is_empty() {
             publishing.to_write.reserve(subscribers.senders.len());
         }
@@ -206,7 +209,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         Q: Eq + Hash + ?Sized,
     {
         self.inner
-            .members()
+            .members
+            .lock()
             .topics
             .get(topic)
             .map_or(0, |subscribers| subscribers.senders.len())
@@ -228,7 +232,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         Q: Eq + Hash + ?Sized,
     {
         self.inner
-            .members()
+            .members
+            .lock()
             .topics
             .get(topic)
             .map_or_else(Vec::new, |subscribers| subscribers.senders.clone())
@@ -246,14 +251,14 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     /// # }
     /// ```
     pub fn topics_of(&self, sender: &Sender) -> Vec<K> {
-        let members = self.inner.members();
+        let members = self.inner.members.lock();
         let topics = members.topics_of.get(&sender.id());
         topics.cloned().unwrap_or_default()
     }
 
     /// How many topics have subscribers.
     pub fn len(&self) -> usize {
-        self.inner.members().topics.len()
+        self.inner.members.lock().topics.len()
     }
 
     /// Whether nobody is subscribed to anything.
@@ -283,19 +288,9 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 }
 
 impl<K> Inner<K> {
-    fn members(&self) -> MutexGuard<'_, Members<K>> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn publishing(&self) -> MutexGuard<'_, Publishing> {
-        self.publishing
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn write_batch(&self) {
         let to_write = {
-            let mut publishing = self.publishing();
+            let mut publishing = self.publishing.lock();
             publishing.batch = None;
             publishing.writer_is_scheduled = false;
             std::mem::take(&mut publishing.to_write)
@@ -347,7 +342,7 @@ impl Subscribers {
 
 impl<K: Eq + Hash + Send> Registry for Inner<K> {
     fn forget(&self, id: u64) {
-        let mut members = self.members();
+        let mut members = self.members.lock();
         for topic in members.topics_of.remove(&id).unwrap_or_default() {
             if let Some(subscribers) = members.topics.get_mut(&topic) {
                 subscribers.remove(id);
@@ -376,7 +371,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Default for Topics<K> {
 impl<K> fmt::Debug for Topics<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topics")
-            .field("topics", &self.inner.members().topics.len())
+            .field("topics", &self.inner.members.lock().topics.len())
             .finish_non_exhaustive()
     }
 }

@@ -64,11 +64,26 @@ pub enum Event {
     Close(Option<CloseFrame>),
 }
 
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Open: the next message.
+    Listening,
+    /// Open: the rest of a message, whose first byte came when this began.
+    Receiving,
+    /// The peer's Close, since ours was queued.
+    Closing,
+    /// Nothing more.
+    Closed,
+}
+
 /// One end of a WebSocket connection, after the opening handshake. See the [module](crate::proto).
 #[derive(Debug)]
 pub struct Connection {
     config: Arc<Config>,
-    state: State,
+    phase: Phase,
+    /// When it began, where that matters: for what is waited for.
+    phase_since: Instant,
     reader: Reader,
     assembler: Assembler,
     pub(super) writer: Writer,
@@ -81,9 +96,6 @@ pub struct Connection {
     /// When the peer was last heard or pinged.
     quiet_since: Instant,
     pub(super) keep_alive: KeepAlive,
-    /// Since when something is waited for: while open the rest of a message, of which the first
-    /// byte came then; while closing the peer's Close.
-    waiting_since: Option<Instant>,
     /// How much input was left when nothing more could be made of it.
     left_over: u32,
     /// When the control frames so far would have been due at the allowed rate (GCRA).
@@ -99,7 +111,8 @@ impl Connection {
         };
         Self {
             config,
-            state: State::Open,
+            phase: Phase::Listening,
+            phase_since: now,
             reader: Reader::new(masking_key.is_none()),
             assembler: Assembler::default(),
             writer: Writer::new(masking_key),
@@ -110,7 +123,6 @@ impl Connection {
             deflater: None,
             quiet_since: now,
             keep_alive: KeepAlive::default(),
-            waiting_since: None,
             left_over: 0,
             control_due: now,
         }
@@ -139,7 +151,7 @@ impl Connection {
     /// What the peer did wrong, once. The Close for it is queued and the connection is over.
     #[inline]
     pub fn handle_input(&mut self, input: &mut BytesMut, now: Instant) -> Result<Option<Event>> {
-        if self.state == State::Open && self.assembler.is_taken_as_frames() {
+        if self.is_open() && self.assembler.is_taken_as_frames() {
             return Err(ApiMisuse::FramesAlreadyTaken.into());
         }
         if input.len() as u32 == self.left_over {
@@ -147,7 +159,7 @@ impl Connection {
         }
         // The usual case by a short way, inlined into the caller: a message that came whole, in
         // one frame.
-        if self.state == State::Open
+        if self.is_open()
             && let Some((header, payload)) = self.reader.whole_frame(input, |header| {
                 self.assembler.admits_whole(header, &self.config)
             })
@@ -155,7 +167,12 @@ impl Connection {
             self.left_over = 0;
             self.heard(now);
             // What follows in the input is another message.
-            self.waiting_since = (!input.is_empty()).then_some(now);
+            self.phase = if input.is_empty() {
+                Phase::Listening
+            } else {
+                Phase::Receiving
+            };
+            self.phase_since = now;
             return match self.assembler.whole(&header, payload) {
                 Ok(message) => Ok(Some(Event::Message(message))),
                 Err(error) => Err(self.fail(error)),
@@ -198,9 +215,9 @@ impl Connection {
     /// # Errors
     /// `Io` with `UnexpectedEof` unless the closing handshake was complete.
     pub fn handle_eof(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.state, State::Closed) {
-            State::Closed => Ok(()),
-            State::Open | State::Closing => {
+        match std::mem::replace(&mut self.phase, Phase::Closed) {
+            Phase::Closed => Ok(()),
+            Phase::Listening | Phase::Receiving | Phase::Closing => {
                 Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
             }
         }
@@ -212,20 +229,16 @@ impl Connection {
     /// The limit that was passed. When the peer has not answered our Close in time the
     /// connection is `Closed`, and that is no error.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<()> {
-        if self
-            .close_deadline()
-            .is_some_and(|deadline| now >= deadline)
-        {
-            self.state = State::Closed;
+        let is_due = self.phase_deadline().is_some_and(|at| now >= at);
+        match self.phase {
+            Phase::Closing if is_due => self.phase = Phase::Closed,
+            Phase::Receiving if is_due => {
+                return Err(self.fail(CapacityError::MessageTooSlow.into()));
+            }
+            Phase::Listening | Phase::Receiving | Phase::Closing | Phase::Closed => {}
         }
-        if self.state != State::Open {
+        if !self.is_open() {
             return Ok(());
-        }
-        if self
-            .message_deadline()
-            .is_some_and(|deadline| now >= deadline)
-        {
-            return Err(self.fail(CapacityError::MessageTooSlow.into()));
         }
         match self
             .keep_alive
@@ -234,7 +247,7 @@ impl Connection {
             Ok(false) => {}
             Ok(true) => self.ping(now),
             Err(error) => {
-                self.state = State::Closed;
+                self.phase = Phase::Closed;
                 return Err(error.into());
             }
         }
@@ -302,23 +315,22 @@ impl Connection {
     /// Begins the closing handshake: queues a Close behind what was sent before. Messages that
     /// still come in are discarded. Without effect when a Close was sent already.
     pub fn close(&mut self, close: Option<&CloseFrame>, now: Instant) {
-        if self.state == State::Open {
+        if self.is_open() {
             self.writer.push(&Frame::close(close));
-            self.state = State::Closing;
-            self.waiting_since = Some(now);
+            self.phase = Phase::Closing;
+            self.phase_since = now;
         }
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Open => earliest(
-                self.message_deadline(),
-                self.keep_alive.deadline(self.quiet_since, &self.config),
-            ),
-            State::Closing => self.close_deadline(),
-            State::Closed => None,
-        }
+        let quiet = match self.phase {
+            Phase::Listening | Phase::Receiving => {
+                self.keep_alive.deadline(self.quiet_since, &self.config)
+            }
+            Phase::Closing | Phase::Closed => None,
+        };
+        earliest(self.phase_deadline(), quiet)
     }
 
     /// Pings a silent peer no more, and takes no silence for its end. One that is written to is asked
@@ -332,7 +344,7 @@ impl Connection {
     /// what it has to read first, as for other pings.
     pub(crate) fn has_written_much(&mut self, now: Instant) {
         let since = self.quiet_since;
-        if self.state == State::Open && self.keep_alive.written(since, now, &self.config) {
+        if self.is_open() && self.keep_alive.written(since, now, &self.config) {
             self.ping(now);
         }
     }
@@ -361,7 +373,16 @@ impl Connection {
 
     /// Where the connection stands.
     pub fn state(&self) -> State {
-        self.state
+        match self.phase {
+            Phase::Listening | Phase::Receiving => State::Open,
+            Phase::Closing => State::Closing,
+            Phase::Closed => State::Closed,
+        }
+    }
+
+    #[inline]
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Listening | Phase::Receiving)
     }
 
     /// The Close frame that came from the peer, if one came with a code.
@@ -378,7 +399,7 @@ impl Connection {
                 }
                 continue;
             }
-            if self.state != State::Open {
+            if !self.is_open() {
                 // Checked, and discarded.
                 self.assembler.take_frame(&header, payload, &self.config)?;
                 continue;
@@ -386,7 +407,7 @@ impl Connection {
             let message = self.assembler.join(&header, payload, &self.config)?;
             if let Some(message) = message {
                 // What follows in the input is another message.
-                self.waiting_since = None;
+                self.phase = Phase::Listening;
                 return Ok(Some(Event::Message(message)));
             }
         }
@@ -405,11 +426,11 @@ impl Connection {
                 payload
             } else {
                 let payload = self.assembler.take_frame(&header, payload, &self.config)?;
-                if self.state != State::Open {
+                if !self.is_open() {
                     continue;
                 }
                 if header.is_final {
-                    self.waiting_since = None;
+                    self.phase = Phase::Listening;
                 }
                 payload
             };
@@ -426,7 +447,7 @@ impl Connection {
         &mut self,
         input: &mut BytesMut,
     ) -> Result<Option<(FrameHeader, BytesMut)>> {
-        if self.state == State::Closed {
+        if self.phase == Phase::Closed {
             // RFC 6455 5.5.1: after both Close frames nothing counts any more.
             input.clear();
             return Ok(None);
@@ -443,8 +464,8 @@ impl Connection {
 
     /// A control frame is whole: only a message that is under way goes on counting time.
     fn control_taken(&mut self) {
-        if self.state == State::Open && !self.assembler.is_midway() {
-            self.waiting_since = None;
+        if self.is_open() && !self.assembler.is_midway() {
+            self.phase = Phase::Listening;
         }
     }
 
@@ -456,7 +477,7 @@ impl Connection {
                 Ok(Some(Event::Close(self.peer_close.as_deref().cloned())))
             }
             // After our Close nothing may follow, not even a Pong.
-            _ if self.state != State::Open => Ok(None),
+            _ if !self.is_open() => Ok(None),
             OpCode::Ping => {
                 // RFC 6455 5.5.3: a Pong has "identical Application data".
                 self.writer
@@ -469,7 +490,7 @@ impl Connection {
 
     fn peer_closed(&mut self, payload: &Bytes) -> Result<()> {
         let close = CloseFrame::parse(payload)?;
-        if self.state == State::Open {
+        if self.is_open() {
             // RFC 6455 5.5.1: "the endpoint typically echos the status code it received".
             let code = match self.config.close_answer {
                 CloseAnswer::Echo => close.as_ref().map(CloseFrame::code),
@@ -479,7 +500,7 @@ impl Connection {
             self.writer.push(&Frame::close(answer.as_ref()));
         }
         self.peer_close = close.map(Box::new);
-        self.state = State::Closed;
+        self.phase = Phase::Closed;
         Ok(())
     }
 
@@ -497,10 +518,17 @@ impl Connection {
             0
         };
         self.heard(now);
-        if self.state == State::Open {
+        if self.is_open() {
             let is_midway =
                 !input.is_empty() || self.assembler.is_midway() || self.reader.is_midway();
-            self.waiting_since = is_midway.then(|| self.waiting_since.unwrap_or(now));
+            match (self.phase, is_midway) {
+                (Phase::Listening, true) => {
+                    self.phase = Phase::Receiving;
+                    self.phase_since = now;
+                }
+                (Phase::Receiving, false) => self.phase = Phase::Listening,
+                _ => {}
+            }
         }
         outcome
     }
@@ -509,19 +537,19 @@ impl Connection {
     #[cold]
     fn fail(&mut self, error: Error) -> Error {
         if let Some(code) = error.close_code()
-            && self.state != State::Closed
+            && self.phase != Phase::Closed
         {
-            if self.state == State::Open {
+            if self.is_open() {
                 let close = CloseFrame::fixed(code, reason(&error));
                 self.writer.push(&Frame::close(Some(&close)));
             }
-            self.state = State::Closed;
+            self.phase = Phase::Closed;
         }
         error
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.state == State::Open {
+        if self.is_open() {
             Ok(())
         } else {
             Err(ApiMisuse::SendAfterClose.into())
@@ -545,16 +573,14 @@ impl Connection {
         self.keep_alive.heard();
     }
 
-    /// While open.
-    fn message_deadline(&self) -> Option<Instant> {
-        self.waiting_since?.checked_add(self.config.message_timeout)
-    }
-
-    fn close_deadline(&self) -> Option<Instant> {
-        let since = self
-            .waiting_since
-            .filter(|_| self.state == State::Closing)?;
-        since.checked_add(self.config.close_timeout)
+    /// Until when what the phase waits for must have come.
+    fn phase_deadline(&self) -> Option<Instant> {
+        let patience = match self.phase {
+            Phase::Receiving => self.config.message_timeout,
+            Phase::Closing => self.config.close_timeout,
+            Phase::Listening | Phase::Closed => return None,
+        };
+        self.phase_since.checked_add(patience)
     }
 }
 

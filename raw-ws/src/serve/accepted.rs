@@ -3,7 +3,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -23,6 +23,7 @@ use crate::{
         tcp,
         upgraded::{self, Parts, Stream, Upgraded, downcast},
     },
+    sync::Mutex,
 };
 
 /// An accepted connection as long as it speaks HTTP.

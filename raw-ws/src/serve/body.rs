@@ -8,17 +8,19 @@ use std::{
         atomic::{AtomicU8, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::BoxError;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::ServeConfig;
-use crate::extensions::body_limit::BodyLimit;
+use crate::{
+    clock::{Alarm, now},
+    extensions::body_limit::BodyLimit,
+};
 
 /// Why a body was not given whole: whoever reads it gets an error, and the client this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub(super) struct Bounded<B> {
     rate: u32,
     waited: Duration,
     waits_since: Option<Instant>,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
 }
 
 impl<B> Bounded<B> {
@@ -88,7 +90,7 @@ impl<B> Bounded<B> {
             rate: config.min_body_rate,
             waited: Duration::ZERO,
             waits_since: None,
-            timer: None,
+            alarm: Alarm::default(),
         }
     }
 
@@ -108,14 +110,10 @@ impl<B> Bounded<B> {
 
     /// Whether it has been waited for longer than what has come allows.
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let since = *self.waits_since.get_or_insert_with(Instant::now);
+        let since = *self.waits_since.get_or_insert_with(now);
         let allowed = self.grace + Duration::from_secs(self.received / u64::from(self.rate.max(1)));
         let due = since + allowed.saturating_sub(self.waited);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-        if timer.deadline() != due {
-            timer.as_mut().reset(due);
-        }
-        timer.as_mut().poll(cx)
+        self.alarm.poll(cx, Some(due))
     }
 }
 
@@ -150,7 +148,7 @@ where
             return Poll::Ready(Some(Err(self.outcome.failed(Fault::TooSlow))));
         };
         if let Some(since) = self.waits_since.take() {
-            self.waited += since.elapsed();
+            self.waited += now().duration_since(since);
         }
         if let Some(Ok(frame)) = &frame {
             self.received += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -172,7 +170,10 @@ where
 
 #[cfg(test)]
 mod tests {
-    use tokio::{sync::mpsc, time::sleep};
+    use tokio::{
+        sync::mpsc,
+        time::{Instant, sleep},
+    };
 
     use super::*;
 

@@ -6,7 +6,7 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Poll, ready},
 };
 
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     events, extensions::ack_deadline::AckDeadline, outbound::connections::Connections,
-    stream::upgraded::Takeover,
+    stream::upgraded::Takeover, sync::Mutex,
 };
 
 /// How far the server is with stopping.
@@ -113,7 +113,7 @@ impl Http {
         let (slot, phase) = (requests.slot.clone(), self.phase);
         let requests = Mutex::new(requests);
         let service = service_fn(move |request| {
-            let mut requests = requests.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut requests = requests.lock();
             let answer = requests.answer(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
@@ -152,7 +152,7 @@ impl Http {
                 }
             }
             if let Some(client) = proxied.client {
-                let admitted = lock(slot).belongs_to(client.ip());
+                let admitted = slot.lock().belongs_to(client.ip());
                 if let Err(refusal) = admitted {
                     self.slots.tell(refusal);
                     let refusing = self.slots.open_door();
@@ -233,9 +233,5 @@ async fn drive<S>(
 }
 
 fn waits_for_head(slot: &Mutex<Slot>) -> bool {
-    lock(slot).waits_for_head()
-}
-
-fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+    slot.lock().waits_for_head()
 }

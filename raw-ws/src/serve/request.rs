@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -33,6 +33,7 @@ use crate::{
     extensions::{ack_deadline::AckDeadline, remote::Remote},
     outbound::connections::Connections,
     stream::upgraded::Takeover,
+    sync::Mutex,
 };
 
 /// The requests of one connection, one after the other.
@@ -63,7 +64,7 @@ impl Requests {
         &mut self,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response> + use<> {
-        self.slot().head_finished();
+        self.slot.lock().head_finished();
         // Where the chunks end is not looked after: no request may follow them.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING);
         let mut working = Working {
@@ -111,7 +112,7 @@ impl Requests {
             }
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 if let Some(place) = working.place.take() {
-                    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut slot = slot.lock();
                     slot.keeps(place);
                 }
                 return response;
@@ -194,10 +195,6 @@ impl Requests {
         }
         let reason = "this server does not answer to that host";
         Err(Refused::last(StatusCode::MISDIRECTED_REQUEST, reason))
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use super::{
     ServeConfig,
     body::{Bounded, Fault, Outcome},
 };
-use crate::extensions::body_limit::BodyLimit;
+use crate::{extensions::body_limit::BodyLimit, sync::Mutex};
 
 /// How long an answer waits for a body that nobody reads: proxies that pass a body on as it comes
 /// close a connection on which the answer was first, as nginx does, and do not say so.
@@ -81,7 +81,7 @@ impl Given {
 
     /// Waits for the rest, for a while; whether no request can follow.
     pub(super) async fn is_left(&self) -> bool {
-        let rest = std::mem::take(&mut *self.rest.lock().unwrap_or_else(PoisonError::into_inner));
+        let rest = std::mem::take(&mut *self.rest.lock());
         match rest {
             Rest::None => false,
             Rest::Left => true,
@@ -143,6 +143,6 @@ impl Drop for Read {
             }
             _ => Rest::Left,
         };
-        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+        *self.rest.lock() = rest;
     }
 }

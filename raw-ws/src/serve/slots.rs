@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -22,7 +22,7 @@ use super::{
     refusal::Refusal,
     unfinished::{Key, Unfinished},
 };
-use crate::events;
+use crate::{events, sync::Mutex};
 
 /// Clients that wait for a place, or are being told that there is none, at the same time.
 const AT_THE_DOOR: usize = 1024;
@@ -110,7 +110,7 @@ impl Slots {
         let Shared { max, .. } = *self.0;
         loop {
             let made = {
-                let mut taken = self.0.taken();
+                let mut taken = self.0.taken.lock();
                 if taken.unfinished.len() < max.heads {
                     return;
                 }
@@ -133,7 +133,7 @@ impl Slots {
         address: Option<IpAddr>,
         progress: &Progress,
     ) -> Result<Slot, Refusal> {
-        let mut taken = self.0.taken();
+        let mut taken = self.0.taken.lock();
         if taken.connections >= self.0.max.connections {
             return Err(Refusal::Connections);
         }
@@ -172,7 +172,9 @@ impl Slots {
     /// A place among those of an address, for a request that a proxy forwards; `None` where
     /// addresses are not counted.
     pub(super) fn place(&self, address: IpAddr) -> Result<Option<Place>, Refusal> {
-        let counted = self.0.count(&mut self.0.taken(), address, Kind::Request)?;
+        let counted = self
+            .0
+            .count(&mut self.0.taken.lock(), address, Kind::Request)?;
         Ok(counted.map(|address| Place {
             shared: self.0.clone(),
             address: Some(address),
@@ -203,7 +205,7 @@ impl Slots {
     pub(super) async fn all_free(&self) {
         loop {
             let freed = self.0.all_free.notified();
-            if self.0.taken().connections == 0 {
+            if self.0.taken.lock().connections == 0 {
                 return;
             }
             freed.await;
@@ -212,10 +214,6 @@ impl Slots {
 }
 
 impl Shared {
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts one more for an address, where addresses are counted. Gives what stands for it.
     fn count(
         &self,
@@ -312,7 +310,7 @@ impl Slot {
     /// The client's address turned out: the PROXY protocol told it.
     pub(super) fn belongs_to(&mut self, address: IpAddr) -> Result<(), Refusal> {
         let Self { shared, .. } = self;
-        self.address = shared.count(&mut shared.taken(), address, Kind::Connection)?;
+        self.address = shared.count(&mut shared.taken.lock(), address, Kind::Connection)?;
         Ok(())
     }
 
@@ -321,7 +319,7 @@ impl Slot {
         self.head_finished();
         let before = std::mem::replace(&mut self.address, place.address.take());
         if let Some(before) = before {
-            self.shared.taken().leave(before);
+            self.shared.taken.lock().leave(before);
         }
     }
 
@@ -333,7 +331,7 @@ impl Slot {
     /// The first head is waited for no longer.
     fn no_head(&mut self, then: fn(&mut Unfinished, Key)) {
         if let Some(key) = self.unfinished.take() {
-            let mut taken = self.shared.taken();
+            let mut taken = self.shared.taken.lock();
             if taken.unfinished.len() >= self.shared.max.heads {
                 self.shared.head_freed.notify_one();
             }
@@ -355,7 +353,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.no_head(Unfinished::forget);
-        let mut taken = self.shared.taken();
+        let mut taken = self.shared.taken.lock();
         taken.connections -= 1;
         let is_last = taken.connections == 0;
         if let Some(address) = self.address {
@@ -379,7 +377,7 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(address) = self.address {
-            self.shared.taken().leave(address);
+            self.shared.taken.lock().leave(address);
         }
     }
 }
@@ -451,7 +449,7 @@ mod tests {
             Some(Refusal::Connections)
         );
         held.clear();
-        assert!(slots.0.taken().per_address.is_empty());
+        assert!(slots.0.taken.lock().per_address.is_empty());
         assert!(slots.admit(ONE, &Progress::default()).is_ok());
     }
 
@@ -461,7 +459,7 @@ mod tests {
         let _held: Vec<_> = (0..300)
             .map(|_| slots.admit(ONE, &Progress::default()).ok().unwrap())
             .collect();
-        assert!(slots.0.taken().per_address.is_empty());
+        assert!(slots.0.taken.lock().per_address.is_empty());
         assert_eq!(
             slots.admit(ONE, &Progress::default()).err(),
             Some(Refusal::Connections)
@@ -547,7 +545,7 @@ mod tests {
         assert!(slots.admit(ONE, &Progress::default()).is_ok());
         assert!(slots.admit(OTHER, &Progress::default()).is_err());
         drop(proxied);
-        assert!(slots.0.taken().per_address.is_empty());
+        assert!(slots.0.taken.lock().per_address.is_empty());
     }
 
     #[test]

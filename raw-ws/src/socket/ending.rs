@@ -76,8 +76,7 @@ impl<S: Stream> Inner<S> {
         self.outbound.end(&mut self.proto, queue_is_wanted, unsent);
         self.input = BytesMut::new();
         self.holding = Holding::default();
-        self.timer = None;
-        self.timer_is_armed = false;
+        self.alarm.rest();
     }
 }
 

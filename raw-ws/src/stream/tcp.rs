@@ -9,6 +9,8 @@ use std::{
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
+use crate::clock::now;
+
 /// How often it is worth asking the kernel.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -99,11 +101,6 @@ impl Tick {
         let now = now();
         now.checked_sub(self.until(Self::now())).unwrap_or(now)
     }
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 struct Acknowledged {

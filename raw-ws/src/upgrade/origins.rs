@@ -4,7 +4,6 @@
 use std::{
     collections::BTreeSet,
     hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
-    sync::{Mutex, PoisonError},
 };
 
 use http::{
@@ -13,7 +12,7 @@ use http::{
     uri::Authority,
 };
 
-use crate::events;
+use crate::{events, sync::Mutex};
 
 /// The origins whose pages may connect. By default only pages of this server's own host.
 ///
@@ -304,7 +303,7 @@ fn is_first(origin: Option<&str>) -> bool {
     // Its hash: an origin may be as long as a head. With fixed keys, who likes to may keep a line
     // out of the log, and nothing else.
     let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(origin);
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = SEEN.lock();
     !seen.contains(&hash) && seen.len() < KEPT && seen.insert(hash)
 }
 

@@ -5,7 +5,6 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     convert::Infallible,
     future::pending,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -25,6 +24,7 @@ use tokio_tungstenite::tungstenite::{
 
 use super::{ClientError, Command, Queue, Socket, Waiter};
 use crate::{
+    sync::Mutex,
     vocabulary::close::{CloseCode, CloseFrame},
     wire::{
         MALFORMED_PACKET,
@@ -46,7 +46,7 @@ pub(super) async fn drive(socket: Socket, mut commands: mpsc::Receiver<Command>)
         over = write(&mut sink, &mut commands, &shared, &mut waits_for_the_end) => over,
     };
     commands.close();
-    shared.waiting().end(&over);
+    shared.waiting.lock().end(&over);
     let _ = timeout(CLOSE_TIMEOUT, close(sink, stream, over.close_frame())).await;
     drop(waits_for_the_end);
 }
@@ -125,7 +125,7 @@ async fn try_write(
                 let _ = timeout(CLOSE_TIMEOUT, sink.flush()).await;
                 return Ok(());
             }
-            let (unwanted, packet) = shared.waiting().obey(next);
+            let (unwanted, packet) = shared.waiting.lock().obey(next);
             for topic in unwanted {
                 let packet = Packet::Unsubscribe { topic };
                 sink.feed(Message::Binary(packet.encode())).await?;
@@ -213,17 +213,13 @@ struct Waiting {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Hands a packet to whoever waits for it. An answer that nobody waits for belongs to a call
     /// that was given up, and is dropped.
     async fn take(&self, bytes: Bytes) -> Result<(), MalformedPacket> {
         match Packet::parse(bytes)? {
             Packet::Response { id, more, payload } => self.answer(id, more, payload).await,
             Packet::Error { id, error } => {
-                let waiter = self.waiting().answers.remove(&id);
+                let waiter = self.waiting.lock().answers.remove(&id);
                 if let Some(waiter) = waiter {
                     waiter.fail(ClientError::Refused(error));
                 }
@@ -239,7 +235,7 @@ impl Shared {
 
     async fn answer(&self, id: u32, more: bool, payload: Bytes) {
         let full = {
-            let mut waiting = self.waiting();
+            let mut waiting = self.waiting.lock();
             let Entry::Occupied(waiter) = waiting.answers.entry(id) else {
                 return;
             };
@@ -258,13 +254,13 @@ impl Shared {
             }
         };
         if !full.push(&payload).await {
-            self.waiting().answers.remove(&id);
+            self.waiting.lock().answers.remove(&id);
             full.fail(ClientError::TooSlow);
         }
     }
 
     async fn event(&self, topic: u32, payload: &Bytes) {
-        let full = match self.waiting().topics.get(&topic) {
+        let full = match self.waiting.lock().topics.get(&topic) {
             None => return,
             Some(events) if !events.is_closed() && events.try_push(payload) => return,
             Some(events) => events.clone(),
@@ -272,7 +268,7 @@ impl Shared {
         if full.push(payload).await {
             return;
         }
-        let mut waiting = self.waiting();
+        let mut waiting = self.waiting.lock();
         // Unless somebody has subscribed anew meanwhile.
         if let Entry::Occupied(events) = waiting.topics.entry(topic)
             && events.get().is_same(&full)
