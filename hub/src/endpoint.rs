@@ -25,13 +25,13 @@ use http::{
     header::{ACCEPT, WWW_AUTHENTICATE},
     request::Parts,
 };
-use raw_ws::{Config, Connections, Origins, Upgrade, WebSocket};
+use raw_ws::{Config, Connections, Origins, Upgrade, WebSocket, clock::now};
 
 use answers::{Refusal, empty, json, text};
 use negotiate::Negotiation;
 pub use paths::ignore_path_case;
 use paths::spellings;
-use tokens::{Found, Presented, Tokens, Unused};
+use tokens::{Asks, FirstSocket, Presented, Socket, Tokens};
 
 use crate::{
     connection, events,
@@ -42,9 +42,10 @@ use crate::{
         user::{Challenge, User},
     },
     methods::hub::{Hub, Shared},
-    reach::goodbye,
+    reach::{goodbye, live::Who},
+    session::Reconnect,
     transport::{
-        Preceded,
+        self, Preceded,
         stateful::{Detached, Reservation, Stateful},
         websocket,
     },
@@ -136,10 +137,10 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         ConnectionToken::random()
     };
     let user = endpoint.hub.user_of(&parts);
-    let is_stateful = negotiate::is_stateful(query, version, options);
+    let reconnect = negotiate::reconnect(query, version, options);
     let added = endpoint
         .tokens
-        .add(id.clone(), user, token.clone(), is_stateful, now());
+        .add(id.clone(), user, token.clone(), reconnect, now());
     if added.is_none() {
         return text(
             negotiate::OVERLOADED,
@@ -156,7 +157,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         &id,
         shown,
         lifetime,
-        is_stateful,
+        reconnect,
         &options.transports,
     ))
 }
@@ -243,92 +244,79 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             .config(self.config.clone())
             .origins(Origins::any()) // looked at by `refuse`
             .says_goodbye();
-        let found = match &token {
+        // Without negotiation the token is the id, as in version 0 (WS-01).
+        let found = match token {
             None => self.may_begin(parts, Transport::WebSockets).map(|()| {
-                Found::Unused(Unused {
-                    id: ConnectionId::random(),
-                    posts: None,
-                    polls: None,
-                    is_stateful: false,
-                    seat: None,
-                })
+                let (token, socket) = self.tokens.add_socket();
+                (token, Socket::First(socket))
             }),
-            Some(token) => self.find(token, parts, Transport::WebSockets),
+            Some(token) => {
+                let may = |asks| self.may(asks, parts, Transport::WebSockets);
+                let found = self.present(&token, parts, |presented| {
+                    self.tokens.web_socket(presented, may)
+                });
+                found.map(|socket| (token, socket))
+            }
         };
-        let unused = match found {
-            Ok(Found::Unused(unused)) => unused,
-            Ok(Found::Resumed(reservation)) => return resume(upgrade, parts, reservation),
-            Ok(Found::Polled(..)) => return Refusal::Active.answer_to_upgrade(),
+        let (token, socket) = match found {
+            Ok((token, Socket::First(socket))) => (token, socket),
+            Ok((_, Socket::Next(reservation))) => return resume(upgrade, parts, reservation),
             Err(refusal) => return refusal.answer_to_upgrade(),
         };
+        let FirstSocket { id, first, seat } = socket;
         // Given back however the connection ends, a refused upgrade included.
-        // WS-01: without negotiation both are the same, as in version 0.
-        let token = token.unwrap_or_else(|| {
-            let token = ConnectionToken::presented(&unused.id);
-            self.tokens.add_in_use(unused.id.clone(), token.clone());
-            token
-        });
         let in_use = self.in_use(token);
-        let who = self.hub.who(unused.id, parts);
+        let who = self.hub.who(id, parts);
         let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
-        let first = unused.posts.map(|posts| posts.take_all()); // P-05
-        if let Some(seat) = unused.seat {
-            let mut who = who;
-            who.may_count = true;
+        if let Some(seat) = seat {
             let (config, detached) = (self.config.clone(), self.detached.clone());
             return upgrade.on_upgrade(move |ws: WebSocket| {
                 let options = hub.registry.options.clone();
                 let transport = Stateful::new(options, config, ws, first, seat, detached);
                 // A task of its own: it outlives this socket.
-                tokio::spawn(connection::run(hub, transport, request, who).map(|()| drop(in_use)));
+                let run = connection::run(hub, transport, request, who, Reconnect::Stateful);
+                tokio::spawn(run.map(|()| drop(in_use)));
                 ready(())
             });
         }
         // Not awaited in an async block: that would hold all of these twice.
-        upgrade.on_upgrade(move |ws: WebSocket| match first {
-            None => connection::run(hub, ws, request, who)
-                .map(move |()| drop(in_use))
-                .left_future(),
-            Some(first) => connection::run(hub, Preceded::new(first, ws), request, who)
-                .map(move |()| drop(in_use))
-                .boxed()
-                .right_future(),
+        upgrade.on_upgrade(move |ws: WebSocket| {
+            if first.is_empty() {
+                connection::run(hub, ws, request, who, Reconnect::Anew)
+                    .map(move |()| drop(in_use))
+                    .left_future()
+            } else {
+                let transport = Preceded::new(first, ws);
+                connection::run(hub, transport, request, who, Reconnect::Anew)
+                    .map(move |()| drop(in_use))
+                    .boxed()
+                    .right_future()
+            }
         })
     }
 
-    /// C-08: whether the token is known, the transport offered, not another one, not in use. Before
-    /// all of these, whether it is the user's own.
-    fn find(
+    /// Looks at a token with the user whose request presents it.
+    fn present<R>(
         &self,
         token: &ConnectionToken,
         parts: &Parts,
-        transport: Transport,
-    ) -> Result<Found, Refusal> {
+        look: impl FnOnce(Presented<'_>) -> R,
+    ) -> R {
         let user = self.hub.user_of(parts);
-        let presented = Presented {
+        look(Presented {
             token,
             user: user.as_ref(),
             now: now(),
-        };
-        // A connection that lives may go on while the server stops.
-        match self.tokens.look(presented)? {
-            None => self.may_begin(parts, transport)?,
-            Some(_) => self.is_offered(transport)?,
-        }
-        Ok(self.tokens.connect(presented, transport)?)
+        })
     }
 
-    /// The same for a transport with one request per connection.
-    fn find_unused(
-        &self,
-        token: &ConnectionToken,
-        parts: &Parts,
-        transport: Transport,
-    ) -> Result<Unused, Refusal> {
-        match self.find(token, parts, transport)? {
-            Found::Unused(unused) => Ok(unused),
-            Found::Polled(..) | Found::Resumed(_) => Err(Refusal::Active),
+    /// C-08: whether the transport is offered, and a new connection may begin. One that lives may go
+    /// on while the server stops.
+    fn may(&self, asks: Asks, parts: &Parts, transport: Transport) -> Result<(), Refusal> {
+        match asks {
+            Asks::ToBegin => self.may_begin(parts, transport),
+            Asks::ToGoOn => self.is_offered(transport),
         }
     }
 
@@ -359,6 +347,20 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             return Err(Refusal::NotOffered(transport));
         }
         Ok(())
+    }
+
+    /// Runs a connection in a task of its own, which outlives the request that began it.
+    fn spawn(
+        &self,
+        token: ConnectionToken,
+        transport: impl transport::Transport + 'static,
+        request: Request,
+        who: Who,
+        reconnect: Reconnect,
+    ) {
+        let in_use = self.in_use(token);
+        let run = connection::run(self.hub.clone(), transport, request, who, reconnect);
+        tokio::spawn(run.map(|()| drop(in_use)));
     }
 
     fn in_use(&self, token: ConnectionToken) -> InUse {
@@ -398,9 +400,4 @@ fn accepts_event_stream(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|media| media.trim().eq_ignore_ascii_case("text/event-stream"))
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> std::time::Instant {
-    tokio::time::Instant::now().into_std()
 }

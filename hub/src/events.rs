@@ -63,6 +63,7 @@ pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
 pub(crate) fn disconnected(
     id: &ConnectionId,
     transport: &'static str,
+    end: &'static str,
     status: &'static str,
     lived: Duration,
 ) {
@@ -75,7 +76,7 @@ pub(crate) fn disconnected(
             "signalr.transport" => transport,
         )
         .record(lived);
-        tracing::debug!(%id, transport, status, "disconnected");
+        tracing::debug!(%id, transport, end, status, "disconnected");
     });
 }
 

@@ -1,10 +1,12 @@
 //! One connection's machine: the hub handshake, then messages until the end. No I/O, no clock.
 //!
 //! ```text
-//!   Handshake ──{}──► Open ──Close, end of input, fault──► Closed
+//!                    Session:
+//!   Handshake ──{}──►  Held ⇄ Open  ──Close, end of input, fault──► Closed
 //! ```
 //!
-//! `handle_*` takes what happened. Then drain [`Session::poll_event`] for what is to be done, and
+//! A [`Handshake`] that succeeds makes a [`Session`], held until [`Session::go_on`]. `handle_*`
+//! takes what happened. Then drain [`Session::poll_event`] for what is to be done, and
 //! write [`Session::outgoing`]; [`Session::poll_timeout`] says when to come back without input.
 //! Everything a client must be told about a call goes through [`Session::complete`], which takes
 //! the call away: it is answered exactly once.
@@ -12,12 +14,13 @@
 //! It may import `options` and `protocol` alone. Its driver is [`connection`](crate::connection);
 //! where messages begin and end is in [`protocol`](crate::protocol).
 
+mod arrived;
 mod calls;
 mod clock;
 mod counting;
-mod farewell;
+mod end;
+mod handshake;
 mod lengths;
-pub(crate) mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -27,26 +30,20 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 pub(crate) use calls::{ActiveCall, Refused, StreamKey};
-pub(crate) use counting::Signals;
-pub(crate) use farewell::End;
+pub(crate) use counting::{Reconnect, Signals};
+pub(crate) use end::{Closer, End, OnDisconnect};
+pub(crate) use handshake::{Handshake, Outcome, Pings, Terms};
 
 use crate::{
     options::HubOptions,
     protocol::{
-        Encoding, Frames, HandshakeRequest, HandshakeResponse, Protocol, ProtocolError,
-        TransferFormat,
+        Encoding, Frames, ProtocolError, TransferFormat,
         message::{Completion, HubMessage, Invocation},
     },
 };
+use arrived::Arrived;
 use calls::Calls;
 use clock::{Clock, Due};
-use replay::Arrived;
-
-/// The highest version of both protocols (H-06).
-const MAX_VERSION: i32 = 2;
-
-/// From here on clients know stateful reconnect (SR-01).
-const COUNTING_VERSION: i32 = 2;
 
 /// What a message that waits costs besides its bytes.
 const MESSAGE_OVERHEAD: usize = 64;
@@ -59,14 +56,9 @@ pub(crate) struct Session {
     /// Messages that came while an earlier one had to wait.
     backlog: VecDeque<Result<HubMessage, ProtocolError>>,
     backlog_bytes: usize,
-    is_held: bool,
     calls: Calls,
     clock: Clock,
-    /// The transport carries text alone (H-09).
-    text_only: bool,
-    /// Stateful reconnect was granted (SR-01).
-    may_count: bool,
-    /// Where both ends count; `None` elsewhere.
+    /// What has come, where both ends count it for a stateful reconnect; `None` elsewhere.
     arrived: Option<Box<Arrived>>,
     client: Client,
     signals: Signals,
@@ -75,29 +67,32 @@ pub(crate) struct Session {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    Handshake,
+    /// Messages are kept, and nothing more happens (OR-02, HB-03).
+    Held,
     Open,
     Closed,
 }
 
-/// The other end.
+/// The other end. Once it says nothing more, what it has said is done all the same, and the
+/// connection is over: at the latest at `give_up_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Client {
     Here,
     /// Its socket is lost, and another may come (SR-12).
     Away,
-    /// It says nothing more. What it has said is done all the same, then the connection is over.
+    /// It left, perhaps in the middle of a message.
     Gone {
-        was_away: bool,
+        give_up_at: Instant,
+    },
+    /// It was away, and no other socket came (X-03).
+    GivenUp {
+        give_up_at: Instant,
     },
 }
 
 /// What a session asks its driver to do.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// The hub handshake is done: make the connection reachable and run what runs on connect,
-    /// then [`Session::resume`].
-    Opened,
     /// A call, to be looked up and then begun or refused.
     Call(Invocation, CallKind),
     /// A call whose stream ids cannot be read: that is a fault of the protocol, unless it is refused
@@ -125,31 +120,29 @@ pub(crate) enum CallKind {
 }
 
 impl Session {
-    pub(crate) fn new(
+    /// After the hub handshake: make the connection reachable and run what runs on connect, then
+    /// [`go_on`](Self::go_on).
+    fn new(
         options: Arc<HubOptions>,
-        pings: bool,
-        text_only: bool,
+        terms: Terms,
+        encoding: Encoding,
+        frames: Frames,
+        outgoing: BytesMut,
         now: Instant,
     ) -> Self {
         Self {
-            clock: Clock::new(&options, pings, now),
+            clock: Clock::new(&options, terms.pings, now),
             calls: Calls::new(&options),
-            encoding: Encoding {
-                protocol: Protocol::Json,
-                names: options.names,
-            },
+            encoding,
             options,
-            phase: Phase::Handshake,
-            frames: Frames::default(),
+            phase: Phase::Held, // HB-03
+            frames,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
-            is_held: false,
-            text_only,
-            may_count: false,
-            arrived: None,
+            arrived: (terms.reconnect == Reconnect::Stateful).then(|| Box::new(Arrived::new())),
             client: Client::Here,
             signals: Signals::default(),
-            outgoing: BytesMut::new(),
+            outgoing,
         }
     }
 
@@ -162,31 +155,28 @@ impl Session {
 
     /// The transport will deliver nothing more: once all that came is done, the connection is over.
     pub(crate) fn handle_eof(&mut self, now: Instant) {
-        let was_away = self.client == Client::Away;
-        self.client = Client::Gone { was_away };
-        self.clock.begins(now + self.options.disconnect_timeout);
+        let give_up_at = now + self.options.disconnect_timeout;
+        self.client = match self.client {
+            Client::Away | Client::GivenUp { .. } => Client::GivenUp { give_up_at },
+            Client::Here | Client::Gone { .. } => Client::Gone { give_up_at },
+        };
     }
 
     /// Whether it will not.
     pub(crate) fn has_all(&self) -> bool {
-        matches!(self.client, Client::Gone { .. })
+        matches!(self.client, Client::Gone { .. } | Client::GivenUp { .. })
     }
 
     /// The end, if no more can come.
     fn end_of_input(&mut self) -> Option<Event> {
-        let Client::Gone { was_away } = self.client else {
-            return None;
-        };
-        let end = match self.phase {
-            Phase::Closed => return None,
-            // H-11: gone before the handshake, nobody noticed it.
-            Phase::Handshake => End::Handshake,
-            // X-03: who was away and does not come back has left, whatever it was saying.
-            Phase::Open if self.frames.is_empty() || was_away => End::ClientLeft,
+        let end = match self.client {
+            Client::Here | Client::Away => return None,
             // F-04.
-            Phase::Open => End::Protocol(ProtocolError::invalid(
-                "Connection terminated while reading a message.",
-            )),
+            Client::Gone { .. } if !self.frames.is_empty() => End::Protocol(
+                ProtocolError::invalid("Connection terminated while reading a message."),
+            ),
+            // X-03: who was away and does not come back has left, whatever it was saying.
+            Client::Gone { .. } | Client::GivenUp { .. } => End::ClientLeft,
         };
         Some(Event::Ended(self.end(end)))
     }
@@ -194,13 +184,11 @@ impl Session {
     /// Does what is due at `now`; gives the end if that is due.
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Option<End> {
         match (self.phase, self.client) {
-            (Phase::Handshake, _) if now >= self.clock.beginning() => {
-                Some(self.refuse_handshake("Handshake was canceled.".into())) // H-08
+            (Phase::Closed, _) => None,
+            (_, Client::Gone { give_up_at } | Client::GivenUp { give_up_at }) => {
+                (now >= give_up_at).then(|| self.end(End::ClientLeft))
             }
-            (Phase::Open, Client::Gone { .. }) => {
-                (now >= self.clock.beginning()).then(|| self.end(End::ClientLeft))
-            }
-            (Phase::Open, client) => {
+            (_, client) => {
                 if client == Client::Here
                     && let Some(ack) = self.arrived.as_mut().and_then(|arrived| arrived.ack(now))
                 {
@@ -214,32 +202,28 @@ impl Session {
                     Due::ClientTimeout => Some(self.end(End::Timeout)),
                 }
             }
-            (Phase::Handshake | Phase::Closed, _) => None,
         }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match (self.phase, self.client) {
-            (Phase::Handshake, _) | (Phase::Open, Client::Gone { .. }) => {
-                Some(self.clock.beginning())
-            }
-            (Phase::Open, client) => {
+            (Phase::Closed, _) => None,
+            (_, Client::Gone { give_up_at } | Client::GivenUp { give_up_at }) => Some(give_up_at),
+            (_, client) => {
                 let next = self.clock.next(self.is_still());
                 let ack = self.arrived.as_ref().and_then(|arrived| arrived.ack_at());
                 let ack = ack.filter(|_| client == Client::Here);
                 next.into_iter().chain(ack).min()
             }
-            (Phase::Closed, _) => None,
         }
     }
 
     /// The next thing to do.
     pub(crate) fn poll_event(&mut self, now: Instant) -> Option<Event> {
         match self.phase {
-            Phase::Handshake => self.shake_hands(now).or_else(|| self.end_of_input()),
-            Phase::Open if self.is_held => {
-                self.read_ahead(now);
+            Phase::Held => {
+                self.keep_reading(now);
                 None
             }
             Phase::Open => self.next_message(now).or_else(|| self.end_of_input()),
@@ -255,7 +239,7 @@ impl Session {
             // X-07: a client sends so much without an Ack, and its own Acks behind it.
             limit = limit.max(4 * self.options.stateful_reconnect_buffer_size);
         }
-        if !self.is_held && !is_clogged {
+        if self.phase != Phase::Held && !is_clogged {
             // What waits for the rest of its record has a bound of its own (F-05).
             return limit.max(1);
         }
@@ -317,16 +301,21 @@ impl Session {
         self.calls.keep(call);
     }
 
-    /// Lets nothing more happen until [`resume`](Self::resume): messages are kept (OR-02, HB-03).
+    /// Lets nothing more happen until [`go_on`](Self::go_on): messages are kept (OR-02, HB-03).
     pub(crate) fn hold(&mut self) {
-        self.is_held = true;
+        if self.phase == Phase::Open {
+            self.phase = Phase::Held;
+        }
     }
 
-    pub(crate) fn resume(&mut self, now: Instant) {
-        self.is_held = false;
-        self.clock.resumed(now);
+    /// What is held goes on. A client that is gone gets as much patience again.
+    pub(crate) fn go_on(&mut self, now: Instant) {
+        if self.phase == Phase::Held {
+            self.phase = Phase::Open;
+        }
+        self.clock.goes_on(now);
         if self.has_all() {
-            self.clock.begins(now + self.options.disconnect_timeout);
+            self.handle_eof(now);
         }
     }
 
@@ -365,10 +354,9 @@ impl Session {
     /// Ends the connection from this side. What the client is told is in
     /// [`outgoing`](Self::outgoing) (section 17).
     pub(crate) fn end(&mut self, end: End) -> End {
-        if self.phase == Phase::Open {
-            let message = self.close_message(&end);
-            self.send(&message);
-        }
+        let detailed = self.options.enable_detailed_errors;
+        let message = end.ending().close_message(detailed);
+        self.send(&message);
         self.phase = Phase::Closed;
         self.frames = Frames::default();
         self.backlog = VecDeque::new();
@@ -382,72 +370,6 @@ impl Session {
         if self.phase != Phase::Closed {
             self.encoding.protocol.encode(message, &mut self.outgoing);
         }
-    }
-
-    fn shake_hands(&mut self, now: Instant) -> Option<Event> {
-        let record = match self
-            .frames
-            .next(Protocol::Json, self.options.maximum_receive_message_size)
-        {
-            Ok(Some(record)) => record,
-            Ok(None) => return None,
-            // H-08: too long is told like too late.
-            Err(_) => {
-                return Some(Event::Ended(
-                    self.refuse_handshake("Handshake was canceled.".into()),
-                ));
-            }
-        };
-        match self.agree(&record) {
-            Ok(protocol) => {
-                HandshakeResponse::default().encode(&mut self.outgoing);
-                self.encoding.protocol = protocol;
-                self.phase = Phase::Open;
-                self.is_held = true; // HB-03
-                self.clock.opened(now);
-                Some(Event::Opened)
-            }
-            Err(error) => Some(Event::Ended(self.refuse_handshake(error))),
-        }
-    }
-
-    fn agree(&mut self, record: &Bytes) -> Result<Protocol, ByteString> {
-        let request = HandshakeRequest::decode(record).map_err(|fault| {
-            let generic = "An unexpected error occurred during connection handshake.";
-            self.with_details(generic, &fault) // H-04
-        })?;
-        let name = &request.protocol;
-        let supported = Protocol::from_name(name)
-            .filter(|protocol| self.options.supported_protocols.contains(protocol));
-        let Some(protocol) = supported else {
-            // Row 97: a name is echoed, not a book.
-            let name: String = name.chars().take(64).collect();
-            return Err(format!("The protocol '{name}' is not supported.").into()); // H-05
-        };
-        if request.version > MAX_VERSION {
-            // H-06
-            let version = request.version;
-            return Err(format!(
-                "The server does not support version {version} of the '{name}' protocol."
-            )
-            .into());
-        }
-        if self.text_only && protocol.transfer_format() == TransferFormat::Binary {
-            return Err(format!(
-                "Cannot use the '{name}' protocol on the current transport. The transport does not support 'Binary' transfer format."
-            ).into()); // H-09
-        }
-        if request.version >= COUNTING_VERSION && self.may_count {
-            self.arrived = Some(Box::new(Arrived::new()));
-        }
-        Ok(protocol)
-    }
-
-    /// H-10: the client is told, and nothing else happens.
-    fn refuse_handshake(&mut self, error: ByteString) -> End {
-        HandshakeResponse { error: Some(error) }.encode(&mut self.outgoing);
-        self.phase = Phase::Closed;
-        End::Handshake
     }
 
     /// The next message of the stream, decoded; `None` when there is no whole one. One to be kept
@@ -484,6 +406,13 @@ impl Session {
                 Some(message) => return Some(message),
                 None => continue, // SR-10
             }
+        }
+    }
+
+    /// While it is held: pings are seen, and what else comes is kept for later.
+    pub(crate) fn keep_reading(&mut self, now: Instant) {
+        if self.phase == Phase::Held {
+            self.read_ahead(now);
         }
     }
 

@@ -4,7 +4,6 @@
 //! [`websocket`], the shortest; which of them a client gets is settled in
 //! [`endpoint`](crate::endpoint).
 
-mod alarm;
 pub(crate) mod long_polling;
 pub(crate) mod posts;
 pub(crate) mod server_sent_events;
@@ -33,8 +32,9 @@ pub(crate) trait Transport: Send {
     /// Writes what is queued, then ends.
     fn close(&mut self, code: CloseCode) -> impl Future<Output = ()> + Send;
 
-    /// The hub handshake is done, and both ends count from here on, in this protocol (SR-01).
-    fn opened(&mut self, _counts: Option<Protocol>) {}
+    /// The hub handshake is done; where both ends count from here on for a stateful reconnect, in
+    /// this protocol (SR-01).
+    fn opened(&mut self, _stateful: Option<Protocol>) {}
 
     /// The client has sent a ping, and is missed from here on when it is silent (K-05).
     fn client_pings(&mut self) {}
@@ -87,7 +87,7 @@ pub(crate) struct Preceded<T> {
 
 impl<T> Preceded<T> {
     pub(crate) fn new(first: Bytes, transport: T) -> Self {
-        let first = Some(first).filter(|first| !first.is_empty());
+        let first = Some(first);
         Self { first, transport }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         dispatch::{Dispatch, RawArguments},
         filter::{Call, Running},
         reply::Reply,
-        running::{RunningCall, RunningCalls, Step, panicked},
+        running::{CallEnd, RunningCall, RunningCalls, Step, panicked},
         uploads::Upload,
     },
     protocol::{
@@ -30,7 +30,7 @@ use crate::{
         message::{Completion, Invocation},
     },
     reach::call::CallHandle,
-    session::{CallKind, End, Event, StreamKey},
+    session::{CallKind, End, StreamKey},
     transport::Transport,
 };
 
@@ -63,14 +63,9 @@ struct Bound {
     uploads: Vec<Arc<Upload>>,
 }
 
-impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
+impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
     /// A call came: it is refused, begun, or has to wait for its turn.
-    pub(super) fn begin(
-        &mut self,
-        invocation: Invocation,
-        kind: CallKind,
-        cx: &mut Context<'_>,
-    ) -> Option<End> {
+    pub(super) fn begin(&mut self, invocation: Invocation, kind: CallKind, cx: &mut Context<'_>) {
         let Invocation {
             invocation_id,
             target,
@@ -83,12 +78,10 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 refusal,
                 takes_turn: true,
             }) if !self.session.has_free_slot() => {
-                self.wait(Waiting::Refused(invocation_id, refusal));
-                return None;
+                return self.wait(Waiting::Refused(invocation_id, refusal));
             }
             Err(Denied::Refused { refusal, .. } | Denied::Unbound(refusal)) => {
-                self.refuse(invocation_id, refusal);
-                return None;
+                return self.refuse(invocation_id, refusal);
             }
         };
         let Bound {
@@ -100,17 +93,16 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                self.refuse(invocation_id, Refusal::of_ids(&name, refused));
-                return None;
+                return self.refuse(invocation_id, Refusal::of_ids(&name, refused));
             }
         };
         let may_run = self.session.may_run(&mut call);
         let running = RunningCall::new(call, name, handle, uploads, method);
         if may_run {
-            return self.start(running, cx);
+            self.start(running, cx);
+        } else {
+            self.wait(Waiting::Call(running));
         }
-        self.wait(Waiting::Call(running));
-        None
     }
 
     /// What stands behind the arguments of a call cannot be read. If those cannot be bound either,
@@ -124,7 +116,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.refuse(invocation.invocation_id, refusal);
                 None
             }
-            Ok(_) | Err(Denied::Refused { .. }) => Some(self.end(End::Protocol(fault))),
+            Ok(_) | Err(Denied::Refused { .. }) => Some(self.session.end(End::Protocol(fault))),
         }
     }
 
@@ -148,11 +140,9 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         kind: CallKind,
         streams: usize,
     ) -> Result<Bound, Denied> {
-        let Some(live) = &self.live else {
-            return Err(Refusal::not_open().into());
-        };
+        let encoding = self.live.encoding;
         let spare = self.spare_handle.take();
-        let handle = spare.unwrap_or_else(|| CallHandle::new(live.clone()));
+        let handle = spare.unwrap_or_else(|| CallHandle::new(self.live.clone()));
         let method_cx = self.cx(handle.clone());
         let dispatch = &self.hub.dispatch;
         let Some(entry) = dispatch.find(target) else {
@@ -160,7 +150,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             return bound.map_err(Denied::from);
         };
         // IN-13: as declared, but for streams in MessagePack.
-        let is_quoted = kind == CallKind::Stream && live.encoding.protocol == Protocol::MessagePack;
+        let is_quoted = kind == CallKind::Stream && encoding.protocol == Protocol::MessagePack;
         let name = if is_quoted {
             Arc::from(&**target)
         } else {
@@ -170,7 +160,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
             .collect();
-        let arguments = Arguments::new(live.encoding, arguments, uploads.clone(), detailed);
+        let arguments = Arguments::new(encoding, arguments, uploads.clone(), detailed);
         // A policy of the hub's may panic, and a type of its as it is decoded.
         let bind = AssertUnwindSafe(|| {
             let is_allowed = Dispatch::allows(entry, &method_cx);
@@ -213,7 +203,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             .dispatch
             .find_fallback()
             .filter(|_| kind == CallKind::Plain);
-        let (Some(fallback), Some(live)) = (fallback, &self.live) else {
+        let Some(fallback) = fallback else {
             return Err(Refusal::unknown(target));
         };
         let detailed = self.hub.registry.options.enable_detailed_errors;
@@ -221,8 +211,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         if streams > 0 {
             return Err(Refusal::wrong_streams(&name, streams, 0));
         }
-        let elements = live
-            .encoding
+        let encoding = self.live.encoding;
+        let elements = encoding
             .elements(arguments)
             .map_err(|error| Refusal::unbound(&name, &BindError::Malformed(error), detailed))?;
         let cx = self.cx(handle.clone());
@@ -242,7 +232,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
     }
 
     /// Runs a call as far as it goes without waiting; most are done then.
-    fn start(&mut self, mut running: RunningCall, cx: &mut Context<'_>) -> Option<End> {
+    fn start(&mut self, mut running: RunningCall, cx: &mut Context<'_>) {
         // What it sends must follow what was answered before it.
         self.write_outgoing();
         match running.poll(cx) {
@@ -250,80 +240,70 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
                 self.session.item(&running.call, item);
                 self.session.keep(&mut running.call);
                 self.running.push(running);
-                None
             }
-            Poll::Ready(step) => self.finish(running, step),
+            Poll::Ready(Step::Ended(end)) => self.finish(running, end),
             Poll::Pending => {
                 self.session.keep(&mut running.call);
                 // It is polled again there, with a waker of its own.
                 self.running.push(running);
-                None
             }
         }
     }
 
     /// Starts the call that waits, if it is its turn now.
-    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) -> Option<End> {
-        self.waiting.as_ref()?;
+    pub(super) fn start_waiting(&mut self, cx: &mut Context<'_>) {
+        let Some(mut waiting) = self.waiting.take() else {
+            return;
+        };
         for running in self.running.iter_mut() {
             if running.handle.has_released_slot() {
                 self.session.release_slot(&mut running.call); // CR-07
             }
         }
-        let mut waiting = self.waiting.take()?;
         let has_its_turn = match &mut *waiting {
             Waiting::Call(running) => self.session.may_run(&mut running.call),
             Waiting::Refused(..) => self.session.has_free_slot(),
         };
         if !has_its_turn {
             self.waiting = Some(waiting);
-            return None;
+            return;
         }
-        self.session.resume(self.now);
+        self.session.go_on(self.now);
         match *waiting {
             Waiting::Call(running) => self.start(running, cx),
-            Waiting::Refused(invocation_id, refusal) => {
-                self.refuse(invocation_id, refusal);
-                None
-            }
+            Waiting::Refused(invocation_id, refusal) => self.refuse(invocation_id, refusal),
         }
     }
 
-    pub(super) fn handle_step(&mut self, place: usize, step: Step) -> Option<End> {
-        if let Step::Item(item) = step {
-            self.session.item(&self.running.at(place).call, item);
-            self.write_outgoing();
-            return None;
+    pub(super) fn handle_step(&mut self, place: usize, step: Step) {
+        match step {
+            Step::Item(item) => self.session.item(&self.running.at(place).call, item),
+            Step::Ended(end) => {
+                let running = self.running.take(place);
+                self.finish(running, end);
+            }
         }
-        let running = self.running.take(place);
-        let end = self.finish(running, step);
-        self.write_outgoing();
-        end
     }
 
     /// A call has ended: the client is told, exactly once.
-    fn finish(&mut self, running: RunningCall, step: Step) -> Option<End> {
+    fn finish(&mut self, running: RunningCall, end: CallEnd) {
         // CL-04: what ended the connection is not answered.
-        if self
-            .live
-            .as_ref()
-            .is_some_and(|live| live.asked().is_some())
-        {
-            return None;
+        if self.live.asked().is_some() {
+            return;
         }
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let (call, name, handle) = running.into_parts();
-        let completion = match step {
-            Step::Value(value) => Completion::Result(value), // IN-07, IN-08
-            Step::StreamEnded | Step::Item(_) => Completion::Void, // ST-01
-            Step::Failed(error) => {
+        let completion = match end {
+            CallEnd::Value(value) => Completion::Result(value), // IN-07, IN-08
+            CallEnd::StreamEnded => Completion::Void,           // ST-01
+            CallEnd::Failed(error) => {
                 events::method_failed(&name, &error);
                 Completion::Error(failed(&name, &error, detailed).into()) // IN-06
             }
-            Step::NoStream(method) => Completion::Error(
+            CallEnd::NoStream(method) => Completion::Error(
                 format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
             ),
-            Step::StreamFailed(error) => {
+            CallEnd::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";
                 Completion::Error(error.for_client(generic, detailed).into()) // ST-03
@@ -331,40 +311,35 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         };
         self.session.complete(call, completion);
         self.spare_handle = CallHandle::reuse(handle);
-        None
     }
 
-    pub(super) fn handle_event(&mut self, event: Event) -> Option<End> {
-        match event {
-            Event::Cancel(key) => self.cancel(key),
-            Event::UploadItem(stream, item) => {
-                if let Some(upload) = self.upload(stream) {
-                    upload.push(&item);
-                }
-            }
-            Event::UploadEnd(stream, error) => {
-                if let Some(upload) = self.upload(stream) {
-                    upload.end(error.map(|text| HubError::new(text.to_string()))); // UP-02
-                }
-            }
-            Event::ClientResult(invocation_id, completion) => {
-                let live = self.live.as_ref()?;
-                let protocol = live.encoding.protocol;
-                let answered = self.hub.registry.results.answer(
-                    &live.id,
-                    &invocation_id,
-                    completion,
-                    protocol,
-                );
-                return answered.err().map(|fault| self.end(End::Protocol(fault))); // CR-10
-            }
-            Event::Opened | Event::Call(..) | Event::BrokenCall(..) | Event::Ended(_) => {}
+    pub(super) fn upload_item(&mut self, stream: StreamKey, item: &Bytes) {
+        if let Some(upload) = self.upload(stream) {
+            upload.push(item);
         }
-        None
+    }
+
+    pub(super) fn upload_end(&mut self, stream: StreamKey, error: Option<ByteString>) {
+        if let Some(upload) = self.upload(stream) {
+            upload.end(error.map(|text| HubError::new(text.to_string()))); // UP-02
+        }
+    }
+
+    /// The client has answered a call of ours, or one that nobody has made (CR-10).
+    pub(super) fn client_result(
+        &mut self,
+        invocation_id: &ByteString,
+        completion: Completion,
+    ) -> Option<End> {
+        let protocol = self.live.encoding.protocol;
+        let results = &self.hub.registry.results;
+        let answered = results.answer(&self.live.id, invocation_id, completion, protocol);
+        let fault = answered.err()?;
+        Some(self.session.end(End::Protocol(fault)))
     }
 
     /// ST-06: a stream is dropped, whatever it is doing; a plain method is told (ST-07).
-    fn cancel(&mut self, key: u64) {
+    pub(super) fn cancel(&mut self, key: u64) {
         if let Some(Waiting::Call(waiting)) = self.waiting.as_deref()
             && waiting.call.key == key
         {
@@ -376,6 +351,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         let running = self.running.at(place);
         running.handle.cancel();
         if running.call.kind == CallKind::Stream {
+            // What it says as it is dropped follows what was said before.
             self.write_outgoing();
             let call = self.running.take(place).into_call();
             self.session.complete(call, Completion::Void);
@@ -433,34 +409,6 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
             let alone = |method| AssertUnwindSafe::<Running<Reply>>(method).catch_unwind();
             let methods = methods.into_iter().map(alone);
             tokio::spawn(futures_util::future::join_all(methods));
-        }
-    }
-}
-
-impl End {
-    pub(super) fn failed(error: &HubError, may_reconnect: bool) -> Self {
-        Self::Failed {
-            details: format!("{}: {error}", error.class()),
-            is_shown: error.is_shown(),
-            may_reconnect,
-        }
-    }
-
-    /// What `on_disconnected` is told (section 17).
-    pub(super) fn error(&self) -> Option<HubError> {
-        match self {
-            Self::ClientClosed(error) => error.as_ref().map(|text| HubError::new(text.to_string())),
-            Self::Protocol(fault) => {
-                Some(HubError::hidden("InvalidDataException", fault.to_string()))
-            }
-            Self::Timeout => Some(HubError::hidden(
-                "OperationCanceledException",
-                "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.",
-            )),
-            Self::Failed { details, .. } => Some(HubError::hidden("Exception", details.clone())),
-            Self::Handshake | Self::ClientLeft | Self::Aborted | Self::Expired | Self::Shutdown => {
-                None
-            }
         }
     }
 }

@@ -1,9 +1,6 @@
 //! What a hub has run as connections come and go.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 
@@ -11,18 +8,17 @@ use super::Connection;
 use crate::{
     error::HubError,
     methods::{filter::Running, running::panicked},
-    reach::{call::CallHandle, live::Live},
+    reach::call::CallHandle,
     transport::Transport,
 };
 
-impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
+impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
     pub(super) fn on_connected(&self) -> Option<Running<()>> {
-        let live = self.live.as_ref()?;
         let filters = &self.hub.dispatch.filters;
         if self.hub.on_connected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(CallHandle::connecting(live.clone()));
+        let cx = self.cx(CallHandle::connecting(self.live.clone()));
         let run: Running<()> = match &self.hub.on_connected {
             Some(on_connected) => caught(|| on_connected(cx.clone())),
             None => Box::pin(async { Ok(()) }),
@@ -30,16 +26,12 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<S, T> {
         Some(caught(|| filters.around_connected(&cx, run)))
     }
 
-    pub(super) fn on_disconnected(
-        &self,
-        live: &Arc<Live>,
-        error: Option<HubError>,
-    ) -> Option<Running<()>> {
+    pub(super) fn on_disconnected(&self, error: Option<HubError>) -> Option<Running<()>> {
         let filters = &self.hub.dispatch.filters;
         if self.hub.on_disconnected.is_none() && filters.is_empty() {
             return None;
         }
-        let cx = self.cx(CallHandle::disconnecting(live.clone()));
+        let cx = self.cx(CallHandle::disconnecting(self.live.clone()));
         let run: Running<()> = match &self.hub.on_disconnected {
             Some(on_disconnected) => caught(|| on_disconnected(cx.clone(), error)),
             None => Box::pin(async { Ok(()) }),

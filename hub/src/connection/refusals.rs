@@ -15,14 +15,6 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn not_open() -> Self {
-        let why = "the connection is not open";
-        Self {
-            why,
-            text: why.into(),
-        }
-    }
-
     /// IN-04: shown even without detailed errors.
     pub(super) fn unknown(target: &str) -> Self {
         Self {

@@ -8,17 +8,15 @@ use http::{
     request::Parts,
 };
 use http_body::Body as _;
-use raw_ws::{AckDeadline, BodyLimit};
+use raw_ws::{AckDeadline, BodyLimit, clock::now};
 use tokio::time::sleep_until;
 
 use super::{
     Endpoint,
     answers::{Refusal, text},
-    now,
 };
 use crate::{
-    connection,
-    endpoint::tokens::{Found, NotFound, Presented, Unused},
+    endpoint::tokens::{EventStream, NotFound, Poll},
     identity::{
         connection_id::{ConnectionId, ConnectionToken},
         request::{Request, Transport},
@@ -37,32 +35,26 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        let unused = match self.find_unused(&token, parts, Transport::ServerSentEvents) {
-            Ok(unused) => unused,
-            Err(refusal) => return refusal.answer(),
-        };
-        let Unused {
+        let may = |asks| self.may(asks, parts, Transport::ServerSentEvents);
+        let found = self.present(&token, parts, |presented| {
+            self.tokens.event_stream(presented, may)
+        });
+        let EventStream {
             id,
-            posts: Some(posts),
-            is_stateful,
-            ..
-        } = unused
-        else {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, ""); // never
+            posts,
+            reconnect,
+        } = match found {
+            Ok(found) => found,
+            Err(refusal) => return Refusal::answer(refusal),
         };
         let options = &self.hub.registry.options;
-        let (in_use, in_use_too) = (self.in_use(token.clone()), self.in_use(token));
+        let in_use = self.in_use(token.clone());
         let ack_deadline = parts.extensions.get::<AckDeadline>().cloned();
         let config = self.config.clone();
         let (stream, body) = event_stream(config, posts, options, ack_deadline, in_use);
-        let mut who = self.hub.who(id, parts);
-        who.may_count = is_stateful; // SR-21
         let request = Request::new(parts, Transport::ServerSentEvents);
-        let hub = self.hub.clone();
-        tokio::spawn(async move {
-            let _in_use = in_use_too;
-            connection::run(hub, stream, request, who).await;
-        });
+        let who = self.hub.who(id, parts);
+        self.spawn(token, stream, request, who, reconnect); // SR-21
         let mut response = Response::new(Body::new(body));
         let headers = response.headers_mut();
         set(headers, CONTENT_TYPE, "text/event-stream");
@@ -79,24 +71,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     pub(super) async fn poll(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let mut response = match token {
             None => Refusal::NoId.answer(),
-            Some(token) => match self.find(&token, parts, Transport::LongPolling) {
-                Err(refusal) => refusal.answer(),
-                Ok(Found::Resumed(_)) => Refusal::OtherTransport.answer(), // never
-                Ok(Found::Unused(unused)) => self.begin_polling(parts, token, unused),
-                Ok(Found::Polled(id, polls)) => {
-                    self.renew_user(&id, parts);
-                    match polls.poll().await {
-                        Answer::Messages(messages) => octets(Body::new(messages)),
-                        Answer::Nothing => text(StatusCode::OK, ""), // LP-04
-                        Answer::GivenWay => text(StatusCode::NO_CONTENT, ""), // LP-06
-                        Answer::Ended => {
-                            self.tokens.remove(&token);
-                            text(StatusCode::NO_CONTENT, "") // LP-05
-                        }
-                        Answer::Disposed => text(StatusCode::NOT_FOUND, ""), // C-13
-                    }
-                }
-            },
+            Some(token) => self.poll_by(parts, token).await,
         };
         // LP-02
         let headers = response.headers_mut();
@@ -106,29 +81,37 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         response
     }
 
-    /// LP-01: the first poll begins the connection, and is answered at once.
-    fn begin_polling(&self, parts: &Parts, token: ConnectionToken, unused: Unused) -> Response {
-        let Unused {
-            id,
-            posts: Some(posts),
-            polls: Some(polls),
-            is_stateful,
-            ..
-        } = unused
-        else {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, ""); // never
+    async fn poll_by(&self, parts: &Parts, token: ConnectionToken) -> Response {
+        let may = |asks| self.may(asks, parts, Transport::LongPolling);
+        let found = self.present(&token, parts, |presented| self.tokens.poll(presented, may));
+        let (id, polls) = match found {
+            Ok(Poll::Later(id, polls)) => (id, polls),
+            // LP-01: the first poll begins the connection, and is answered at once.
+            Ok(Poll::First {
+                id,
+                posts,
+                polls,
+                reconnect,
+            }) => {
+                let transport = LongPolling::new(self.config.clone(), posts, polls);
+                let request = Request::new(parts, Transport::LongPolling);
+                let who = self.hub.who(id, parts);
+                self.spawn(token, transport, request, who, reconnect); // SR-21
+                return octets(Body::empty());
+            }
+            Err(refusal) => return Refusal::answer(refusal),
         };
-        let transport = LongPolling::new(self.config.clone(), posts, polls);
-        let mut who = self.hub.who(id, parts);
-        who.may_count = is_stateful; // SR-21
-        let request = Request::new(parts, Transport::LongPolling);
-        let in_use = self.in_use(token);
-        let hub = self.hub.clone();
-        tokio::spawn(async move {
-            let _in_use = in_use;
-            connection::run(hub, transport, request, who).await;
-        });
-        octets(Body::empty())
+        self.renew_user(&id, parts);
+        match polls.poll().await {
+            Answer::Messages(messages) => octets(Body::new(messages)),
+            Answer::Nothing => text(StatusCode::OK, ""), // LP-04
+            Answer::GivenWay => text(StatusCode::NO_CONTENT, ""), // LP-06
+            Answer::Ended => {
+                self.tokens.remove(&token);
+                text(StatusCode::NO_CONTENT, "") // LP-05
+            }
+            Answer::Disposed => text(StatusCode::NOT_FOUND, ""), // C-13
+        }
     }
 
     /// AU-04: what the newest request says of the user holds, its expiry too.
@@ -150,13 +133,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        let user = self.hub.user_of(parts);
-        let presented = Presented {
-            token: &token,
-            user: user.as_ref(),
-            now: now(),
-        };
-        let (posts, dies) = match self.tokens.posts(presented) {
+        let found = self.present(&token, parts, |presented| self.tokens.posts(presented));
+        let (posts, dies) = match found {
             Ok(found) => found,
             Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
                 return Refusal::from(refused).answer();
@@ -200,13 +178,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let Some(token) = token else {
             return Refusal::NoId.answer();
         };
-        let user = self.hub.user_of(parts);
-        let presented = Presented {
-            token: &token,
-            user: user.as_ref(),
-            now: now(),
-        };
-        match self.tokens.delete(presented) {
+        match self.present(&token, parts, |presented| self.tokens.delete(presented)) {
             Ok(()) => text(StatusCode::ACCEPTED, ""),
             Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
                 Refusal::from(refused).answer()

@@ -7,6 +7,7 @@ use http::StatusCode;
 use crate::{
     identity::{query::query_value, request::Transport},
     options::HubOptions,
+    session::Reconnect,
 };
 
 /// The highest negotiate version (N-07).
@@ -49,13 +50,16 @@ fn parse_int(text: &str) -> Option<i32> {
         .ok()
 }
 
-/// Whether stateful reconnect is asked for and granted (N-13). Not in version 0, where everybody
+/// Stateful reconnect, where it is asked for and granted (N-13). Not in version 0, where everybody
 /// knows the token: it is the connection's id (C-02).
-pub(crate) fn is_stateful(query: &str, version: i32, options: &HubOptions) -> bool {
-    options.allow_stateful_reconnects
-        && version > 0
-        && query_value(query, "useStatefulReconnect")
-            .is_some_and(|wanted| wanted.trim().eq_ignore_ascii_case("true"))
+pub(crate) fn reconnect(query: &str, version: i32, options: &HubOptions) -> Reconnect {
+    let wanted = query_value(query, "useStatefulReconnect");
+    let is_wanted = wanted.is_some_and(|wanted| wanted.trim().eq_ignore_ascii_case("true"));
+    if is_wanted && version > 0 && options.allow_stateful_reconnects {
+        Reconnect::Stateful
+    } else {
+        Reconnect::Anew
+    }
 }
 
 /// The answer to a client that gets a connection (N-03).
@@ -64,14 +68,13 @@ pub(crate) fn accepted(
     id: &str,
     token: Option<&str>,
     lifetime: Option<Duration>,
-    is_stateful: bool,
+    reconnect: Reconnect,
     offered: &[Transport],
 ) -> String {
     // N-14: never unasked.
-    let stateful = if is_stateful {
-        r#""useStatefulReconnect":true,"#
-    } else {
-        ""
+    let stateful = match reconnect {
+        Reconnect::Stateful => r#""useStatefulReconnect":true,"#,
+        Reconnect::Anew => "",
     };
     let mut body = format!(r#"{{{stateful}"negotiateVersion":{version},"connectionId":"{id}""#);
     if let Some(token) = token {
@@ -155,15 +158,15 @@ mod tests {
     fn n_03_n_08_members_in_their_order() {
         let one = [Transport::WebSockets];
         assert_eq!(
-            accepted(1, "i", Some("t"), None, false, &one),
+            accepted(1, "i", Some("t"), None, Reconnect::Anew, &one),
             r#"{"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[{"transport":"WebSockets","transferFormats":["Text","Binary"]}]}"#
         );
         assert_eq!(
-            accepted(0, "i", None, None, false, &[]),
+            accepted(0, "i", None, None, Reconnect::Anew, &[]),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[]}"#
         );
         assert_eq!(
-            accepted(1, "i", Some("t"), None, true, &[]),
+            accepted(1, "i", Some("t"), None, Reconnect::Stateful, &[]),
             r#"{"useStatefulReconnect":true,"negotiateVersion":1,"connectionId":"i","connectionToken":"t","availableTransports":[]}"#
         );
     }
@@ -180,8 +183,10 @@ mod tests {
             ("", 1, false),
             ("useStatefulReconnect=true", 0, false),
         ] {
-            assert_eq!(is_stateful(query, version, &allowed), is_granted, "{query}");
-            assert!(!is_stateful(query, version, &HubOptions::default()));
+            let granted = reconnect(query, version, &allowed) == Reconnect::Stateful;
+            assert_eq!(granted, is_granted, "{query}");
+            let not_allowed = reconnect(query, version, &HubOptions::default());
+            assert_eq!(not_allowed, Reconnect::Anew);
         }
     }
 
@@ -189,7 +194,7 @@ mod tests {
     fn n_20_what_is_left_of_the_users_token() {
         let answer = |millis| {
             let lifetime = Some(Duration::from_millis(millis));
-            accepted(1, "i", Some("t"), lifetime, false, &[])
+            accepted(1, "i", Some("t"), lifetime, Reconnect::Anew, &[])
         };
         assert_eq!(
             answer(59_999),
@@ -202,7 +207,7 @@ mod tests {
     fn n_04_what_is_offered_in_its_order() {
         let offered = [Transport::LongPolling, Transport::ServerSentEvents];
         assert_eq!(
-            accepted(0, "i", None, None, false, &offered),
+            accepted(0, "i", None, None, Reconnect::Anew, &offered),
             r#"{"negotiateVersion":0,"connectionId":"i","availableTransports":[{"transport":"ServerSentEvents","transferFormats":["Text"]},{"transport":"LongPolling","transferFormats":["Text","Binary"]}]}"#
         );
     }

@@ -3,9 +3,8 @@
 use axum::response::Response;
 use http::{StatusCode, request::Parts};
 
-use super::{Endpoint, answers, now};
+use super::{Endpoint, answers};
 use crate::{
-    endpoint::tokens::Presented,
     identity::{connection_id::ConnectionToken, query::query_value, user::User},
     values::wire_types::Timestamp,
 };
@@ -28,17 +27,12 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             return refused(StatusCode::BAD_REQUEST, "missing_connection_token", why);
         };
         let token = ConnectionToken::presented(&token);
-        let user = self.hub.user_of(parts);
-        let presented = Presented {
-            token: &token,
-            user: user.as_ref(),
-            now: now(),
-        };
-        let owner = match self.tokens.owner(presented) {
-            Ok(id) => self.hub.registry.find(id.as_str()),
-            Err(_) => None,
-        };
-        let Some(live) = owner.filter(|live| live.user == user) else {
+        let live = self.present(&token, parts, |presented| {
+            let id = self.tokens.owner(presented).ok()?;
+            let live = self.hub.registry.find(id.as_str())?;
+            Some(live).filter(|live| live.user.as_ref() == presented.user)
+        });
+        let Some(live) = live else {
             // Who asks with another user's token learns nothing of it (AU-09).
             let why = "There is no such connection of this user.";
             return refused(StatusCode::NOT_FOUND, "connection_not_found", why);

@@ -2,16 +2,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, MutexGuard},
+    time::Instant,
 };
 
+use bytes::Bytes;
+use raw_ws::sync::Mutex;
+
 use crate::{
-    identity::{
-        connection_id::{ConnectionId, ConnectionToken},
-        request::Transport,
-    },
+    identity::connection_id::{ConnectionId, ConnectionToken},
     options::HubOptions,
+    session::Reconnect,
     transport::{
         long_polling::Polls,
         posts::{Posts, UnusedBytes},
@@ -41,24 +42,24 @@ type Dies = (Instant, u64);
 
 struct Negotiated {
     id: ConnectionId,
-    /// Its place among the unused.
-    dies: Option<Dies>,
     /// Whose it is; once known, no other user's request reaches it.
     user: Option<Arc<str>>,
-    /// Stateful reconnect was granted to it (SR-01).
-    is_stateful: bool,
-    /// Fixed by the first GET (C-07).
-    used_as: Option<Used>,
-    /// Made with the first POST, or by a transport that needs them.
-    posts: Option<Arc<Posts>>,
+    reconnect: Reconnect,
+    use_: Use,
 }
 
-#[derive(Clone)]
-enum Used {
+/// What a connection is used as; fixed by the first GET (C-07).
+enum Use {
+    /// Nothing yet.
+    Unused {
+        dies: Dies,
+        /// Made with the first POST.
+        posts: Option<Arc<Posts>>,
+    },
     /// With a place for the next socket, where another may follow (SR-07).
     WebSockets(Option<Arc<Seat>>),
-    ServerSentEvents,
-    LongPolling(Arc<Polls>),
+    ServerSentEvents(Arc<Posts>),
+    LongPolling(Arc<Posts>, Arc<Polls>),
 }
 
 /// Why a token does not lead to a connection.
@@ -84,27 +85,49 @@ pub(crate) struct Presented<'a> {
     pub(crate) now: Instant,
 }
 
-/// What a GET has found.
-pub(crate) enum Found {
-    /// A connection that was unused until now.
-    Unused(Unused),
-    /// A connection that is polled (LP-03).
-    Polled(ConnectionId, Arc<Polls>),
-    /// A connection that goes on with another WebSocket (SR-07).
-    Resumed(Reservation),
+/// What the request for a connection asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// That it begins.
+    ToBegin,
+    /// That it goes on.
+    ToGoOn,
 }
 
-/// What a connection comes with.
-pub(crate) struct Unused {
+/// What a WebSocket is for.
+pub(crate) enum Socket {
+    First(FirstSocket),
+    /// The connection goes on with it (SR-07).
+    Next(Reservation),
+}
+
+/// The first WebSocket of a connection.
+pub(crate) struct FirstSocket {
     pub(crate) id: ConnectionId,
-    /// Always there for a transport that needs them.
-    pub(crate) posts: Option<Arc<Posts>>,
-    /// There for long polling.
-    pub(crate) polls: Option<Arc<Polls>>,
-    /// Stateful reconnect was granted to it (SR-01).
-    pub(crate) is_stateful: bool,
-    /// There for WebSockets where it was.
+    /// What came before it (P-05).
+    pub(crate) first: Bytes,
+    /// The place for the next one, where another may follow (SR-07).
     pub(crate) seat: Option<Arc<Seat>>,
+}
+
+/// What an event stream is for.
+pub(crate) struct EventStream {
+    pub(crate) id: ConnectionId,
+    pub(crate) posts: Arc<Posts>,
+    pub(crate) reconnect: Reconnect,
+}
+
+/// What a poll is for.
+pub(crate) enum Poll {
+    /// It begins the connection (LP-01).
+    First {
+        id: ConnectionId,
+        posts: Arc<Posts>,
+        polls: Arc<Polls>,
+        reconnect: Reconnect,
+    },
+    /// It is answered with messages (LP-03).
+    Later(ConnectionId, Arc<Polls>),
 }
 
 impl Tokens {
@@ -122,7 +145,7 @@ impl Tokens {
         id: ConnectionId,
         user: Option<Arc<str>>,
         token: ConnectionToken,
-        is_stateful: bool,
+        reconnect: Reconnect,
         now: Instant,
     ) -> Option<()> {
         let mut table = self.table(now);
@@ -130,92 +153,132 @@ impl Tokens {
             return None;
         }
         table.next += 1;
-        let dies = (now + self.unused_for(), table.next);
+        let dies = (now + self.options.disconnect_timeout, table.next);
         table.unused.insert(dies, token.clone());
         let negotiated = Negotiated {
             id,
-            dies: Some(dies),
             user,
-            is_stateful,
-            used_as: None,
-            posts: None,
+            reconnect,
+            use_: Use::Unused { dies, posts: None },
         };
         table.by_token.insert(token, negotiated);
         Some(())
     }
 
-    /// A new connection that is in use already: it came without negotiation (WS-01).
-    pub(crate) fn add_in_use(&self, id: ConnectionId, token: ConnectionToken) {
+    /// A new connection that is in use already: it came without negotiation, and its token is its id
+    /// (WS-01).
+    pub(crate) fn add_socket(&self) -> (ConnectionToken, FirstSocket) {
+        let id = ConnectionId::random();
+        let token = ConnectionToken::presented(&id);
         let negotiated = Negotiated {
-            id,
-            dies: None,
+            id: id.clone(),
             user: None, // nothing else presents it
-            is_stateful: false,
-            used_as: Some(Used::WebSockets(None)),
-            posts: None,
+            reconnect: Reconnect::Anew,
+            use_: Use::WebSockets(None),
         };
-        self.lock().by_token.insert(token, negotiated);
+        self.table.lock().by_token.insert(token.clone(), negotiated);
+        let first = Bytes::new();
+        let seat = None;
+        (token, FirstSocket { id, first, seat })
     }
 
-    /// Whether somebody has the token, and as what it is used.
-    pub(crate) fn look(&self, presented: Presented<'_>) -> Result<Option<Transport>, NotFound> {
-        let mut table = self.table(presented.now);
-        let negotiated = find(&mut table.by_token, presented)?;
-        Ok(negotiated.used_as.as_ref().map(Used::transport))
-    }
-
-    /// Takes the connection into use, or finds the polls of one that is (C-08).
-    pub(crate) fn connect(
+    /// The connection that a WebSocket is for, from now on in use. Who presents the token `may` be
+    /// refused: that is asked once it is known, and before it is taken (C-08).
+    pub(crate) fn web_socket<E: From<NotFound>>(
         &self,
         presented: Presented<'_>,
-        transport: Transport,
-    ) -> Result<Found, NotFound> {
+        may: impl FnOnce(Asks) -> Result<(), E>,
+    ) -> Result<Socket, E> {
         let mut table = self.table(presented.now);
-        let table = &mut *table;
-        let negotiated = find(&mut table.by_token, presented)?;
-        match &negotiated.used_as {
-            Some(used) if used.transport() != transport => return Err(NotFound::OtherTransport),
-            Some(Used::LongPolling(polls)) => {
-                return Ok(Found::Polled(negotiated.id.clone(), polls.clone()));
+        let Table {
+            by_token, unused, ..
+        } = &mut *table;
+        let negotiated = find(by_token, presented)?;
+        may(negotiated.use_.asks())?;
+        match &mut negotiated.use_ {
+            Use::Unused { dies, posts } => {
+                unused.remove(dies);
+                // P-06: it needs none, and gets what came before.
+                let first = posts
+                    .take()
+                    .map_or_else(Bytes::new, |posts| posts.take_all());
+                let seat = match negotiated.reconnect {
+                    Reconnect::Stateful => Some(Arc::<Seat>::default()),
+                    Reconnect::Anew => None,
+                };
+                let id = negotiated.begin(presented, Use::WebSockets(seat.clone()));
+                Ok(Socket::First(FirstSocket { id, first, seat }))
             }
             // SR-13, never 409 for a socket that only looks alive. Its user was checked above.
-            Some(Used::WebSockets(Some(seat))) => {
-                return match seat.reserve(presented.now) {
-                    Ok(reservation) => Ok(Found::Resumed(reservation)),
-                    Err(Refused::Taken) => Err(NotFound::Active),
-                    Err(Refused::TooOften) => Err(NotFound::TooOften),
-                };
-            }
-            Some(_) => return Err(NotFound::Active),
-            None => {}
+            Use::WebSockets(Some(seat)) => match seat.reserve(presented.now) {
+                Ok(reservation) => Ok(Socket::Next(reservation)),
+                Err(Refused::Taken) => Err(NotFound::Active.into()),
+                Err(Refused::TooOften) => Err(NotFound::TooOften.into()),
+            },
+            Use::WebSockets(None) => Err(NotFound::Active.into()),
+            Use::ServerSentEvents(_) | Use::LongPolling(..) => Err(NotFound::OtherTransport.into()),
         }
-        if let Some(dies) = negotiated.dies.take() {
-            table.unused.remove(&dies);
-        }
-        let used = match transport {
-            Transport::WebSockets => {
-                Used::WebSockets(negotiated.is_stateful.then(Arc::<Seat>::default))
+    }
+
+    /// The same for an event stream.
+    pub(crate) fn event_stream<E: From<NotFound>>(
+        &self,
+        presented: Presented<'_>,
+        may: impl FnOnce(Asks) -> Result<(), E>,
+    ) -> Result<EventStream, E> {
+        let mut table = self.table(presented.now);
+        let Table {
+            by_token, unused, ..
+        } = &mut *table;
+        let negotiated = find(by_token, presented)?;
+        may(negotiated.use_.asks())?;
+        match &mut negotiated.use_ {
+            Use::Unused { dies, posts } => {
+                unused.remove(dies);
+                let posts = self.posts_in(posts);
+                let id = negotiated.begin(presented, Use::ServerSentEvents(posts.clone()));
+                let reconnect = negotiated.reconnect;
+                Ok(EventStream {
+                    id,
+                    posts,
+                    reconnect,
+                })
             }
-            Transport::ServerSentEvents => Used::ServerSentEvents,
-            Transport::LongPolling => Used::LongPolling(Arc::new(Polls::new(&self.options))),
-        };
-        let polls = used.polls().cloned();
-        let seat = used.seat().cloned();
-        let posts = match transport {
-            // P-06: it needs none, and gets what came before.
-            Transport::WebSockets => negotiated.posts.take(),
-            _ => Some(self.posts_of(negotiated)),
-        };
-        negotiated.used_as = Some(used);
-        negotiated.user = presented.user.cloned();
-        let id = negotiated.id.clone();
-        Ok(Found::Unused(Unused {
-            id,
-            posts,
-            polls,
-            is_stateful: negotiated.is_stateful,
-            seat,
-        }))
+            Use::ServerSentEvents(_) => Err(NotFound::Active.into()),
+            Use::WebSockets(_) | Use::LongPolling(..) => Err(NotFound::OtherTransport.into()),
+        }
+    }
+
+    /// The same for a poll, of which many follow each other.
+    pub(crate) fn poll<E: From<NotFound>>(
+        &self,
+        presented: Presented<'_>,
+        may: impl FnOnce(Asks) -> Result<(), E>,
+    ) -> Result<Poll, E> {
+        let mut table = self.table(presented.now);
+        let Table {
+            by_token, unused, ..
+        } = &mut *table;
+        let negotiated = find(by_token, presented)?;
+        may(negotiated.use_.asks())?;
+        match &mut negotiated.use_ {
+            Use::Unused { dies, posts } => {
+                unused.remove(dies);
+                let posts = self.posts_in(posts);
+                let polls = Arc::new(Polls::new(&self.options));
+                let use_ = Use::LongPolling(posts.clone(), polls.clone());
+                let id = negotiated.begin(presented, use_);
+                let reconnect = negotiated.reconnect;
+                Ok(Poll::First {
+                    id,
+                    posts,
+                    polls,
+                    reconnect,
+                })
+            }
+            Use::LongPolling(_, polls) => Ok(Poll::Later(negotiated.id.clone(), polls.clone())),
+            Use::WebSockets(_) | Use::ServerSentEvents(_) => Err(NotFound::OtherTransport.into()),
+        }
     }
 
     /// The POSTs of a connection, and when it dies if it stays unused (P-05).
@@ -224,13 +287,11 @@ impl Tokens {
         presented: Presented<'_>,
     ) -> Result<(Arc<Posts>, Option<Instant>), NotFound> {
         let mut table = self.table(presented.now);
-        let negotiated = find(&mut table.by_token, presented)?;
-        if let Some(Used::WebSockets(_)) = negotiated.used_as {
-            return Err(NotFound::OtherTransport);
+        match &mut find(&mut table.by_token, presented)?.use_ {
+            Use::Unused { dies, posts } => Ok((self.posts_in(posts), Some(dies.0))),
+            Use::ServerSentEvents(posts) | Use::LongPolling(posts, _) => Ok((posts.clone(), None)),
+            Use::WebSockets(_) => Err(NotFound::OtherTransport),
         }
-        let is_unused = negotiated.used_as.is_none();
-        let dies = is_unused.then(|| presented.now + self.unused_for());
-        Ok((self.posts_of(negotiated), dies))
     }
 
     /// The connection behind a token.
@@ -242,17 +303,19 @@ impl Tokens {
     /// Ends a connection that is polled (LP-12, LP-13).
     pub(crate) fn delete(&self, presented: Presented<'_>) -> Result<(), NotFound> {
         let mut table = self.table(presented.now);
-        let negotiated = find(&mut table.by_token, presented)?;
-        let polls = negotiated.used_as.as_ref().and_then(Used::polls).cloned();
-        let polls = polls.ok_or(NotFound::OtherTransport)?;
+        match &find(&mut table.by_token, presented)?.use_ {
+            Use::LongPolling(_, polls) => polls.delete(),
+            Use::Unused { .. } | Use::WebSockets(_) | Use::ServerSentEvents(_) => {
+                return Err(NotFound::OtherTransport);
+            }
+        }
         table.by_token.remove(presented.token);
-        polls.delete();
         Ok(())
     }
 
     /// The connection is over.
     pub(crate) fn remove(&self, token: &ConnectionToken) {
-        self.lock().by_token.remove(token);
+        self.table.lock().by_token.remove(token);
     }
 
     /// Drops what has died.
@@ -260,12 +323,8 @@ impl Tokens {
         drop(self.table(now));
     }
 
-    fn unused_for(&self) -> Duration {
-        self.options.disconnect_timeout
-    }
-
-    fn posts_of(&self, negotiated: &mut Negotiated) -> Arc<Posts> {
-        let posts = negotiated.posts.get_or_insert_with(|| {
+    fn posts_in(&self, place: &mut Option<Arc<Posts>>) -> Arc<Posts> {
+        let posts = place.get_or_insert_with(|| {
             let limit = self.options.application_max_buffer_size;
             Arc::new(Posts::new(limit, self.unused_bytes.clone()))
         });
@@ -274,36 +333,26 @@ impl Tokens {
 
     /// The table, without what has died.
     fn table(&self, now: Instant) -> MutexGuard<'_, Table> {
-        let mut table = self.lock();
+        let mut table = self.table.lock();
         table.expire(now);
         table
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+impl Negotiated {
+    /// The first GET: it is the user's from here on who has sent that.
+    fn begin(&mut self, presented: Presented<'_>, use_: Use) -> ConnectionId {
+        self.user = presented.user.cloned();
+        self.use_ = use_;
+        self.id.clone()
     }
 }
 
-impl Used {
-    fn transport(&self) -> Transport {
+impl Use {
+    fn asks(&self) -> Asks {
         match self {
-            Self::WebSockets(_) => Transport::WebSockets,
-            Self::ServerSentEvents => Transport::ServerSentEvents,
-            Self::LongPolling(_) => Transport::LongPolling,
-        }
-    }
-
-    fn polls(&self) -> Option<&Arc<Polls>> {
-        match self {
-            Self::LongPolling(polls) => Some(polls),
-            Self::WebSockets(_) | Self::ServerSentEvents => None,
-        }
-    }
-
-    fn seat(&self) -> Option<&Arc<Seat>> {
-        match self {
-            Self::WebSockets(seat) => seat.as_ref(),
-            Self::ServerSentEvents | Self::LongPolling(_) => None,
+            Self::Unused { .. } => Asks::ToBegin,
+            Self::WebSockets(_) | Self::ServerSentEvents(_) | Self::LongPolling(..) => Asks::ToGoOn,
         }
     }
 }
@@ -326,7 +375,9 @@ impl Table {
         {
             let token = first.remove();
             if let Some(negotiated) = self.by_token.remove(&token)
-                && let Some(posts) = negotiated.posts
+                && let Use::Unused {
+                    posts: Some(posts), ..
+                } = negotiated.use_
             {
                 posts.dispose(); // P-08
             }
@@ -336,73 +387,25 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn tokens() -> (Tokens, ConnectionToken, Instant) {
         let tokens = Tokens::new(Arc::new(HubOptions::new().max_unused_connections(2)));
         let (token, now) = (ConnectionToken::random(), Instant::now());
-        tokens
-            .add(ConnectionId::random(), None, token.clone(), false, now)
-            .unwrap();
+        add(&tokens, None, &token, now).unwrap();
         (tokens, token, now)
     }
 
-    #[test]
-    fn c_05_an_unused_token_dies() {
-        let (tokens, token, now) = tokens();
-        let look = |at| tokens.look(by(None, &token, at));
-        assert_eq!(look(now + Duration::from_millis(14_999)), Ok(None));
-        let at_last = now + Duration::from_secs(15);
-        assert_eq!(look(at_last), Err(NotFound::Unknown));
-        assert!(tokens.lock().by_token.is_empty());
-    }
-
-    #[test]
-    fn c_12_a_token_is_used_once_at_a_time_and_does_not_die_meanwhile() {
-        let (tokens, token, now) = tokens();
-        let connect = |transport, at| tokens.connect(by(None, &token, at), transport).err();
-        assert_eq!(connect(Transport::ServerSentEvents, now), None);
-        let later = now + Duration::from_secs(60);
-        let again = connect(Transport::ServerSentEvents, later);
-        assert_eq!(again, Some(NotFound::Active));
-        for other in [Transport::WebSockets, Transport::LongPolling] {
-            let other = connect(other, later);
-            assert_eq!(other, Some(NotFound::OtherTransport)); // C-07 before C-12: C-08
-        }
-        tokens.remove(&token);
-        let look = tokens.look(by(None, &token, later));
-        assert_eq!(look, Err(NotFound::Unknown));
-    }
-
-    #[test]
-    fn a_token_is_good_for_its_user_alone() {
-        let (tokens, _, now) = tokens();
-        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
-        let token = ConnectionToken::random();
-        let id = ConnectionId::random();
-        tokens.add(id, Some(Arc::clone(&ann)), token.clone(), false, now);
-        for other in [None, Some(&bob)] {
-            let presented = by(other, &token, now);
-            let connected = tokens.connect(presented, Transport::LongPolling).err();
-            assert_eq!(connected, Some(NotFound::OtherUser));
-            assert_eq!(tokens.posts(presented).err(), Some(NotFound::OtherUser));
-            assert_eq!(tokens.delete(presented).err(), Some(NotFound::OtherUser));
-        }
-        let presented = by(Some(&ann), &token, now);
-        let connected = tokens.connect(presented, Transport::LongPolling).err();
-        assert_eq!(connected, None);
-    }
-
-    #[test]
-    fn who_connects_first_has_a_token_that_nobody_negotiated() {
-        let (tokens, token, now) = tokens();
-        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
-        let connect = |user| {
-            let connected = tokens.connect(by(Some(user), &token, now), Transport::LongPolling);
-            connected.err()
-        };
-        assert_eq!(connect(&ann), None);
-        assert_eq!(connect(&bob), Some(NotFound::OtherUser));
+    fn add(
+        tokens: &Tokens,
+        user: Option<&Arc<str>>,
+        token: &ConnectionToken,
+        now: Instant,
+    ) -> Option<()> {
+        let (id, user) = (ConnectionId::random(), user.cloned());
+        tokens.add(id, user, token.clone(), Reconnect::Anew, now)
     }
 
     fn by<'a>(
@@ -413,32 +416,105 @@ mod tests {
         Presented { token, user, now }
     }
 
+    fn anybody(_: Asks) -> Result<(), NotFound> {
+        Ok(())
+    }
+
+    #[test]
+    fn c_05_an_unused_token_dies() {
+        let (tokens, token, now) = tokens();
+        let owner = |at| tokens.owner(by(None, &token, at));
+        assert!(owner(now + Duration::from_millis(14_999)).is_ok());
+        let at_last = now + Duration::from_secs(15);
+        assert_eq!(owner(at_last).err(), Some(NotFound::Unknown));
+        assert!(tokens.table.lock().by_token.is_empty());
+    }
+
+    #[test]
+    fn c_12_a_token_is_used_once_at_a_time_and_does_not_die_meanwhile() {
+        let (tokens, token, now) = tokens();
+        let stream = |at| tokens.event_stream(by(None, &token, at), anybody).err();
+        assert_eq!(stream(now), None);
+        let later = now + Duration::from_secs(60);
+        assert_eq!(stream(later), Some(NotFound::Active));
+        // C-07 before C-12: C-08
+        let presented = by(None, &token, later);
+        let socket = tokens.web_socket(presented, anybody).err();
+        assert_eq!(socket, Some(NotFound::OtherTransport));
+        let poll = tokens.poll(presented, anybody).err();
+        assert_eq!(poll, Some(NotFound::OtherTransport));
+        tokens.remove(&token);
+        let owner = tokens.owner(presented).err();
+        assert_eq!(owner, Some(NotFound::Unknown));
+    }
+
+    #[test]
+    fn c_08_who_is_refused_has_not_taken_the_token() {
+        let (tokens, token, now) = tokens();
+        let presented = by(None, &token, now);
+        for _ in 0..2 {
+            let refused = tokens.poll(presented, |asks| {
+                assert_eq!(asks, Asks::ToBegin);
+                Err(NotFound::TooOften)
+            });
+            assert_eq!(refused.err(), Some(NotFound::TooOften));
+        }
+        assert!(matches!(
+            tokens.poll(presented, anybody),
+            Ok(Poll::First { .. })
+        ));
+        let next = tokens.poll(presented, |asks| {
+            assert_eq!(asks, Asks::ToGoOn);
+            Ok::<_, NotFound>(())
+        });
+        assert!(matches!(next, Ok(Poll::Later(..))));
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_user_alone() {
+        let (tokens, _, now) = tokens();
+        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
+        let token = ConnectionToken::random();
+        add(&tokens, Some(&ann), &token, now);
+        for other in [None, Some(&bob)] {
+            let presented = by(other, &token, now);
+            let polled = tokens.poll(presented, anybody).err();
+            assert_eq!(polled, Some(NotFound::OtherUser));
+            assert_eq!(tokens.posts(presented).err(), Some(NotFound::OtherUser));
+            assert_eq!(tokens.delete(presented).err(), Some(NotFound::OtherUser));
+        }
+        let polled = tokens.poll(by(Some(&ann), &token, now), anybody).err();
+        assert_eq!(polled, None);
+    }
+
+    #[test]
+    fn who_connects_first_has_a_token_that_nobody_negotiated() {
+        let (tokens, token, now) = tokens();
+        let (ann, bob) = (Arc::from("ann"), Arc::from("bob"));
+        let poll = |user| tokens.poll(by(Some(user), &token, now), anybody).err();
+        assert_eq!(poll(&ann), None);
+        assert_eq!(poll(&bob), Some(NotFound::OtherUser));
+    }
+
     #[test]
     fn row_145_a_token_in_use_makes_room_and_does_not_die() {
         let (tokens, token, now) = tokens();
-        let add = || {
-            let (id, token) = (ConnectionId::random(), ConnectionToken::random());
-            tokens.add(id, None, token, false, now)
-        };
+        let add = || add(&tokens, None, &ConnectionToken::random(), now);
         assert!(add().is_some());
         assert!(add().is_none());
-        let connected = tokens.connect(by(None, &token, now), Transport::LongPolling);
-        assert!(connected.is_ok());
+        assert!(tokens.poll(by(None, &token, now), anybody).is_ok());
         assert!(add().is_some());
         assert!(add().is_none());
-        let later = now + Duration::from_secs(60);
-        let in_use = Some(Transport::LongPolling);
-        assert_eq!(tokens.look(by(None, &token, later)), Ok(in_use));
-        assert_eq!(tokens.lock().by_token.len(), 1, "the two others");
+        let later = by(None, &token, now + Duration::from_secs(60));
+        assert!(matches!(tokens.poll(later, anybody), Ok(Poll::Later(..))));
+        let known = tokens.table.lock().by_token.len();
+        assert_eq!(known, 1, "the two others");
     }
 
     #[test]
     fn row_145_unused_tokens_are_capped_and_die() {
         let (tokens, _, now) = tokens();
-        let add = |at| {
-            let (id, token) = (ConnectionId::random(), ConnectionToken::random());
-            tokens.add(id, None, token, false, at)
-        };
+        let add = |at| add(&tokens, None, &ConnectionToken::random(), at);
         assert!(add(now).is_some());
         assert!(add(now).is_none());
         assert!(add(now + Duration::from_secs(15)).is_some());

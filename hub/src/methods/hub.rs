@@ -241,12 +241,7 @@ impl<S> Shared<S> {
     pub(crate) fn who(&self, id: ConnectionId, parts: &Parts) -> Who {
         let who = parts.extensions.get::<User>().cloned();
         let user = self.user_of(parts);
-        Who {
-            id,
-            user,
-            who,
-            may_count: false,
-        }
+        Who { id, user, who }
     }
 
     /// The identifier of the user that a request belongs to.

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
@@ -11,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::task::AtomicWaker;
+use futures_util::{stream, task::AtomicWaker};
 
 use crate::{
     error::HubError,
@@ -43,31 +44,55 @@ enum Work {
 }
 
 /// Something of the hub's, whose panic while it is dropped reaches nobody.
-struct Contained<T>(Option<T>);
+struct Contained<T: Spent>(T);
 
-impl<T> Contained<T> {
-    fn new(value: T) -> Self {
-        Self(Some(value))
+/// What can be taken out of its place.
+trait Spent {
+    /// What stands there from then on, and does nothing.
+    fn spent() -> Self;
+}
+
+impl Spent for Running<Reply> {
+    fn spent() -> Self {
+        Box::pin(future::pending())
     }
 }
 
-impl<T> Drop for Contained<T> {
+impl Spent for Items {
+    fn spent() -> Self {
+        Box::pin(stream::pending())
+    }
+}
+
+impl<T: Spent> Contained<T> {
+    fn take(&mut self) -> T {
+        std::mem::replace(&mut self.0, T::spent())
+    }
+}
+
+impl<T: Spent> Drop for Contained<T> {
     fn drop(&mut self) {
-        let value = self.0.take();
+        let value = self.take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
     }
 }
 
 /// What a call has come to.
 pub(crate) enum Step {
+    /// An item of its stream, and it goes on.
     Item(Bytes),
+    Ended(CallEnd),
+}
+
+/// How a call has ended.
+pub(crate) enum CallEnd {
     Value(Bytes),
-    StreamEnded,
     Failed(HubError),
-    /// There is no stream (ST-04).
-    NoStream(Arc<str>),
+    StreamEnded,
     /// It failed while it streamed (ST-03).
     StreamFailed(HubError),
+    /// There is no stream (ST-04).
+    NoStream(Arc<str>),
 }
 
 impl RunningCall {
@@ -83,7 +108,7 @@ impl RunningCall {
             name,
             handle,
             uploads,
-            work: Work::Method(Contained::new(method)),
+            work: Work::Method(Contained(method)),
         }
     }
 
@@ -103,37 +128,31 @@ impl RunningCall {
         loop {
             match &mut self.work {
                 Work::Method(method) => {
-                    let Some(method) = &mut method.0 else {
-                        return Poll::Pending; // never: it is taken by `into_methods` alone
-                    };
-                    let polled = catch_unwind(AssertUnwindSafe(|| method.as_mut().poll(cx)));
+                    let polled = catch_unwind(AssertUnwindSafe(|| method.0.as_mut().poll(cx)));
                     let reply =
                         match polled.unwrap_or_else(|panic| Poll::Ready(Err(panicked(&*panic)))) {
                             Poll::Ready(reply) => reply,
                             Poll::Pending => return Poll::Pending,
                         };
-                    match reply.map(|reply| reply.kind) {
-                        Ok(ReplyKind::Value(value)) => return Poll::Ready(Step::Value(value)),
+                    let end = match reply.map(|reply| reply.kind) {
                         Ok(ReplyKind::Stream(items)) => {
-                            self.work = Work::Stream(Contained::new(items))
+                            self.work = Work::Stream(Contained(items));
+                            continue;
                         }
-                        Ok(ReplyKind::NoStream(method)) => {
-                            return Poll::Ready(Step::NoStream(method));
-                        }
-                        Err(error) => return Poll::Ready(Step::Failed(error)),
-                    }
+                        Ok(ReplyKind::Value(value)) => CallEnd::Value(value),
+                        Ok(ReplyKind::NoStream(method)) => CallEnd::NoStream(method),
+                        Err(error) => CallEnd::Failed(error),
+                    };
+                    return Poll::Ready(Step::Ended(end));
                 }
                 Work::Stream(items) => {
-                    let Some(items) = &mut items.0 else {
-                        return Poll::Pending; // never
-                    };
-                    let polled = catch_unwind(AssertUnwindSafe(|| items.as_mut().poll_next(cx)));
+                    let polled = catch_unwind(AssertUnwindSafe(|| items.0.as_mut().poll_next(cx)));
                     let item =
                         polled.unwrap_or_else(|panic| Poll::Ready(Some(Err(panicked(&*panic)))));
                     return item.map(|item| match item {
                         Some(Ok(item)) => Step::Item(item),
-                        Some(Err(error)) => Step::StreamFailed(error),
-                        None => Step::StreamEnded,
+                        Some(Err(error)) => Step::Ended(CallEnd::StreamFailed(error)),
+                        None => Step::Ended(CallEnd::StreamEnded),
                     });
                 }
             }
@@ -257,7 +276,7 @@ impl RunningCalls {
             .slots
             .into_iter()
             .filter_map(|slot| match slot.running.work {
-                Work::Method(mut method) => method.0.take(),
+                Work::Method(mut method) => Some(method.take()),
                 Work::Stream(_) => None,
             });
         methods.collect()

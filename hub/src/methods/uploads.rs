@@ -7,7 +7,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::task::AtomicWaker;
+use raw_ws::sync::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -66,7 +67,7 @@ impl<T: DeserializeOwned> Stream for UploadStream<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.upload.state();
+        let mut state = self.upload.state.lock();
         if let Some(item) = state.items.pop_front() {
             self.upload.budget.give_back(&item);
             let value = self.encoding.decode(&item).map_err(|error| {
@@ -94,7 +95,7 @@ impl<T: DeserializeOwned> Stream for UploadStream<T> {
 
 impl<T> Drop for UploadStream<T> {
     fn drop(&mut self) {
-        let mut state = self.upload.state();
+        let mut state = self.upload.state.lock();
         state.fail(&self.upload.budget, None);
     }
 }
@@ -129,7 +130,7 @@ impl Upload {
 
     /// Keeps a copy: a few bytes would keep the transport's whole read buffer.
     pub(crate) fn push(&self, item: &Bytes) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.end.is_none() {
             self.budget.take(item);
             state.items.push_back(Bytes::copy_from_slice(item));
@@ -139,7 +140,7 @@ impl Upload {
 
     /// Nothing more will come; `error` if that is a failure.
     pub(crate) fn end(&self, error: Option<HubError>) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.end.is_none() {
             state.end = Some(error);
             state.wake();
@@ -148,7 +149,7 @@ impl Upload {
 
     /// Throws away what waits, and fails the reader.
     pub(crate) fn fail(&self, error: HubError) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.end.is_none() {
             state.fail(&self.budget, Some(error));
         }
@@ -156,11 +157,7 @@ impl Upload {
 
     /// Items that wait to be read.
     pub(crate) fn waiting(&self) -> usize {
-        self.state().items.len()
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().items.len()
     }
 }
 

@@ -1,11 +1,9 @@
 //! Calls of the server to one client, waiting for their answers (spec section 14).
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use bytestring::ByteString;
+use raw_ws::sync::Mutex;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -39,7 +37,7 @@ pub(crate) struct WaitingCall<'a> {
 impl ClientResults {
     pub(crate) fn begin(&self, connection: &ConnectionId) -> WaitingCall<'_> {
         let (answer, receiver) = oneshot::channel();
-        let mut pending = self.pending();
+        let mut pending = self.0.lock();
         pending.next_id += 1;
         // CR-02, UP-10: `s` keeps them apart from the ids of streams.
         let invocation_id = ByteString::from(format!("s{}", pending.next_id));
@@ -65,7 +63,7 @@ impl ClientResults {
         completion: Completion,
         protocol: Protocol,
     ) -> Result<(), ProtocolError> {
-        let mut pending = self.pending();
+        let mut pending = self.0.lock();
         match pending.calls.get(invocation_id) {
             None => match completion {
                 Completion::Result(result) => protocol.unskippable(&result).map_or(Ok(()), Err),
@@ -88,18 +86,15 @@ impl ClientResults {
 
     /// The connection has ended: nobody will answer (CL-16).
     pub(crate) fn fail_all_of(&self, connection: &ConnectionId) {
-        self.pending()
+        self.0
+            .lock()
             .calls
             .retain(|_, call| call.connection != *connection);
-    }
-
-    fn pending(&self) -> MutexGuard<'_, Pending> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
-        self.results.pending().calls.remove(&self.invocation_id);
+        self.results.0.lock().calls.remove(&self.invocation_id);
     }
 }

@@ -3,14 +3,17 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, MutexGuard, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     task::Context,
 };
 
 use futures_util::task::AtomicWaker;
-use raw_ws::Sender;
+use raw_ws::{
+    Sender,
+    sync::{Mutex, RwLock},
+};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +30,7 @@ pub(crate) struct Live {
     who: RwLock<Option<User>>,
     pub(crate) encoding: Encoding,
     pub(crate) sender: Sender,
-    pub(crate) request: Arc<Request>,
+    pub(crate) request: Request,
     /// Made when first used: most connections keep nothing.
     items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
     aborted: OnceLock<CancellationToken>,
@@ -45,8 +48,6 @@ pub(crate) struct Who {
     pub(crate) user: Option<Arc<str>>,
     /// The user itself, where a layer of the app knows it.
     pub(crate) who: Option<User>,
-    /// Stateful reconnect was granted to it (SR-01).
-    pub(crate) may_count: bool,
 }
 
 /// The groups of a connection, in the order in which it joined them. They are kept here because the
@@ -68,9 +69,9 @@ pub(crate) enum Command {
 }
 
 impl Live {
-    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Arc<Request>) -> Self {
-        let Who { id, user, who, .. } = who;
-        Self {
+    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Request) -> Arc<Self> {
+        let Who { id, user, who } = who;
+        Arc::new(Self {
             id,
             user,
             who: RwLock::new(who),
@@ -84,7 +85,7 @@ impl Live {
             groups: Mutex::default(),
             command: AtomicU8::new(0),
             task: AtomicWaker::new(),
-        }
+        })
     }
 
     /// Asks the task for something; the first to ask wins.
@@ -144,13 +145,13 @@ impl Live {
 
     /// The user as its last request had it.
     pub(crate) fn who(&self) -> Option<User> {
-        let who = self.who.read().unwrap_or_else(PoisonError::into_inner);
+        let who = self.who.read();
         who.clone()
     }
 
     /// A later request of the same user came (AU-04).
     pub(crate) fn set_who(&self, who: User) {
-        let mut current = self.who.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.who.write();
         *current = Some(who);
     }
 
@@ -161,7 +162,7 @@ impl Live {
 
     /// The groups it is in; at its end, those it was in.
     pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+        self.groups.lock()
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).
@@ -170,6 +171,6 @@ impl Live {
         use_them: impl FnOnce(&mut HashMap<String, serde_json::Value>) -> R,
     ) -> R {
         let items = self.items.get_or_init(Mutex::default);
-        use_them(&mut items.lock().unwrap_or_else(PoisonError::into_inner))
+        use_them(&mut items.lock())
     }
 }

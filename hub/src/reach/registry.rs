@@ -1,12 +1,9 @@
 //! Who is connected, who is where, and the way to reach them: every send of a hub goes through
 //! here, and fan-out through `raw_ws::Topics`.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::{collections::HashMap, sync::Arc};
 
-use raw_ws::{PreparedMessage, Sender, Topics};
+use raw_ws::{PreparedMessage, Sender, Topics, sync::RwLock};
 
 use crate::{
     error::{HubError, Result},
@@ -90,7 +87,7 @@ impl Registry {
 
     /// Makes a connection reachable.
     pub(crate) fn add(&self, live: &Arc<Live>) {
-        let mut connections = self.connections_mut();
+        let mut connections = self.connections.write();
         connections.by_id.insert(live.id.clone(), live.clone());
         connections
             .by_sender
@@ -105,7 +102,7 @@ impl Registry {
 
     /// Forgets a connection (API-09).
     pub(crate) fn remove(&self, live: &Live) {
-        let mut connections = self.connections_mut();
+        let mut connections = self.connections.write();
         connections.by_id.remove(&live.id);
         connections.by_sender.remove(&live.sender.id());
         drop(connections);
@@ -118,16 +115,16 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Live>> {
-        self.connections().by_id.get(id).cloned()
+        self.connections.read().by_id.get(id).cloned()
     }
 
     /// Everybody who is connected.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
-        self.connections().by_id.values().cloned().collect()
+        self.connections.read().by_id.values().cloned().collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.connections().by_id.len()
+        self.connections.read().by_id.len()
     }
 
     /// Puts a connection into a group; one that has ended stays out (API-07, API-09).
@@ -274,7 +271,7 @@ impl Registry {
         if ids.is_empty() {
             return Vec::new();
         }
-        let connections = self.connections();
+        let connections = self.connections.read();
         let known = ids.iter().filter_map(|id| connections.by_id.get(id));
         known.map(|live| live.sender.id()).collect()
     }
@@ -285,7 +282,7 @@ impl Registry {
             .iter()
             .flat_map(|topics| topics.senders(topic))
             .collect();
-        let connections = self.connections();
+        let connections = self.connections.read();
         let known = senders
             .iter()
             .filter_map(|sender| connections.by_sender.get(&sender.id()));
@@ -294,17 +291,5 @@ impl Registry {
 
     fn topics_of(&self, live: &Live) -> &Topics<Topic> {
         &self.topics[live.encoding.protocol as usize]
-    }
-
-    fn connections(&self) -> RwLockReadGuard<'_, Connections> {
-        self.connections
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn connections_mut(&self) -> RwLockWriteGuard<'_, Connections> {
-        self.connections
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,11 +3,10 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
+
+use raw_ws::sync::Mutex;
 
 /// What of a hub stops.
 #[derive(Default)]
@@ -26,7 +25,7 @@ enum Server {
 impl Stopping {
     /// A request came by this server; true for the first.
     pub(crate) fn meets(&self, server: NonZeroU32) -> bool {
-        let mut servers = self.servers();
+        let mut servers = self.servers.lock();
         let is_new = !servers.contains_key(&server);
         servers.entry(server).or_insert(Server::Serving);
         is_new
@@ -34,7 +33,7 @@ impl Stopping {
 
     /// From here on it is so for the clients of a server.
     pub(crate) fn stop_server(&self, server: NonZeroU32) {
-        self.servers().insert(server, Server::Stopping);
+        self.servers.lock().insert(server, Server::Stopping);
     }
 
     /// From here on it is so for everybody.
@@ -49,10 +48,6 @@ impl Stopping {
 
     /// Whether a server takes no new connections.
     pub(crate) fn has_closed(&self, server: Option<NonZeroU32>) -> bool {
-        server.is_some_and(|server| self.servers().get(&server) == Some(&Server::Stopping))
-    }
-
-    fn servers(&self) -> MutexGuard<'_, HashMap<NonZeroU32, Server>> {
-        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+        server.is_some_and(|server| self.servers.lock().get(&server) == Some(&Server::Stopping))
     }
 }

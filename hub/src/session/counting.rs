@@ -6,6 +6,16 @@ use std::time::Instant;
 use super::{Client, Frames, Phase, Session};
 use crate::protocol::{Protocol, ProtocolError, message::HubMessage};
 
+/// What a client whose socket is lost may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reconnect {
+    /// Come again as a new connection: the ordinary case.
+    Anew,
+    /// Come back to this one with another socket, and no message is lost: stateful reconnect was
+    /// granted to it (SR-01).
+    Stateful,
+}
+
 /// What a transport that keeps messages is told.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signals {
@@ -18,14 +28,8 @@ pub(crate) struct Signals {
 }
 
 impl Session {
-    /// Stateful reconnect was granted: a client of version 2 is counted with (SR-01).
-    pub(crate) fn may_count(mut self, granted: bool) -> Self {
-        self.may_count = granted;
-        self
-    }
-
-    /// Where both ends count: how messages are encoded (SR-01).
-    pub(crate) fn counts(&self) -> Option<Protocol> {
+    /// How messages are encoded, where both ends count them for a stateful reconnect (SR-01).
+    pub(crate) fn stateful(&self) -> Option<Protocol> {
         self.arrived.as_ref().map(|_| self.encoding.protocol)
     }
 
@@ -40,13 +44,13 @@ impl Session {
     pub(crate) fn resumed(&mut self, now: Instant) {
         self.client = Client::Here;
         self.frames = Frames::default();
-        self.clock.resumed(now);
+        self.clock.goes_on(now);
     }
 
     /// While the client does not read its answers: what it says is looked through for Acks, which
     /// may be what everything waits for, and kept.
-    pub(crate) fn read_on(&mut self, now: Instant) {
-        if self.phase == Phase::Open && self.arrived.is_some() {
+    pub(crate) fn look_ahead(&mut self, now: Instant) {
+        if self.phase != Phase::Closed && self.arrived.is_some() {
             self.read_ahead(now);
         }
     }
@@ -61,7 +65,7 @@ impl Session {
 
     /// Whether the client's silence says nothing now.
     pub(super) fn is_still(&self) -> bool {
-        self.is_held || self.client != Client::Here
+        self.phase == Phase::Held || self.client != Client::Here
     }
 
     /// The one place where what comes is counted; `None` for what came before (SR-10).

@@ -12,6 +12,7 @@ mod uploads;
 use std::time::Duration;
 
 use super::*;
+use crate::protocol::{HandshakeRequest, Protocol};
 
 /// The two ends of a connection.
 struct Pair {
@@ -21,9 +22,9 @@ struct Pair {
     client: Client,
 }
 
-/// What drives a session: every call runs until the test finishes it.
+/// What drives a connection's machines: every call runs until the test finishes it.
 struct Server {
-    session: Session,
+    machine: Machine,
     running: Vec<ActiveCall>,
     waiting: Option<ActiveCall>,
     /// What happened, in order.
@@ -33,6 +34,22 @@ struct Server {
     unread: VecDeque<Bytes>,
 }
 
+enum Machine {
+    ShakingHands(Handshake),
+    Session(Session),
+    /// The hub handshake failed.
+    Refused,
+}
+
+impl Machine {
+    fn session(&mut self) -> &mut Session {
+        match self {
+            Self::Session(session) => session,
+            Self::ShakingHands(_) | Self::Refused => panic!("there is no session"),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Client {
     frames: Frames,
@@ -40,6 +57,13 @@ struct Client {
     handshake: Option<String>,
     received: Vec<HubMessage>,
 }
+
+/// Of a WebSocket, without stateful reconnect.
+const TERMS: Terms = Terms {
+    carries: TransferFormat::Binary,
+    pings: Pings::Sent,
+    reconnect: Reconnect::Anew,
+};
 
 fn json(options: HubOptions) -> Pair {
     Pair::open(options, Protocol::Json)
@@ -57,7 +81,7 @@ impl Pair {
             now,
             protocol,
             server: Server {
-                session: Session::new(Arc::new(options), true, false, now),
+                machine: Machine::ShakingHands(Handshake::new(Arc::new(options), TERMS, now)),
                 running: Vec::new(),
                 waiting: None,
                 log: Vec::new(),
@@ -116,21 +140,55 @@ impl Pair {
     /// Everything that can happen now.
     fn run(&mut self) {
         loop {
-            self.server.work(self.now);
+            self.work();
             self.flush();
-            if self.server.session.room(false) == 0 {
+            let room = match &self.server.machine {
+                Machine::ShakingHands(handshake) => handshake.room(),
+                Machine::Session(session) => session.room(false),
+                Machine::Refused => usize::MAX,
+            };
+            if room == 0 {
                 return;
             }
             let Some(bytes) = self.server.unread.pop_front() else {
                 return;
             };
-            self.server.session.handle_input(bytes);
+            match &mut self.server.machine {
+                Machine::ShakingHands(handshake) => handshake.handle_input(bytes),
+                Machine::Session(session) => session.handle_input(bytes),
+                Machine::Refused => {} // nobody listens
+            }
+        }
+    }
+
+    /// What the server has to do now.
+    fn work(&mut self) {
+        if let Machine::ShakingHands(handshake) = &mut self.server.machine {
+            match handshake.poll(self.now) {
+                None => return,
+                Some(Outcome::Refused) => {
+                    let answer = handshake.outgoing().1.split().freeze();
+                    self.client.take(answer, self.protocol);
+                    self.server.machine = Machine::Refused;
+                }
+                Some(Outcome::Agreed(session)) => {
+                    self.server.machine = Machine::Session(session);
+                    self.server.log.push("opened".into());
+                    self.server.machine.session().go_on(self.now);
+                }
+            }
+        }
+        if let Machine::Session(_) = self.server.machine {
+            self.server.work(self.now);
         }
     }
 
     fn flush(&mut self) {
-        self.server.session.rest();
-        let (format, outgoing) = self.server.session.outgoing();
+        let Machine::Session(session) = &mut self.server.machine else {
+            return;
+        };
+        session.rest();
+        let (format, outgoing) = session.outgoing();
         if !outgoing.is_empty() && self.client.handshake.is_some() {
             assert_eq!(format, self.protocol.transfer_format());
         }
@@ -140,21 +198,27 @@ impl Pair {
 
     /// The client's end of the transport is closed.
     fn hang_up(&mut self) {
-        self.server.session.handle_eof(self.now);
+        match &mut self.server.machine {
+            Machine::ShakingHands(_) => self.server.machine = Machine::Refused, // H-11
+            Machine::Session(session) => session.handle_eof(self.now),
+            Machine::Refused => {}
+        }
         self.run();
     }
 
     fn wait(&mut self, time: Duration) {
         self.now += time;
-        let end = self.server.session.handle_timeout(self.now);
-        self.server.ended(end);
+        if let Machine::Session(session) = &mut self.server.machine {
+            let end = session.handle_timeout(self.now);
+            self.server.ended(end);
+        }
         self.run();
     }
 
     /// Moves the clock through every deadline that falls into this time.
     fn live(&mut self, time: Duration) {
         let until = self.now + time;
-        while let Some(at) = self.server.session.poll_timeout().filter(|at| *at <= until) {
+        while let Some(at) = self.server.poll_timeout().filter(|at| *at <= until) {
             self.wait(at.saturating_duration_since(self.now));
         }
         self.now = until;
@@ -164,18 +228,19 @@ impl Pair {
     fn finish(&mut self, key: u64, completion: Completion) {
         let place = self.server.running.iter().position(|call| call.key == key);
         let call = self.server.running.remove(place.expect("it runs"));
-        self.server.session.complete(call, completion);
+        self.server.machine.session().complete(call, completion);
         self.run();
     }
 
     fn release_slot(&mut self, key: u64) {
         let call = self.server.running.iter_mut().find(|call| call.key == key);
-        self.server.session.release_slot(call.expect("it runs"));
+        let session = self.server.machine.session();
+        session.release_slot(call.expect("it runs"));
         self.run();
     }
 
     fn end(&mut self, end: End) {
-        let end = self.server.session.end(end);
+        let end = self.server.machine.session().end(end);
         self.server.ended(Some(end));
         self.flush();
     }
@@ -192,17 +257,25 @@ impl Pair {
 }
 
 impl Server {
+    fn is_refused(&self) -> bool {
+        matches!(self.machine, Machine::Refused)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match &self.machine {
+            Machine::ShakingHands(handshake) => Some(handshake.deadline()),
+            Machine::Session(session) => session.poll_timeout(),
+            Machine::Refused => None,
+        }
+    }
+
     fn work(&mut self, now: Instant) {
         loop {
             self.start_waiting(now);
-            let Some(event) = self.session.poll_event(now) else {
+            let Some(event) = self.machine.session().poll_event(now) else {
                 return;
             };
             match event {
-                Event::Opened => {
-                    self.log.push("opened".into());
-                    self.session.resume(now);
-                }
                 Event::Call(invocation, kind) => self.begin(invocation, kind),
                 Event::Cancel(key) => {
                     self.log.push(format!("cancel {key}"));
@@ -212,7 +285,7 @@ impl Server {
                         && self.running[place].kind == CallKind::Stream
                     {
                         let call = self.running.remove(place);
-                        self.session.complete(call, Completion::Void);
+                        self.machine.session().complete(call, Completion::Void);
                     }
                 }
                 Event::UploadItem(StreamKey { call, position }, item) => {
@@ -224,7 +297,7 @@ impl Server {
                 }
                 Event::ClientResult(id, _) => self.log.push(format!("result {id}")),
                 Event::BrokenCall(broken) => {
-                    let end = self.session.end(End::Protocol(broken.2));
+                    let end = self.machine.session().end(End::Protocol(broken.2));
                     self.ended(Some(end));
                 }
                 Event::Ended(end) => self.ended(Some(end)),
@@ -239,20 +312,24 @@ impl Server {
             stream_ids,
             ..
         } = invocation;
-        match self.session.begin(invocation_id.clone(), kind, stream_ids) {
+        match self
+            .machine
+            .session()
+            .begin(invocation_id.clone(), kind, stream_ids)
+        {
             Err((refused, _)) => {
                 self.log.push(format!("refuse {target} {refused:?}"));
                 let completion = Completion::Error("refused".into());
-                self.session.refuse(invocation_id, completion);
+                self.machine.session().refuse(invocation_id, completion);
             }
             Ok(mut call) => {
-                if self.session.may_run(&mut call) {
+                if self.machine.session().may_run(&mut call) {
                     self.log.push(format!("run {target} as {}", call.key));
-                    self.session.keep(&mut call);
+                    self.machine.session().keep(&mut call);
                     self.running.push(call);
                 } else {
                     self.log.push(format!("hold {target} as {}", call.key));
-                    self.session.hold();
+                    self.machine.session().hold();
                     self.waiting = Some(call);
                 }
             }
@@ -261,13 +338,13 @@ impl Server {
 
     fn start_waiting(&mut self, now: Instant) {
         if let Some(mut call) = self.waiting.take() {
-            if !self.session.may_run(&mut call) {
+            if !self.machine.session().may_run(&mut call) {
                 self.waiting = Some(call);
                 return;
             }
             self.log.push(format!("start {}", call.key));
-            self.session.resume(now);
-            self.session.keep(&mut call);
+            self.machine.session().go_on(now);
+            self.machine.session().keep(&mut call);
             self.running.push(call);
         }
     }

@@ -9,13 +9,16 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use raw_ws::{CloseCode, Config, Mailbox, Sender};
+use raw_ws::{
+    CloseCode, Config, Mailbox, Sender,
+    clock::{Alarm, now},
+};
 
-use super::{Intake, Received, Transport, alarm::Alarm, posts::Posts};
+use super::{Intake, Received, Transport, posts::Posts};
 use crate::events;
 use polls::Wish;
 pub(crate) use polls::{Answer, Polls};
@@ -151,9 +154,4 @@ impl Drop for LongPolling {
         self.posts.dispose();
         self.polls.dispose();
     }
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

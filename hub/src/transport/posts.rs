@@ -8,15 +8,16 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 use axum::body::BodyDataStream;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream as _;
+use raw_ws::sync::{Mutex, WakerSlot};
 
 use super::Intake;
 
@@ -61,9 +62,9 @@ struct State {
     bytes: BytesMut,
     reader: Reader,
     /// The session's task.
-    task: Option<Waker>,
+    task: WakerSlot,
     /// The POST whose turn it is.
-    writer: Option<Waker>,
+    writer: WakerSlot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,8 +103,8 @@ impl Posts {
             state: Mutex::new(State {
                 bytes: BytesMut::new(),
                 reader: Reader::NotYet,
-                task: None,
-                writer: None,
+                task: WakerSlot::new(),
+                writer: WakerSlot::new(),
             }),
             turn: tokio::sync::Mutex::default(),
             limit: limit.max(1),
@@ -128,7 +129,7 @@ impl Posts {
 
     /// The first GET has come.
     pub(crate) fn connect(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.reader == Reader::NotYet {
             self.unused.give_back(state.bytes.len());
             state.set_reader(Reader::Busy);
@@ -138,7 +139,7 @@ impl Posts {
     /// The first GET has come, for a transport that needs no POSTs: gives what was sent before it.
     pub(crate) fn take_all(&self) -> Bytes {
         self.connect();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let first = std::mem::take(&mut state.bytes).freeze();
         state.set_reader(Reader::Gone);
         first
@@ -147,7 +148,7 @@ impl Posts {
     /// Takes what was sent, for the session's task; `None` when the connection is gone and all that
     /// was answered with 200 has been taken.
     pub(crate) fn poll_take(&self, cx: &Context<'_>, intake: Intake) -> Poll<Option<Bytes>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let is_open = matches!(intake, Intake::Open { .. });
         match state.reader {
             Reader::Over => return Poll::Pending,
@@ -156,10 +157,7 @@ impl Posts {
             Reader::Gone => return Poll::Ready(Some(std::mem::take(&mut state.bytes).freeze())),
             _ => {}
         }
-        match &mut state.task {
-            Some(task) => task.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        state.task.register(cx);
         if is_open && !state.bytes.is_empty() {
             let bytes = std::mem::take(&mut state.bytes).freeze();
             state.set_reader(Reader::Busy);
@@ -181,7 +179,7 @@ impl Posts {
     /// server's doing, and does not say goodbye with DELETE (LP-12).
     pub(crate) async fn end(&self) {
         self.finish(Reader::Over);
-        self.state().bytes = BytesMut::new();
+        self.state.lock().bytes = BytesMut::new();
         drop(self.turn.lock().await);
     }
 
@@ -192,7 +190,7 @@ impl Posts {
 
     fn finish(&self, reader: Reader) {
         self.connect();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if !matches!(state.reader, Reader::Over | Reader::Gone) {
             state.set_reader(reader);
         }
@@ -203,11 +201,14 @@ impl Posts {
         body: &mut BodyDataStream,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, Refused>> {
-        match self.state().waiting_writer(cx).reader {
+        let mut state = self.state.lock();
+        state.writer.register(cx);
+        match state.reader {
             Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
             Reader::Over => return Poll::Ready(Ok(None)),
             _ => {}
         }
+        drop(state);
         Pin::new(body).poll_next(cx).map(|piece| match piece {
             None => Ok(None),
             Some(Ok(piece)) => Ok(Some(piece)),
@@ -217,7 +218,7 @@ impl Posts {
 
     /// Copies a piece: as it is it would keep alive the buffer that it was read into.
     fn poll_push(&self, piece: &mut Bytes, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let free = self.limit.saturating_sub(state.bytes.len());
         let room = match state.reader {
             Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
@@ -229,20 +230,18 @@ impl Posts {
         if room > 0 {
             state.bytes.extend_from_slice(&piece[..room]);
             piece.advance(room);
-            if let Some(task) = &state.task {
-                task.wake_by_ref();
-            }
+            state.task.wake();
         }
         if piece.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        state.waiting_writer(cx);
+        state.writer.register(cx);
         Poll::Pending
     }
 
     /// Whether a POST may be answered (P-02, P-07).
     fn poll_taken(&self, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let is_taken = match state.reader {
             Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
             Reader::Over => true,
@@ -253,12 +252,8 @@ impl Posts {
         if is_taken {
             return Poll::Ready(Ok(()));
         }
-        state.waiting_writer(cx);
+        state.writer.register(cx);
         Poll::Pending
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,17 +269,7 @@ impl State {
             return;
         }
         self.reader = reader;
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
-        }
-    }
-
-    fn waiting_writer(&mut self, cx: &Context<'_>) -> &mut Self {
-        match &mut self.writer {
-            Some(writer) => writer.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        self
+        self.writer.wake_once();
     }
 }
 

@@ -7,16 +7,21 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::Frame;
-use raw_ws::{AckDeadline, CloseCode, Config, Mailbox, Sender};
+use raw_ws::{
+    AckDeadline, CloseCode, Config, Mailbox, Sender,
+    clock::{Alarm, now},
+    sync::Mutex,
+    sync::WakerSlot,
+};
 
-use super::{Intake, Received, Transport, alarm::Alarm, posts::Posts};
+use super::{Intake, Received, Transport, posts::Posts};
 use crate::{events, options::HubOptions};
 
 /// Bytes of events laid out before the client has to read; the rest stays in the queue.
@@ -56,7 +61,7 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
     if let Some(deadline) = &ack_deadline {
         deadline.set(Some(UNACKNOWLEDGED));
     }
-    let outlet = Arc::new(Outlet::default());
+    let outlet = Arc::new(Outlet::new());
     posts.connect();
     let stream = EventStream {
         mailbox: Mailbox::new(config),
@@ -77,7 +82,7 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
 impl EventStream {
     /// Lays out what is queued; `false` when the queue was cut for being too long.
     fn lay_out(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut state = self.outlet.state();
+        let mut state = self.outlet.state.lock();
         let had_some = !state.events.is_empty();
         let is_whole = loop {
             state.needs_room = state.events.len() >= LAID_OUT;
@@ -92,7 +97,7 @@ impl EventStream {
         };
         if !had_some && !state.events.is_empty() {
             state.since = Some(now());
-            state.wake_body();
+            state.body.wake_once();
         }
         is_whole
     }
@@ -100,14 +105,13 @@ impl EventStream {
     /// Lays out what is queued. Whether the client is gone: it has closed, or does not read.
     fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_whole = self.lay_out(cx);
-        let mut state = self.outlet.state();
-        state.register(cx);
-        let is_gone = state.is_gone;
-        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
-        drop(state);
-        if is_gone {
+        let mut state = self.outlet.state.lock();
+        state.task.register(cx);
+        if state.flow == Flow::Gone {
             return Poll::Ready(());
         }
+        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
+        drop(state);
         if is_whole {
             std::task::ready!(self.alarm.poll(cx, stuck));
         }
@@ -124,13 +128,15 @@ impl EventStream {
 
     fn poll_written(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let is_whole = self.lay_out(cx);
-        let mut state = self.outlet.state();
-        state.register(cx);
-        state.is_ended |= !state.needs_room || !is_whole;
-        state.wake_body();
-        if state.is_gone {
+        let mut state = self.outlet.state.lock();
+        state.task.register(cx);
+        if state.flow == Flow::Gone {
             return Poll::Ready(());
         }
+        if state.flow == Flow::Open && (!state.needs_room || !is_whole) {
+            state.flow = Flow::Ended;
+        }
+        state.body.wake_once();
         drop(state);
         self.alarm.poll(cx, Some(deadline))
     }
@@ -174,55 +180,56 @@ impl Drop for EventStream {
 }
 
 /// What lies between a session and its response.
-#[derive(Default)]
 struct Outlet {
     state: Mutex<Laid>,
 }
 
-#[derive(Default)]
 struct Laid {
     events: BytesMut,
     /// Since when the client has taken nothing although something lies here.
     since: Option<Instant>,
     /// The session's task waits until there is room.
     needs_room: bool,
-    /// Nothing more will come.
-    is_ended: bool,
+    flow: Flow,
+    body: WakerSlot,
+    task: WakerSlot,
+}
+
+/// Whether events flow from a session to its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Open,
+    /// Nothing more will come behind what lies here.
+    Ended,
     /// What lies here is not sent any more.
-    is_cut: bool,
+    Cut,
     /// The body is gone.
-    is_gone: bool,
-    has_begun: bool,
-    body: Option<Waker>,
-    task: Option<Waker>,
+    Gone,
 }
 
 impl Outlet {
+    fn new() -> Self {
+        Self {
+            state: Mutex::new(Laid {
+                // SSE-03: some browsers wait for the first bytes.
+                events: BytesMut::from(&b":\r\n"[..]),
+                since: Some(now()),
+                needs_room: false,
+                flow: Flow::Open,
+                body: WakerSlot::new(),
+                task: WakerSlot::new(),
+            }),
+        }
+    }
+
     fn cut(&self) {
-        let mut state = self.state();
-        state.is_cut = true;
+        let mut state = self.state.lock();
+        if state.flow != Flow::Gone {
+            state.flow = Flow::Cut;
+        }
         state.events = BytesMut::new();
         state.since = None;
-        state.wake_body();
-    }
-
-    fn state(&self) -> MutexGuard<'_, Laid> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Laid {
-    fn register(&mut self, cx: &Context<'_>) {
-        match &mut self.task {
-            Some(task) => task.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-    }
-
-    fn wake_body(&mut self) {
-        if let Some(body) = self.body.take() {
-            body.wake();
-        }
+        state.body.wake_once();
     }
 }
 
@@ -240,40 +247,31 @@ impl<G: Unpin> http_body::Body for Events<G> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut state = self.outlet.state();
-        if state.is_cut {
+        let mut state = self.outlet.state.lock();
+        if state.flow == Flow::Cut {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
-        }
-        if !state.has_begun {
-            // SSE-03: some browsers wait for the first bytes.
-            state.has_begun = true;
-            return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b":\r\n")))));
         }
         if !state.events.is_empty() {
             let events = std::mem::take(&mut state.events).freeze();
             state.since = None;
-            if state.needs_room
-                && let Some(task) = &state.task
-            {
-                task.wake_by_ref();
+            if state.needs_room {
+                state.task.wake();
             }
             return Poll::Ready(Some(Ok(Frame::data(events))));
         }
-        if state.is_ended {
+        if state.flow == Flow::Ended {
             return Poll::Ready(None);
         }
-        state.body = Some(cx.waker().clone());
+        state.body.register(cx);
         Poll::Pending
     }
 }
 
 impl<G> Drop for Events<G> {
     fn drop(&mut self) {
-        let mut state = self.outlet.state();
-        state.is_gone = true;
-        if let Some(task) = &state.task {
-            task.wake_by_ref();
-        }
+        let mut state = self.outlet.state.lock();
+        state.flow = Flow::Gone;
+        state.task.wake();
     }
 }
 
@@ -295,11 +293,6 @@ fn write_event(payload: &[u8], out: &mut BytesMut) {
         rest = after;
     }
     out.put_slice(b"\r\n");
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 mod detached;
 mod seat;
+mod sent;
 mod socket;
 
 use std::{
@@ -18,24 +19,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use raw_ws::{CloseCode, Config, Mailbox, Sender, WebSocket};
+use raw_ws::{
+    CloseCode, Config, Mailbox, Sender, WebSocket,
+    clock::{Alarm, now},
+};
 
 pub(crate) use detached::Detached;
 use detached::Ticket;
 use seat::Order;
 pub(crate) use seat::{Refused, Reservation, Seat};
+use sent::{Overflow, Sent};
 use socket::{Heard, Socket, Uncounted};
 
-use super::{Intake, Received, Transport, alarm::Alarm};
-use crate::{
-    events,
-    options::HubOptions,
-    protocol::Protocol,
-    session::{
-        Signals,
-        replay::{Overflow, Sent},
-    },
-};
+use super::{Intake, Received, Transport};
+use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// Bytes given to a socket before the client has to read; the rest waits where it is kept.
 const WRITTEN_AHEAD: usize = 16 * 1024;
@@ -49,8 +46,8 @@ pub(crate) struct Stateful {
     seat: Arc<Seat>,
     detached: Arc<Detached>,
     away: Option<Away>,
-    /// The session is over: its client has nothing to come back to (SR-14).
-    is_over: bool,
+    /// The client has nothing to come back to: the session is over (SR-14), or nobody counts.
+    is_last: bool,
     /// What came before the first socket (P-05).
     first: Option<Bytes>,
     alarm: Alarm,
@@ -60,12 +57,11 @@ pub(crate) struct Stateful {
 }
 
 enum Mode {
-    /// Before the hub handshake.
-    Undecided(Uncounted),
+    /// Nobody counts: before the hub handshake, and behind it where the client's version knows no
+    /// stateful reconnect (SR-01).
+    Uncounted(Uncounted),
     /// Both ends count.
     Counting(Sent),
-    /// SR-01: the client's version knows no stateful reconnect.
-    Off(Uncounted),
 }
 
 struct Away {
@@ -80,7 +76,7 @@ impl Stateful {
         options: Arc<HubOptions>,
         config: Arc<Config>,
         ws: WebSocket,
-        first: Option<Bytes>,
+        first: Bytes,
         seat: Arc<Seat>,
         detached: Arc<Detached>,
     ) -> Self {
@@ -88,13 +84,13 @@ impl Stateful {
         Self {
             options,
             mailbox: Mailbox::new(config),
-            mode: Mode::Undecided(uncounted),
+            mode: Mode::Uncounted(uncounted),
             socket: Some(socket),
             seat,
             detached,
             away: None,
-            is_over: false,
-            first: first.filter(|first| !first.is_empty()),
+            is_last: false,
+            first: Some(first).filter(|first| !first.is_empty()),
             alarm: Alarm::default(),
             counts_at: None,
             counting_alarm: Alarm::default(),
@@ -113,7 +109,7 @@ impl Stateful {
             let message = message.ok_or(Overflow)?;
             match &mut self.mode {
                 Mode::Counting(sent) => sent.take(&message.into_bytes())?,
-                Mode::Undecided(uncounted) | Mode::Off(uncounted) => {
+                Mode::Uncounted(uncounted) => {
                     if let Some(socket) = &mut self.socket {
                         socket.pass(message, uncounted);
                     }
@@ -137,7 +133,6 @@ impl Stateful {
                 self.socket = None;
                 return Poll::Ready(Received::Gone);
             }
-            let may_come_back = self.may_come_back();
             let Some(socket) = &mut self.socket else {
                 return self.poll_away(cx);
             };
@@ -155,7 +150,7 @@ impl Stateful {
                 Poll::Ready(Heard::Bytes(bytes)) => {
                     return Poll::Ready(Received::Bytes(bytes));
                 }
-                Poll::Ready(Heard::Lost) if may_come_back => return self.lost(),
+                Poll::Ready(Heard::Lost) if !self.is_last => return self.lost(),
                 // SR-14: a clean end, or an offence.
                 Poll::Ready(Heard::Lost | Heard::Over) => {
                     self.socket = None;
@@ -189,16 +184,12 @@ impl Stateful {
         };
         let kept = match &self.mode {
             Mode::Counting(sent) => sent.bytes(),
-            Mode::Undecided(_) | Mode::Off(_) => 0,
+            Mode::Uncounted(_) => 0,
         };
         away.ticket.set(away.kept + kept + mailed);
         self.alarm
             .poll(cx, Some(away.until))
             .map(|()| Received::Gone)
-    }
-
-    fn may_come_back(&self) -> bool {
-        !self.is_over && !matches!(self.mode, Mode::Off(_))
     }
 
     /// SR-07, SR-13: the new socket is the one from here on.
@@ -213,8 +204,9 @@ impl Stateful {
         self.socket = Some(socket);
     }
 
+    /// From here on its client has nothing to come back to.
     fn end(&mut self) {
-        self.is_over = true;
+        self.is_last = true;
         self.seat.end();
         self.away = None;
     }
@@ -222,7 +214,7 @@ impl Stateful {
     fn has_more(&self) -> bool {
         let waiting = match &self.mode {
             Mode::Counting(sent) => sent.has_next(),
-            Mode::Undecided(_) | Mode::Off(_) => false,
+            Mode::Uncounted(_) => false,
         };
         waiting || self.mailbox.queued_bytes() > 0
     }
@@ -234,7 +226,7 @@ impl Transport for Stateful {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
-        if intake == Intake::Over && !self.is_over {
+        if intake == Intake::Over && !self.is_last {
             self.end();
         }
         match self.seat.poll_order(cx, self.socket.is_some()) {
@@ -243,7 +235,7 @@ impl Transport for Stateful {
                 return Poll::Ready(Received::Resumed(user));
             }
             // SR-13: at once; whoever comes has the token, and messages go one way only.
-            Some(Order::GiveWay) if !self.is_over => return self.lost(),
+            Some(Order::GiveWay) if !self.is_last => return self.lost(),
             Some(Order::GoneForGood) if self.away.is_some() => {
                 events::detached_evicted();
                 return Poll::Ready(Received::Gone);
@@ -277,28 +269,21 @@ impl Transport for Stateful {
         }
     }
 
-    fn opened(&mut self, counts: Option<Protocol>) {
+    fn opened(&mut self, stateful: Option<Protocol>) {
         // The answer to the hub handshake is not counted, and is the last that is not.
         while let Some(message) = self.mailbox.try_recv() {
-            if let (Mode::Undecided(uncounted), Some(socket)) = (&self.mode, &mut self.socket) {
+            if let (Mode::Uncounted(uncounted), Some(socket)) = (&self.mode, &mut self.socket) {
                 socket.pass(message, uncounted);
             }
         }
-        let mode = std::mem::replace(&mut self.mode, Mode::Off(Uncounted::none()));
-        let Mode::Undecided(uncounted) = mode else {
-            return;
-        };
-        match counts {
+        match stateful {
             Some(protocol) => {
                 let options = &self.options;
                 let limit = options.stateful_reconnect_buffer_size;
                 self.mode = Mode::Counting(Sent::new(protocol, limit, options.max_queued_bytes));
                 self.counts_at = Some(now() + options.handshake_timeout);
             }
-            None => {
-                self.mode = Mode::Off(uncounted);
-                self.seat.end();
-            }
+            None => self.end(),
         }
     }
 
@@ -327,7 +312,7 @@ impl Transport for Stateful {
     fn waiting_bytes(&self) -> usize {
         match &self.mode {
             Mode::Counting(sent) => sent.waiting_bytes(),
-            Mode::Undecided(_) | Mode::Off(_) => 0,
+            Mode::Uncounted(_) => 0,
         }
     }
 }
@@ -336,9 +321,4 @@ impl Drop for Stateful {
     fn drop(&mut self) {
         self.seat.end();
     }
-}
-
-/// Tokio's clock, which tests can stop.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -19,7 +19,8 @@ pub(crate) use read::{Read, ReadAs};
 pub(crate) use write::WriteAs;
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
+
+use raw_ws::sync::RwLock;
 
 use crate::protocol::{Encoding, Names, Protocol};
 
@@ -80,17 +81,13 @@ impl Case {
     fn interned(self, name: &'static str) -> &'static str {
         static KNOWN: RwLock<BTreeMap<(Case, &str), &str>> = RwLock::new(BTreeMap::new());
 
-        let known = KNOWN
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let known = KNOWN.read();
         if let Some(renamed) = known.get(&(self, name)) {
             return renamed;
         }
         drop(known);
         let renamed = String::from_utf8(self.bytes(name).collect()).unwrap_or_default();
-        let mut known = KNOWN
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut known = KNOWN.write();
         known
             .entry((self, name))
             .or_insert_with(|| String::leak(renamed))

@@ -87,18 +87,21 @@ fn play(protocol: Protocol, slots: usize, cut: usize, moves: Vec<Move>) -> Pair 
             Move::Item(at) => {
                 if let Some(at) = place(at, &pair) {
                     let value = Bytes::from_static(protocol.nothing());
-                    pair.server.session.item(&pair.server.running[at], value);
+                    pair.server
+                        .machine
+                        .session()
+                        .item(&pair.server.running[at], value);
                     pair.flush();
                 }
             }
             Move::Wait(millis) => pair.wait(Duration::from_millis(millis)),
         }
-        let session = &pair.server.session;
+        let session = pair.server.machine.session();
         assert!(
             session.backlog_bytes <= LIMIT + cut.max(128) + MESSAGE_OVERHEAD,
             "the backlog is bounded"
         );
-        assert!(session.is_held || session.backlog.is_empty());
+        assert!(session.phase != Phase::Open || session.backlog.is_empty());
         let running = &pair.server.running;
         let with_slot = running
             .iter()
@@ -106,7 +109,7 @@ fn play(protocol: Protocol, slots: usize, cut: usize, moves: Vec<Move>) -> Pair 
             .count();
         assert!(with_slot <= slots);
         assert_eq!(
-            pair.server.session.calls.free_slots + with_slot,
+            pair.server.machine.session().calls.free_slots + with_slot,
             slots,
             "no slot is lost or made"
         );
@@ -159,7 +162,7 @@ proptest! {
         }
         if !is_over {
             prop_assert_eq!(answered, called);
-            let calls = &pair.server.session.calls;
+            let calls = &pair.server.machine.session().calls;
             prop_assert!(calls.streams.is_empty() && calls.uploads.is_empty());
             prop_assert!(calls.plain.is_empty());
         }

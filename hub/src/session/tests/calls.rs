@@ -170,7 +170,10 @@ fn st_01_items_then_one_completion() {
         pair.say(&[stream("1", "S")]);
         for _ in 0..3 {
             let value = Bytes::from_static(protocol.nothing());
-            pair.server.session.item(&pair.server.running[0], value);
+            pair.server
+                .machine
+                .session()
+                .item(&pair.server.running[0], value);
             pair.flush();
         }
         pair.finish(0, Completion::Void);
@@ -196,9 +199,9 @@ fn row_123_what_waits_is_bounded_and_pings_are_heard() {
     for _ in 0..1_000 {
         pair.say(&calls);
     }
-    let session = &pair.server.session;
-    assert!(session.room(false) == 0);
     let chunk = pair.encode(&calls).len() + calls.len() * MESSAGE_OVERHEAD;
+    let session = pair.server.machine.session();
+    assert!(session.room(false) == 0);
     assert!(session.backlog_bytes < limit + chunk);
     assert!(pair.server.unread.len() > 900, "the rest was not taken");
 }
@@ -211,7 +214,7 @@ fn row_123_a_fault_that_waits_is_kept_once() {
     for _ in 0..100 {
         pair.say(&[HubMessage::Ping]);
     }
-    assert_eq!(pair.server.session.backlog.len(), 1);
+    assert_eq!(pair.server.machine.session().backlog.len(), 1);
     pair.finish(0, null(Protocol::Json));
     assert!(matches!(pair.server.end, Some(End::Protocol(_))));
     assert_eq!(

@@ -1,24 +1,25 @@
 use super::*;
+use crate::error::HubError;
 
 /// Section 17: what the client is told, plain and in detail.
 #[test]
 fn cl_01_to_cl_08_the_last_word() {
     let generic = "Connection closed with an error.";
     let silent = "OperationCanceledException: Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
-    let failed = |is_shown, may_reconnect| End::Failed {
-        details: "IOException: no".into(),
-        is_shown,
-        may_reconnect,
-    };
+    let refused = |error: HubError| End::not_let_in(&error);
     let fault = End::Protocol(ProtocolError::invalid("no"));
     for (end, details, allow_reconnect) in [
-        (failed(false, false), Some("IOException: no"), false),
-        (failed(false, true), Some("IOException: no"), true),
+        (
+            refused(HubError::hidden("IOException", "no")),
+            Some("IOException: no"),
+            false,
+        ),
         (fault, Some("InvalidDataException: no"), true),
         (End::Timeout, Some(silent), true),
         (End::ClientClosed(None), None, false),
         (End::ClientClosed(Some("no".into())), None, false),
         (End::Aborted, None, false),
+        (End::Expired, None, true),
         (End::Shutdown, None, true),
         (End::ClientLeft, None, true),
     ] {
@@ -38,8 +39,8 @@ fn cl_01_to_cl_08_the_last_word() {
     }
     // An error that is meant for the client is shown without detailed errors.
     let mut pair = json(HubOptions::new());
-    pair.end(failed(true, false));
-    let close = format!("close Some(\"{generic} IOException: no\") false");
+    pair.end(refused(HubError::new("no")));
+    let close = format!("close Some(\"{generic} HubException: no\") false");
     assert_eq!(pair.received(), [close]);
 }
 
@@ -54,8 +55,8 @@ fn the_bytes_of_close_as_dotnet_writes_them() {
         ),
     ] {
         let mut pair = json(HubOptions::new());
-        pair.server.session.end(end);
-        let sent = pair.server.session.outgoing().1.to_vec();
+        pair.server.machine.session().end(end);
+        let sent = pair.server.machine.session().outgoing().1.to_vec();
         assert_eq!(
             String::from_utf8(sent).unwrap(),
             format!("{text}\u{1e}"),
@@ -102,8 +103,14 @@ fn cl_12_nothing_is_said_or_heard_after_close() {
     pair.end(End::Aborted);
     pair.received();
     let stream = pair.server.running.remove(0);
-    pair.server.session.item(&stream, Bytes::from_static(b"1"));
-    pair.server.session.complete(stream, Completion::Void);
+    pair.server
+        .machine
+        .session()
+        .item(&stream, Bytes::from_static(b"1"));
+    pair.server
+        .machine
+        .session()
+        .complete(stream, Completion::Void);
     pair.say(&[call("4", "C"), HubMessage::Ping]);
     pair.finish(1, null(Protocol::Json));
     pair.live(Duration::from_secs(100));

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// What both ends saw.
-type Outcome = (Vec<String>, Vec<String>, Option<End>);
+/// What both ends saw, how the session ended, and whether there was none.
+type Seen = (Vec<String>, Vec<String>, Option<End>, bool);
 
 /// Everything a client can say, the hub handshake first.
 fn conversation(protocol: Protocol) -> Vec<u8> {
@@ -36,7 +36,7 @@ fn conversation(protocol: Protocol) -> Vec<u8> {
     bytes
 }
 
-fn outcome(protocol: Protocol, pieces: &[&[u8]]) -> Outcome {
+fn outcome(protocol: Protocol, pieces: &[&[u8]]) -> Seen {
     let options = HubOptions::new().maximum_parallel_invocations_per_client(3);
     let mut pair = Pair::new(options, protocol);
     for piece in pieces {
@@ -52,7 +52,8 @@ fn outcome(protocol: Protocol, pieces: &[&[u8]]) -> Outcome {
         pair.hang_up();
     }
     assert!(pair.server.unread.is_empty());
-    (log, pair.received(), pair.server.end)
+    let is_refused = pair.server.is_refused();
+    (log, pair.received(), pair.server.end, is_refused)
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn a_conversation_that_breaks_off_anywhere_ends_the_same_way_in_pieces() {
             let whole = outcome(protocol, &[&bytes[..at]]);
             let pieces: Vec<_> = bytes[..at].chunks(1).collect();
             assert_eq!(outcome(protocol, &pieces), whole, "{protocol:?} {at}");
-            assert!(whole.2.is_some());
+            assert!(whole.2.is_some() != whole.3, "one of the two");
         }
     }
 }

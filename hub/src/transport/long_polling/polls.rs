@@ -3,8 +3,8 @@
 use std::{
     convert::Infallible,
     pin::{Pin, pin},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -15,8 +15,11 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::now;
 use crate::options::HubOptions;
+use raw_ws::{
+    clock::now,
+    sync::{Mutex, WakerSlot},
+};
 
 /// How much of a body is written at a time, so that a client that takes none of it is noticed.
 const PIECE: usize = 32 * 1024;
@@ -33,30 +36,47 @@ pub(crate) struct Polls {
 struct State {
     /// Whole messages, for the poll that has its turn.
     messages: BytesMut,
-    /// That poll waits for some.
-    is_wanted: bool,
-    has_turn: bool,
+    turn: Turn,
     /// The number of the newest poll: an older one gives way (LP-06).
     newest: u64,
     /// Polls that live.
     open: usize,
     /// Since when there is none (C-05).
     idle_since: Instant,
-    /// Since when an answer is being written (LP-11).
-    writing_since: Option<Instant>,
-    /// The session is over; what it has left lies here.
-    is_ended: bool,
-    /// Until then no poll is told: the client is about to say DELETE. Told of the end first, it
-    /// would take it for the server's doing, and leave without (LP-12).
-    goodbye_until: Option<Instant>,
-    /// A poll has been told so.
-    is_told: bool,
+    stage: Stage,
     /// The client has said that it wants no more (LP-12).
     is_deleted: bool,
-    /// The connection is gone: it was not polled, or its client does not read.
-    is_disposed: bool,
     /// The session's task.
-    task: Option<Waker>,
+    task: WakerSlot,
+}
+
+/// What the one poll does that gets messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// There is none.
+    Free,
+    /// It has come, and looks.
+    Looks,
+    /// It waits for messages.
+    Wants,
+    /// It is being answered, and its client has taken something then (LP-11).
+    Writes(Instant),
+}
+
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The session is over; what it has left lies here. A client that has said Close is about to say
+    /// DELETE. If a poll told it of the end before that, it would think that the server had ended
+    /// the connection, and never send it: so no poll is told until then (LP-12).
+    Ended {
+        tell_at: Option<Instant>,
+    },
+    /// A poll has been told so.
+    Told,
+    /// The connection is gone: it was not polled, or its client does not read.
+    Disposed,
 }
 
 /// How a poll is answered.
@@ -89,18 +109,13 @@ impl Polls {
         Self {
             state: Mutex::new(State {
                 messages: BytesMut::new(),
-                is_wanted: false,
-                has_turn: false,
+                turn: Turn::Free,
                 newest: 0,
                 open: 0,
                 idle_since: now(),
-                writing_since: None,
-                is_ended: false,
-                goodbye_until: None,
-                is_told: false,
+                stage: Stage::Open,
                 is_deleted: false,
-                is_disposed: false,
-                task: None,
+                task: WakerSlot::new(),
             }),
             changed: Notify::new(),
             poll_timeout: options.poll_timeout,
@@ -119,10 +134,13 @@ impl Polls {
             if let Some(answer) = poll.answer() {
                 return answer.with(poll);
             }
-            let goodbye_until = self.state().goodbye_until;
+            let tell_at = match self.state.lock().stage {
+                Stage::Ended { tell_at } => tell_at,
+                Stage::Open | Stage::Told | Stage::Disposed => None,
+            };
             tokio::select! {
                 () = changed => {}
-                () = has_come(goodbye_until) => {}
+                () = has_come(tell_at) => {}
                 () = &mut patience => return Answer::Nothing,
             }
         }
@@ -135,18 +153,18 @@ impl Polls {
 
     /// What the session's task has to do; it is woken when that changes.
     pub(super) fn poll_wish(&self, cx: &Context<'_>) -> Wish {
-        let mut state = self.state();
-        match &mut state.task {
-            Some(task) => task.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
+        let mut state = self.state.lock();
+        state.task.register(cx);
         let idle = (state.open == 0).then(|| state.idle_since + self.idle_timeout);
-        let stuck = state.writing_since.map(|since| since + self.send_timeout);
+        let stuck = match state.turn {
+            Turn::Writes(since) => Some(since + self.send_timeout),
+            Turn::Free | Turn::Looks | Turn::Wants => None,
+        };
         Wish {
-            wants_messages: state.is_wanted && !state.is_ended,
+            wants_messages: state.turn == Turn::Wants && state.stage == Stage::Open,
             deadline: stuck.or(idle),
-            has_left: !state.messages.is_empty() || state.writing_since.is_some(),
-            is_over: state.is_told || state.is_deleted || state.is_disposed,
+            has_left: !state.messages.is_empty() || stuck.is_some(),
+            is_over: state.is_deleted || matches!(state.stage, Stage::Told | Stage::Disposed),
         }
     }
 
@@ -155,8 +173,10 @@ impl Polls {
         if messages.is_empty() {
             return;
         }
-        let mut state = self.state();
-        state.is_wanted = false;
+        let mut state = self.state.lock();
+        if state.turn == Turn::Wants {
+            state.turn = Turn::Looks;
+        }
         state.add(messages);
         drop(state);
         self.changed.notify_waiters();
@@ -164,35 +184,32 @@ impl Polls {
 
     /// The session is over, and these are its last messages; a poll is told so when the client has
     /// said DELETE, or that time has come.
-    pub(super) fn end(&self, messages: BytesMut, goodbye_until: Option<Instant>) {
+    pub(super) fn end(&self, messages: BytesMut, tell_at: Option<Instant>) {
         self.change(|state| {
             state.add(messages);
-            state.is_ended = true;
-            state.goodbye_until = goodbye_until;
+            if state.stage == Stage::Open {
+                state.stage = Stage::Ended { tell_at };
+            }
         });
     }
 
     /// The connection is gone.
     pub(super) fn dispose(&self) {
         self.change(|state| {
-            // What the last poll is told is told by itself.
-            if !state.is_ended || !state.is_deleted {
-                state.is_disposed = true;
+            // A client that has said goodbye gets what is left, and is told of the end.
+            if state.stage == Stage::Open || !state.is_deleted {
+                state.stage = Stage::Disposed;
                 state.messages = BytesMut::new();
             }
         });
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         change(&mut state);
-        state.wake_task();
+        state.task.wake();
         drop(state);
         self.changed.notify_waiters();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,12 +219,6 @@ impl State {
             self.messages = messages;
         } else {
             self.messages.extend_from_slice(&messages);
-        }
-    }
-
-    fn wake_task(&self) {
-        if let Some(task) = &self.task {
-            task.wake_by_ref();
         }
     }
 }
@@ -252,7 +263,7 @@ impl Found {
 
 impl OpenPoll {
     fn new(polls: Arc<Polls>) -> Self {
-        let mut state = polls.state();
+        let mut state = polls.state.lock();
         state.newest += 1;
         state.open += 1;
         let number = state.newest;
@@ -267,8 +278,8 @@ impl OpenPoll {
 
     /// What the poll can be told now.
     fn answer(&mut self) -> Option<Found> {
-        let mut state = self.polls.state();
-        if state.is_disposed {
+        let mut state = self.polls.state.lock();
+        if state.stage == Stage::Disposed {
             return Some(Found::Disposed);
         }
         if state.newest != self.number {
@@ -276,29 +287,34 @@ impl OpenPoll {
         }
         if !self.has_turn {
             // LP-06: only when the one before has fully ended.
-            if state.has_turn {
+            if state.turn != Turn::Free {
                 return None;
             }
-            state.has_turn = true;
+            state.turn = Turn::Looks;
             self.has_turn = true;
         }
         if !state.messages.is_empty() {
-            state.is_wanted = false;
-            state.writing_since = Some(now());
-            state.wake_task(); // its deadline has changed
+            state.turn = Turn::Writes(now());
+            state.task.wake(); // its deadline has changed
             return Some(Found::Messages(
                 std::mem::take(&mut state.messages).freeze(),
             ));
         }
-        let is_silent = !state.is_deleted && state.goodbye_until.is_some_and(|until| now() < until);
-        if state.is_ended && !is_silent {
-            state.is_told = true;
-            state.wake_task();
+        let is_told = match state.stage {
+            Stage::Open | Stage::Disposed => false,
+            Stage::Ended { tell_at } => {
+                state.is_deleted || tell_at.is_none_or(|tell_at| now() >= tell_at)
+            }
+            Stage::Told => true,
+        };
+        if is_told {
+            state.stage = Stage::Told;
+            state.task.wake();
             return Some(Found::Ended);
         }
-        if !state.is_wanted {
-            state.is_wanted = true;
-            state.wake_task();
+        if state.turn != Turn::Wants {
+            state.turn = Turn::Wants;
+            state.task.wake();
         }
         None
     }
@@ -306,17 +322,15 @@ impl OpenPoll {
 
 impl Drop for OpenPoll {
     fn drop(&mut self) {
-        let mut state = self.polls.state();
+        let mut state = self.polls.state.lock();
         state.open -= 1;
         if state.open == 0 {
             state.idle_since = now(); // LP-09
         }
         if self.has_turn {
-            state.has_turn = false;
-            state.is_wanted = false;
-            state.writing_since = None;
+            state.turn = Turn::Free;
         }
-        state.wake_task();
+        state.task.wake();
         drop(state);
         self.polls.changed.notify_waiters();
     }
@@ -343,7 +357,7 @@ impl http_body::Body for Messages {
             return Poll::Ready(None);
         }
         self.written = to;
-        self.poll.polls.state().writing_since = Some(now());
+        self.poll.polls.state.lock().turn = Turn::Writes(now());
         Poll::Ready(Some(Ok(Frame::data(self.bytes.slice(from..to)))))
     }
 
@@ -361,8 +375,8 @@ impl Drop for Messages {
         if self.written == self.bytes.len() {
             return;
         }
-        let mut state = self.poll.polls.state();
-        if !state.is_disposed {
+        let mut state = self.poll.polls.state.lock();
+        if state.stage != Stage::Disposed {
             let mut messages = BytesMut::from(&self.bytes[..]);
             messages.extend_from_slice(&state.messages);
             state.messages = messages;

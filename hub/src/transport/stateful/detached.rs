@@ -1,9 +1,8 @@
 //! Connections whose clients are away: bounded together, and the oldest goes first (row 186).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use raw_ws::sync::Mutex;
 
 use super::seat::Seat;
 use crate::options::HubOptions;
@@ -42,7 +41,7 @@ impl Detached {
     }
 
     pub(super) fn add(self: &Arc<Self>, seat: Arc<Seat>) -> Ticket {
-        let mut table = self.table();
+        let mut table = self.table.lock();
         let number = table.next;
         table.next += 1;
         table.bytes += CONNECTION;
@@ -64,16 +63,12 @@ impl Detached {
             seat.evict();
         }
     }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Ticket {
     /// The connection keeps so many bytes now.
     pub(super) fn set(&self, bytes: usize) {
-        let mut table = self.detached.table();
+        let mut table = self.detached.table.lock();
         let table = &mut *table;
         if let Some((_, known)) = table.away.get_mut(&self.number) {
             table.bytes = table.bytes - *known + bytes + CONNECTION;
@@ -85,7 +80,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut table = self.detached.table();
+        let mut table = self.detached.table.lock();
         if let Some((_, bytes)) = table.away.remove(&self.number) {
             table.bytes -= bytes;
         }

@@ -1,13 +1,13 @@
 //! Where new sockets of a connection come in: exactly one at a time.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::Context,
     time::{Duration, Instant},
 };
 
 use futures_util::task::AtomicWaker;
-use raw_ws::WebSocket;
+use raw_ws::{WebSocket, sync::Mutex};
 
 use crate::identity::user::User;
 
@@ -26,14 +26,24 @@ pub(crate) struct Seat {
 
 #[derive(Default)]
 struct State {
-    /// Somebody has been promised the place, and is being upgraded.
-    is_reserved: bool,
-    come: Option<(Box<WebSocket>, Option<User>)>,
+    place: Place,
+    /// Too many are away, and it is to end.
     is_evicted: bool,
-    /// Nobody may come any more (SR-14).
-    is_over: bool,
     window: Option<Instant>,
     resumes: u32,
+}
+
+/// Who comes next.
+#[derive(Default)]
+enum Place {
+    #[default]
+    Nobody,
+    /// Somebody has been promised the place, and is being upgraded.
+    Promised,
+    /// This socket, of this user.
+    Come(Box<WebSocket>, Option<User>),
+    /// Nobody may come any more (SR-14).
+    Closed,
 }
 
 /// Why nobody gets the place.
@@ -63,10 +73,10 @@ pub(crate) struct Reservation {
 impl Seat {
     /// Row 188: of several that come at once the first gets the place.
     pub(crate) fn reserve(self: &Arc<Self>, now: Instant) -> Result<Reservation, Refused> {
-        let mut state = self.state();
-        if state.is_over || state.is_reserved || state.come.is_some() {
+        let mut state = self.state.lock();
+        let Place::Nobody = state.place else {
             return Err(Refused::Taken);
-        }
+        };
         let began = *state.window.get_or_insert(now);
         if now.duration_since(began) >= WINDOW {
             state.window = Some(now);
@@ -76,7 +86,7 @@ impl Seat {
             return Err(Refused::TooOften);
         }
         state.resumes += 1;
-        state.is_reserved = true;
+        state.place = Place::Promised;
         drop(state);
         self.task.wake();
         let seat = self.clone();
@@ -85,49 +95,49 @@ impl Seat {
 
     pub(super) fn poll_order(&self, cx: &mut Context<'_>, has_socket: bool) -> Option<Order> {
         self.task.register(cx.waker());
-        let mut state = self.state();
-        if let Some((ws, user)) = state.come.take() {
-            return Some(Order::Come(ws, user));
+        let mut state = self.state.lock();
+        match std::mem::take(&mut state.place) {
+            Place::Come(ws, user) => return Some(Order::Come(ws, user)),
+            place => state.place = place,
         }
-        if state.is_reserved && has_socket {
+        if let Place::Promised = state.place
+            && has_socket
+        {
             return Some(Order::GiveWay);
         }
         std::mem::take(&mut state.is_evicted).then_some(Order::GoneForGood)
     }
 
     pub(super) fn evict(&self) {
-        self.state().is_evicted = true;
+        self.state.lock().is_evicted = true;
         self.task.wake();
     }
 
     /// Nobody comes any more.
     pub(super) fn end(&self) {
-        let come = {
-            let mut state = self.state();
-            state.is_over = true;
-            state.come.take()
-        };
+        // A socket that has come too late is dropped, and that not under the lock.
+        let come = std::mem::replace(&mut self.state.lock().place, Place::Closed);
         drop(come);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Reservation {
     /// The upgrade is done. Too late for a connection that has ended: its socket just closes.
     pub(crate) fn come(self, ws: WebSocket, user: Option<User>) {
-        let mut state = self.seat.state();
-        if !state.is_over {
-            state.come = Some((Box::new(ws), user));
+        let mut state = self.seat.state.lock();
+        if let Place::Promised = state.place {
+            state.place = Place::Come(Box::new(ws), user);
         }
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.seat.state().is_reserved = false;
+        let mut state = self.seat.state.lock();
+        if let Place::Promised = state.place {
+            state.place = Place::Nobody;
+        }
+        drop(state);
         self.seat.task.wake();
     }
 }

@@ -1,43 +1,38 @@
-//! Stateful reconnect, both directions of it (spec section 22). No I/O, no clock.
+//! What goes to a client that counts: numbered, and kept until it is acknowledged (spec section 22).
+//! No I/O, no clock.
 //!
-//! [`Sent`] is the one way to a client that counts: it takes what is to be sent, whole messages as
-//! they are on the wire, whoever encoded them, and gives out [`Outgoing`], which nothing else can
-//! make and which alone can be written to such a client's socket. [`Arrived`] counts what comes.
+//! [`Sent`] is the one way to such a client: it takes what is to be sent, whole messages as they are
+//! on the wire, whoever encoded them, and gives out [`Outgoing`], which nothing else can make and
+//! which alone can be written to the client's socket.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::protocol::{Frames, Protocol, ProtocolError, TransferFormat, message::HubMessage};
-
-/// SR-05.
-const ACK_AFTER: Duration = Duration::from_secs(1);
+use crate::protocol::{Frames, Protocol, TransferFormat, message::HubMessage};
 
 /// What a message that is kept costs besides its bytes.
 const MESSAGE_OVERHEAD: usize = 64;
 
 /// One hub message, framed, for the client's socket: counted and kept where it must be (SR-02).
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outgoing {
+pub(super) struct Outgoing {
     bytes: Bytes,
     format: TransferFormat,
 }
 
 impl Outgoing {
-    pub(crate) fn into_parts(self) -> (TransferFormat, Bytes) {
+    pub(super) fn into_parts(self) -> (TransferFormat, Bytes) {
         (self.format, self.bytes)
     }
 }
 
 /// The connection cannot go on: what it would have to keep has no place, or no number.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Overflow;
+pub(super) struct Overflow;
 
 /// What goes to the client: numbered, and kept until it is acknowledged.
-pub(crate) struct Sent {
+pub(super) struct Sent {
     protocol: Protocol,
     /// `stateful_reconnect_buffer_size` (SR-04).
     limit: usize,
@@ -59,18 +54,31 @@ pub(crate) struct Sent {
     /// What is not counted passes what waits for an Ack: it may be the Ack that the client waits
     /// for.
     aside: VecDeque<Bytes>,
-    /// The last message.
-    close: Option<Bytes>,
-    /// It was said: nothing follows it (CL-12).
-    is_closed: bool,
-    is_away: bool,
-    /// Nothing counted may leave yet (SR-22).
-    is_held: bool,
+    last: Last,
+    client: Client,
+}
+
+/// The last message, a Close: nothing follows it (CL-12).
+enum Last {
+    NotSaid,
+    /// It leaves behind all that is kept.
+    Waits(Bytes),
+    HasLeft,
+}
+
+/// The other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Client {
+    /// It may not count yet: nothing counted may leave (SR-22).
+    MayNotCount,
+    Counts,
+    /// Its socket is lost.
+    Away,
 }
 
 impl Sent {
     /// SR-22: until the client has said something, nothing counted leaves: it may not count yet.
-    pub(crate) fn new(protocol: Protocol, limit: usize, max_waiting: usize) -> Self {
+    pub(super) fn new(protocol: Protocol, limit: usize, max_waiting: usize) -> Self {
         Self {
             protocol,
             limit,
@@ -84,10 +92,8 @@ impl Sent {
             spare: 0,
             spare_bytes: 0,
             aside: VecDeque::new(),
-            close: None,
-            is_closed: false,
-            is_away: false,
-            is_held: true,
+            last: Last::NotSaid,
+            client: Client::MayNotCount,
         }
     }
 
@@ -96,23 +102,20 @@ impl Sent {
     ///
     /// # Errors
     /// When more waits than may, or the sequence ids are used up (row 195).
-    pub(crate) fn take(&mut self, messages: &Bytes) -> Result<(), Overflow> {
+    pub(super) fn take(&mut self, messages: &Bytes) -> Result<(), Overflow> {
         let mut frames = Frames::default();
         frames.push(messages.clone());
         let mut at = 0;
-        while !self.is_closed
+        while let Last::NotSaid = self.last
             && let Ok(Some(record)) = frames.next(self.protocol, None)
         {
             let end = messages.len() - frames.len();
             let message = Bytes::copy_from_slice(&messages[at..end]);
             at = end;
             match self.protocol.type_of(&record) {
-                Some(HubMessage::CLOSE) => {
-                    self.is_closed = true;
-                    self.close = Some(message);
-                }
+                Some(HubMessage::CLOSE) => self.last = Last::Waits(message),
                 Some(HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) => {
-                    if !self.is_away {
+                    if self.client != Client::Away {
                         self.aside.push_back(message);
                     }
                 }
@@ -137,7 +140,7 @@ impl Sent {
     }
 
     /// What is to be written next, if the client may be sent it now.
-    pub(crate) fn next(&mut self) -> Option<Outgoing> {
+    pub(super) fn next(&mut self) -> Option<Outgoing> {
         if let Some(aside) = self.aside.pop_front() {
             return Some(self.outgoing(aside));
         }
@@ -152,13 +155,20 @@ impl Sent {
             self.waiting_bytes -= cost;
             return Some(self.outgoing(message));
         }
-        let close = self.close.take()?;
-        Some(self.outgoing(close))
+        match std::mem::replace(&mut self.last, Last::HasLeft) {
+            Last::Waits(close) => Some(self.outgoing(close)),
+            other => {
+                self.last = other;
+                None
+            }
+        }
     }
 
     /// The client counts from here on (SR-22).
-    pub(crate) fn release(&mut self) {
-        self.is_held = false;
+    pub(super) fn release(&mut self) {
+        if self.client == Client::MayNotCount {
+            self.client = Client::Counts;
+        }
     }
 
     /// SR-06: drops what has arrived. What was not sent cannot have: an Ack above it, or a repeated
@@ -167,7 +177,7 @@ impl Sent {
     /// An Ack may come while the client has read only a part of a replay, of what it has from an
     /// earlier socket. Official clients refuse a Sequence above what they have read of *this* one:
     /// if it were lost now, they could not go on. So a replay is kept until something newer arrives.
-    pub(crate) fn acknowledge(&mut self, id: i64) {
+    pub(super) fn acknowledge(&mut self, id: i64) {
         let id = id.min(self.last_given());
         if id <= self.given_before {
             while self.first + (self.spare as i64) <= id {
@@ -193,16 +203,15 @@ impl Sent {
     }
 
     /// The socket is lost: what is not counted is not sent again.
-    pub(crate) fn lost(&mut self) {
-        self.is_away = true;
+    pub(super) fn lost(&mut self) {
+        self.client = Client::Away;
         self.aside = VecDeque::new();
     }
 
     /// SR-08: a new socket gets the id of the first message that is not acknowledged, then all of
     /// them, then what is new.
-    pub(crate) fn resume(&mut self) -> Outgoing {
-        self.is_away = false;
-        self.is_held = false; // who resumes counts
+    pub(super) fn resume(&mut self) -> Outgoing {
+        self.client = Client::Counts; // who resumes does
         self.aside = VecDeque::new();
         self.given_before = self.given_before.max(self.last_given());
         self.spare = 0;
@@ -218,23 +227,28 @@ impl Sent {
     }
 
     /// Bytes that wait for the client.
-    pub(crate) fn waiting_bytes(&self) -> usize {
+    pub(super) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
     }
 
     /// Bytes that are kept in all.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.waiting_bytes + self.written_bytes + self.written * MESSAGE_OVERHEAD
     }
 
     /// Whether [`next`](Self::next) has something to give.
-    pub(crate) fn has_next(&self) -> bool {
+    pub(super) fn has_next(&self) -> bool {
         let is_waiting = self.written < self.kept.len() && self.may_leave();
-        is_waiting || self.close.is_some() || !self.aside.is_empty()
+        is_waiting || self.has_close() || !self.aside.is_empty()
     }
 
+    /// Whether what is counted may leave. Before the end all of it does.
     fn may_leave(&self) -> bool {
-        self.close.is_some() || !(self.is_held || self.is_full())
+        self.has_close() || (self.client != Client::MayNotCount && !self.is_full())
+    }
+
+    fn has_close(&self) -> bool {
+        matches!(self.last, Last::Waits(_))
     }
 
     /// SR-04.
@@ -255,78 +269,6 @@ impl Sent {
 
 fn cost(message: &Bytes) -> usize {
     message.len() + MESSAGE_OVERHEAD
-}
-
-/// What comes from the client: counted, and told to it.
-#[derive(Debug)]
-pub(crate) struct Arrived {
-    /// The sequence id of the next counted message.
-    next: i64,
-    highest: i64,
-    ack_at: Option<Instant>,
-}
-
-impl Arrived {
-    pub(crate) fn new() -> Self {
-        Self {
-            next: 1,
-            highest: 0,
-            ack_at: None,
-        }
-    }
-
-    /// Counts a message; `false` for one that came before (SR-10).
-    ///
-    /// # Errors
-    /// A sequence id that cannot be (SR-09).
-    pub(crate) fn take(
-        &mut self,
-        message: &HubMessage,
-        now: Instant,
-    ) -> Result<bool, ProtocolError> {
-        if let HubMessage::Sequence { sequence_id } = message {
-            self.go_to(*sequence_id)?;
-            return Ok(true);
-        }
-        if !message.is_counted() {
-            return Ok(true);
-        }
-        let id = self.next;
-        self.next += 1;
-        // A repeated one too: the Ack for it was lost.
-        self.ack_at.get_or_insert(now + ACK_AFTER);
-        let is_new = id > self.highest;
-        self.highest = self.highest.max(id);
-        Ok(is_new)
-    }
-
-    fn go_to(&mut self, sequence_id: i64) -> Result<(), ProtocolError> {
-        // What was acknowledged is not sent again, though not all of it came by this socket.
-        if sequence_id > self.next.max(self.highest + 1) {
-            let text = "Sequence ID greater than amount of messages we've received.";
-            return Err(ProtocolError::new("InvalidOperationException", text));
-        }
-        if sequence_id < 1 {
-            // .NET takes it, and is deaf until the count is positive again.
-            let text = "Sequence ID less than 1.";
-            return Err(ProtocolError::new("InvalidOperationException", text));
-        }
-        self.next = sequence_id;
-        Ok(())
-    }
-
-    /// When [`ack`](Self::ack) has something to say.
-    pub(crate) fn ack_at(&self) -> Option<Instant> {
-        self.ack_at
-    }
-
-    /// SR-05: what the client is told, once a second.
-    pub(crate) fn ack(&mut self, now: Instant) -> Option<HubMessage> {
-        self.ack_at.take_if(|at| now >= *at)?;
-        Some(HubMessage::Ack {
-            sequence_id: self.highest,
-        })
-    }
 }
 
 #[cfg(test)]

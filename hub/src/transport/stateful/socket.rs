@@ -5,7 +5,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use raw_ws::{CapacityError, CloseCode, Error, Message, Utf8Bytes, WebSocket};
 
-use crate::{events, protocol::TransferFormat, session::replay::Outgoing};
+use super::sent::Outgoing;
+use crate::{events, protocol::TransferFormat};
 
 /// A socket that takes nothing but what was counted, [`Outgoing`]; before the hub handshake also what
 /// an [`Uncounted`] allows.
@@ -13,14 +14,7 @@ pub(super) struct Socket(WebSocket);
 
 /// The right to write what nobody counts. There is one for each connection, and it is given up when
 /// counting begins.
-pub(super) struct Uncounted(bool);
-
-impl Uncounted {
-    /// Allows nothing.
-    pub(super) fn none() -> Self {
-        Self(false)
-    }
-}
+pub(super) struct Uncounted(());
 
 /// What came of a socket.
 pub(super) enum Heard {
@@ -34,7 +28,7 @@ pub(super) enum Heard {
 impl Socket {
     /// The first socket of a connection.
     pub(super) fn first(ws: WebSocket) -> (Self, Uncounted) {
-        (Self(ws), Uncounted(true))
+        (Self(ws), Uncounted(()))
     }
 
     /// Any later one.
@@ -56,10 +50,8 @@ impl Socket {
     }
 
     /// Before the hub handshake, and where the client's version does not count.
-    pub(super) fn pass(&mut self, message: Message, uncounted: &Uncounted) {
-        if uncounted.0 {
-            let _ = self.0.feed(message);
-        }
+    pub(super) fn pass(&mut self, message: Message, _: &Uncounted) {
+        let _ = self.0.feed(message);
     }
 
     pub(super) fn client_pings(&mut self) {

@@ -20,7 +20,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         // aspnetcore#55575; only what is sent to selections of clients is an invocation.
         bug: "messages that come encoded are not counted (SR-18)",
-        file: "hub/src/session/replay.rs",
+        file: "hub/src/transport/stateful/sent.rs",
         changes: &[(
             "Some(HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) =>",
             "Some(1 | HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) =>",
@@ -29,7 +29,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         // aspnetcore#69283
         bug: "a negative Sequence is accepted (SR-09)",
-        file: "hub/src/session/replay.rs",
+        file: "hub/src/session/arrived.rs",
         changes: &[("if sequence_id < 1 {", "if false {")],
     },
     Mutation {
@@ -37,8 +37,8 @@ const MUTATIONS: &[Mutation] = &[
         file: "hub/src/transport/stateful.rs",
         changes: &[
             (
-                "Some(Order::GiveWay) if !self.is_over => return self.lost(),",
-                "Some(Order::GiveWay) if !self.is_over => {}",
+                "Some(Order::GiveWay) if !self.is_last => return self.lost(),",
+                "Some(Order::GiveWay) if !self.is_last => {}",
             ),
             (
                 "        self.socket = None;\n        self.away = None;\n        let mut socket",

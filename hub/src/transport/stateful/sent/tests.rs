@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use super::*;
 use crate::protocol::message::{Completion, Invocation};
 
@@ -234,19 +232,6 @@ fn sr_08_a_replay_is_kept_until_something_newer_arrives() {
 }
 
 #[test]
-fn sr_09_what_was_acknowledged_need_not_come_again() {
-    let now = Instant::now();
-    let mut arrived = Arrived::new();
-    arrive(&mut arrived, 10, now);
-    go_to(&mut arrived, 5, now).unwrap();
-    assert_eq!(arrive(&mut arrived, 2, now), [false; 2]);
-    // The Ack of all ten arrived, and the socket was lost again.
-    assert!(go_to(&mut arrived, 12, now).is_err());
-    go_to(&mut arrived, 11, now).unwrap();
-    assert_eq!(arrive(&mut arrived, 1, now), [true]);
-}
-
-#[test]
 fn pings_and_acks_of_the_old_socket_are_not_for_the_new_one() {
     let mut sent = sent(SIZE);
     say(&mut sent, &HubMessage::Ping);
@@ -296,69 +281,4 @@ fn row_195_sequence_ids_do_not_wrap() {
     push(&mut sent, "1").unwrap();
     push(&mut sent, "2").unwrap();
     assert_eq!(push(&mut sent, "3"), Err(Overflow));
-}
-
-/// What is new of `count` messages that come after `sequence_id`.
-fn arrive(arrived: &mut Arrived, count: usize, now: Instant) -> Vec<bool> {
-    let taken = (0..count).map(|_| arrived.take(&cancel("1"), now).unwrap());
-    taken.collect()
-}
-
-fn go_to(arrived: &mut Arrived, sequence_id: i64, now: Instant) -> Result<bool, ProtocolError> {
-    arrived.take(&HubMessage::Sequence { sequence_id }, now)
-}
-
-#[test]
-fn sr_09_both_ends_of_the_range_are_checked() {
-    let now = Instant::now();
-    for (came, sequence_id, is_taken) in [
-        (0, 1, true),
-        (0, 2, false),
-        (3, 4, true),
-        (3, 1, true),
-        (3, 5, false),
-        (3, i64::MAX, false),
-        (3, 0, false),
-        (3, -5, false),
-        (3, i64::MIN, false),
-    ] {
-        let mut arrived = Arrived::new();
-        arrive(&mut arrived, came, now);
-        let taken = go_to(&mut arrived, sequence_id, now);
-        assert_eq!(taken.is_ok(), is_taken, "{sequence_id} after {came}");
-    }
-}
-
-#[test]
-fn sr_10_what_came_before_is_dropped() {
-    let now = Instant::now();
-    let mut arrived = Arrived::new();
-    assert_eq!(arrive(&mut arrived, 3, now), [true; 3]);
-    go_to(&mut arrived, 2, now).unwrap();
-    assert_eq!(arrive(&mut arrived, 3, now), [false, false, true]);
-    // SR-11: without a Sequence the count goes on.
-    assert_eq!(arrive(&mut arrived, 1, now), [true]);
-    // A second Sequence is as good as the first.
-    go_to(&mut arrived, 5, now).unwrap();
-    assert_eq!(arrive(&mut arrived, 2, now), [false, true]);
-}
-
-#[test]
-fn sr_05_an_ack_a_second_when_something_came() {
-    let now = Instant::now();
-    let at = |ms| now + Duration::from_millis(ms);
-    let mut arrived = Arrived::new();
-    assert_eq!(arrived.take(&HubMessage::Ping, now), Ok(true));
-    assert_eq!(arrived.ack_at(), None);
-    arrive(&mut arrived, 2, now);
-    arrive(&mut arrived, 1, at(900));
-    assert_eq!(arrived.ack_at(), Some(at(1000)));
-    assert_eq!(arrived.ack(at(999)), None);
-    let ack = |sequence_id| Some(HubMessage::Ack { sequence_id });
-    assert_eq!(arrived.ack(at(1000)), ack(3));
-    assert_eq!(arrived.ack(at(9000)), None);
-    // The Ack was lost with its socket: what comes again is acknowledged again.
-    go_to(&mut arrived, 2, at(9000)).unwrap();
-    arrive(&mut arrived, 1, at(9000));
-    assert_eq!(arrived.ack(at(10_000)), ack(3));
 }
