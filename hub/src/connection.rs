@@ -43,7 +43,7 @@ use crate::{
         registry::Registry,
     },
     session::{
-        Closer, End, Event, Handshake, OnDisconnect, Outcome, Pings, Reconnect, Session, Terms,
+        Closer, End, Event, Handshake, NotAgreed, OnDisconnect, Pings, Reconnect, Session, Terms,
     },
     transport::{Intake, Received, Transport},
 };
@@ -119,12 +119,12 @@ async fn shake_hands(
     let mut alarm = Alarm::default();
     loop {
         match handshake.poll(now()) {
-            Some(Outcome::Agreed(mut session)) => {
+            Some(Ok(mut session)) => {
                 write(&transport.sender(), session.outgoing());
                 transport.opened(session.stateful());
                 return Some(session);
             }
-            Some(Outcome::Refused) => {
+            Some(Err(NotAgreed)) => {
                 write(&transport.sender(), handshake.outgoing());
                 return None;
             }

@@ -31,7 +31,7 @@ use answers::{Refusal, empty, json, text};
 use negotiate::Negotiation;
 pub use paths::ignore_path_case;
 use paths::spellings;
-use tokens::{Asks, FirstSocket, Presented, Socket, Tokens};
+use tokens::{Asks, NewSocket, Presented, Socket, Tokens};
 
 use crate::{
     connection, events,
@@ -248,7 +248,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let found = match token {
             None => self.may_begin(parts, Transport::WebSockets).map(|()| {
                 let (token, socket) = self.tokens.add_socket();
-                (token, Socket::First(socket))
+                (token, Socket::New(socket))
             }),
             Some(token) => {
                 let may = |asks| self.may(asks, parts, Transport::WebSockets);
@@ -259,11 +259,11 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             }
         };
         let (token, socket) = match found {
-            Ok((token, Socket::First(socket))) => (token, socket),
+            Ok((token, Socket::New(socket))) => (token, socket),
             Ok((_, Socket::Next(reservation))) => return resume(upgrade, parts, reservation),
             Err(refusal) => return refusal.answer_to_upgrade(),
         };
-        let FirstSocket { id, first, seat } = socket;
+        let NewSocket { id, first, seat } = socket;
         // Given back however the connection ends, a refused upgrade included.
         let in_use = self.in_use(token);
         let who = self.hub.who(id, parts);

@@ -32,7 +32,7 @@ use bytestring::ByteString;
 pub(crate) use calls::{ActiveCall, Refused, StreamKey};
 pub(crate) use counting::{Reconnect, Signals};
 pub(crate) use end::{Closer, End, OnDisconnect};
-pub(crate) use handshake::{Handshake, Outcome, Pings, Terms};
+pub(crate) use handshake::{Handshake, NotAgreed, Pings, Terms};
 
 use crate::{
     options::HubOptions,

@@ -20,7 +20,8 @@ use raw_ws::{CloseCode, Sender};
 
 use crate::{identity::user::User, protocol::Protocol, session::Signals};
 
-/// The two directions of a connection.
+/// The two directions of a connection. No method has a default, which a transport around another
+/// could forget to pass on.
 pub(crate) trait Transport: Send {
     /// The queue of what goes to the client.
     fn sender(&self) -> Sender;
@@ -34,24 +35,22 @@ pub(crate) trait Transport: Send {
 
     /// The hub handshake is done; where both ends count from here on for a stateful reconnect, in
     /// this protocol (SR-01).
-    fn opened(&mut self, _stateful: Option<Protocol>) {}
+    fn opened(&mut self, stateful: Option<Protocol>);
 
     /// The client has sent a ping, and is missed from here on when it is silent (K-05).
-    fn client_pings(&mut self) {}
+    fn client_pings(&mut self);
 
     /// The client has said Close: it ends the connection by itself (LP-12).
-    fn client_closed(&mut self) {}
+    fn client_closed(&mut self);
 
     /// Its server stops: what is left is fetched now or never.
-    fn server_stops(&mut self) {}
+    fn server_stops(&mut self);
 
     /// What is new of a session that counts.
-    fn hear(&mut self, _signals: Signals) {}
+    fn hear(&mut self, signals: Signals);
 
     /// Bytes that wait for the client, beside those in the queue.
-    fn waiting_bytes(&self) -> usize {
-        0
-    }
+    fn waiting_bytes(&self) -> usize;
 }
 
 /// Whether a session takes what its client sends.
@@ -106,6 +105,10 @@ impl<T: Transport> Transport for Preceded<T> {
         self.transport.poll(cx, intake)
     }
 
+    fn opened(&mut self, stateful: Option<Protocol>) {
+        self.transport.opened(stateful);
+    }
+
     fn client_pings(&mut self) {
         self.transport.client_pings();
     }
@@ -116,6 +119,14 @@ impl<T: Transport> Transport for Preceded<T> {
 
     fn server_stops(&mut self) {
         self.transport.server_stops();
+    }
+
+    fn hear(&mut self, signals: Signals) {
+        self.transport.hear(signals);
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.transport.waiting_bytes()
     }
 
     async fn close(&mut self, code: CloseCode) {

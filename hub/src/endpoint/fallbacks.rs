@@ -16,7 +16,7 @@ use super::{
     answers::{Refusal, text},
 };
 use crate::{
-    endpoint::tokens::{EventStream, NotFound, Poll},
+    endpoint::tokens::{NewStream, NotFound, Poll},
     identity::{
         connection_id::{ConnectionId, ConnectionToken},
         request::{Request, Transport},
@@ -39,7 +39,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let found = self.present(&token, parts, |presented| {
             self.tokens.event_stream(presented, may)
         });
-        let EventStream {
+        let NewStream {
             id,
             posts,
             reconnect,

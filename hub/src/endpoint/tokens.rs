@@ -96,13 +96,13 @@ pub(crate) enum Asks {
 
 /// What a WebSocket is for.
 pub(crate) enum Socket {
-    First(FirstSocket),
+    New(NewSocket),
     /// The connection goes on with it (SR-07).
     Next(Reservation),
 }
 
 /// The first WebSocket of a connection.
-pub(crate) struct FirstSocket {
+pub(crate) struct NewSocket {
     pub(crate) id: ConnectionId,
     /// What came before it (P-05).
     pub(crate) first: Bytes,
@@ -111,7 +111,7 @@ pub(crate) struct FirstSocket {
 }
 
 /// What an event stream is for.
-pub(crate) struct EventStream {
+pub(crate) struct NewStream {
     pub(crate) id: ConnectionId,
     pub(crate) posts: Arc<Posts>,
     pub(crate) reconnect: Reconnect,
@@ -167,7 +167,7 @@ impl Tokens {
 
     /// A new connection that is in use already: it came without negotiation, and its token is its id
     /// (WS-01).
-    pub(crate) fn add_socket(&self) -> (ConnectionToken, FirstSocket) {
+    pub(crate) fn add_socket(&self) -> (ConnectionToken, NewSocket) {
         let id = ConnectionId::random();
         let token = ConnectionToken::presented(&id);
         let negotiated = Negotiated {
@@ -179,7 +179,7 @@ impl Tokens {
         self.table.lock().by_token.insert(token.clone(), negotiated);
         let first = Bytes::new();
         let seat = None;
-        (token, FirstSocket { id, first, seat })
+        (token, NewSocket { id, first, seat })
     }
 
     /// The connection that a WebSocket is for, from now on in use. Who presents the token `may` be
@@ -207,7 +207,7 @@ impl Tokens {
                     Reconnect::Anew => None,
                 };
                 let id = negotiated.begin(presented, Use::WebSockets(seat.clone()));
-                Ok(Socket::First(FirstSocket { id, first, seat }))
+                Ok(Socket::New(NewSocket { id, first, seat }))
             }
             // SR-13, never 409 for a socket that only looks alive. Its user was checked above.
             Use::WebSockets(Some(seat)) => match seat.reserve(presented.now) {
@@ -225,7 +225,7 @@ impl Tokens {
         &self,
         presented: Presented<'_>,
         may: impl FnOnce(Asks) -> Result<(), E>,
-    ) -> Result<EventStream, E> {
+    ) -> Result<NewStream, E> {
         let mut table = self.table(presented.now);
         let Table {
             by_token, unused, ..
@@ -238,7 +238,7 @@ impl Tokens {
                 let posts = self.posts_in(posts);
                 let id = negotiated.begin(presented, Use::ServerSentEvents(posts.clone()));
                 let reconnect = negotiated.reconnect;
-                Ok(EventStream {
+                Ok(NewStream {
                     id,
                     posts,
                     reconnect,

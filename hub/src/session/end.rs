@@ -189,6 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::print_stdout, reason = "a test may tell")]
     fn section_17_the_table_of_endings() {
         let details = || Details::Hidden("IOException: no".to_owned());
         let ends = [

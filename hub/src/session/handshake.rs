@@ -46,12 +46,9 @@ pub(crate) struct Handshake {
     outgoing: BytesMut,
 }
 
-/// How a hub handshake ends.
-pub(crate) enum Outcome {
-    Agreed(Session),
-    /// The client is told why, and nothing else happens (H-10).
-    Refused,
-}
+/// There is no session: the client is told why, and nothing else happens (H-10).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAgreed;
 
 impl Handshake {
     pub(crate) fn new(options: Arc<HubOptions>, terms: Terms, now: Instant) -> Self {
@@ -76,17 +73,17 @@ impl Handshake {
 
     /// The outcome, once there is one; with a session, what the client has said behind its request
     /// and the answer to that are the session's.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<Outcome> {
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Result<Session, NotAgreed>> {
         let limit = self.options.maximum_receive_message_size;
         let record = match self.frames.next(Protocol::Json, limit) {
             Ok(Some(record)) => record,
             Ok(None) if now < self.deadline => return None,
             // H-08: too long is told like too late.
-            Ok(None) | Err(_) => return Some(self.refuse("Handshake was canceled.".into())),
+            Ok(None) | Err(_) => return Some(Err(self.refuse("Handshake was canceled.".into()))),
         };
         Some(match self.agree(&record) {
-            Ok((protocol, reconnect)) => Outcome::Agreed(self.open(protocol, reconnect, now)),
-            Err(error) => self.refuse(error),
+            Ok((protocol, reconnect)) => Ok(self.open(protocol, reconnect, now)),
+            Err(error) => Err(self.refuse(error)),
         })
     }
 
@@ -121,9 +118,9 @@ impl Handshake {
         Session::new(self.options.clone(), terms, encoding, frames, outgoing, now)
     }
 
-    fn refuse(&mut self, error: ByteString) -> Outcome {
+    fn refuse(&mut self, error: ByteString) -> NotAgreed {
         HandshakeResponse { error: Some(error) }.encode(&mut self.outgoing);
-        Outcome::Refused
+        NotAgreed
     }
 
     fn agree(&self, record: &Bytes) -> Result<(Protocol, Reconnect), ByteString> {

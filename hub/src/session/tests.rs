@@ -36,7 +36,7 @@ struct Server {
 
 enum Machine {
     ShakingHands(Handshake),
-    Session(Session),
+    Session(Box<Session>),
     /// The hub handshake failed.
     Refused,
 }
@@ -166,13 +166,13 @@ impl Pair {
         if let Machine::ShakingHands(handshake) = &mut self.server.machine {
             match handshake.poll(self.now) {
                 None => return,
-                Some(Outcome::Refused) => {
+                Some(Err(NotAgreed)) => {
                     let answer = handshake.outgoing().1.split().freeze();
                     self.client.take(answer, self.protocol);
                     self.server.machine = Machine::Refused;
                 }
-                Some(Outcome::Agreed(session)) => {
-                    self.server.machine = Machine::Session(session);
+                Some(Ok(session)) => {
+                    self.server.machine = Machine::Session(Box::new(session));
                     self.server.log.push("opened".into());
                     self.server.machine.session().go_on(self.now);
                 }

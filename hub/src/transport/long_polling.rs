@@ -19,7 +19,7 @@ use raw_ws::{
 };
 
 use super::{Intake, Received, Transport, posts::Posts};
-use crate::events;
+use crate::{events, protocol::Protocol, session::Signals};
 use polls::Wish;
 pub(crate) use polls::{Answer, Polls};
 
@@ -111,6 +111,18 @@ impl Transport for LongPolling {
         // What was answered with 200 happens, whoever has left since.
         let taken = self.posts.poll_take(cx, intake);
         taken.map(|bytes| bytes.map_or(Received::Gone, Received::Bytes))
+    }
+
+    /// Nothing is counted: what a poll did not take goes with the next.
+    fn opened(&mut self, _: Option<Protocol>) {}
+
+    /// Its polls say that it is there (LP-15).
+    fn client_pings(&mut self) {}
+
+    fn hear(&mut self, _: Signals) {}
+
+    fn waiting_bytes(&self) -> usize {
+        0
     }
 
     fn client_closed(&mut self) {

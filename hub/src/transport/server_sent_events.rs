@@ -22,7 +22,7 @@ use raw_ws::{
 };
 
 use super::{Intake, Received, Transport, posts::Posts};
-use crate::{events, options::HubOptions};
+use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// Bytes of events laid out before the client has to read; the rest stays in the queue.
 const LAID_OUT: usize = 16 * 1024;
@@ -161,6 +161,19 @@ impl Transport for EventStream {
         if let Some(deadline) = self.ack_deadline.take() {
             deadline.set(None);
         }
+    }
+
+    /// Nothing is counted: a lost stream is a lost connection.
+    fn opened(&mut self, _: Option<Protocol>) {}
+
+    fn client_closed(&mut self) {}
+
+    fn server_stops(&mut self) {}
+
+    fn hear(&mut self, _: Signals) {}
+
+    fn waiting_bytes(&self) -> usize {
+        0
     }
 
     /// SSE-08: the response just ends.

@@ -293,6 +293,10 @@ impl Transport for Stateful {
         }
     }
 
+    fn client_closed(&mut self) {}
+
+    fn server_stops(&mut self) {}
+
     fn hear(&mut self, signals: Signals) {
         let Mode::Counting(sent) = &mut self.mode else {
             return;

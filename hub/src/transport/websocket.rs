@@ -8,7 +8,7 @@ use std::{
 use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
 use super::{Intake, Received, Transport};
-use crate::{events, options::HubOptions};
+use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// What one WebSocket message may hold if hub messages have no limit.
 const UNLIMITED: usize = 64 * 1024 * 1024;
@@ -73,6 +73,19 @@ impl Transport for WebSocket {
     /// WS-05: the hub's own pings do that from here on.
     fn client_pings(&mut self) {
         self.stop_keep_alive();
+    }
+
+    /// One socket has nothing to count for.
+    fn opened(&mut self, _: Option<Protocol>) {}
+
+    fn client_closed(&mut self) {}
+
+    fn server_stops(&mut self) {}
+
+    fn hear(&mut self, _: Signals) {}
+
+    fn waiting_bytes(&self) -> usize {
+        0
     }
 
     async fn close(&mut self, code: CloseCode) {

@@ -49,7 +49,7 @@ fn lp_15_a_transport_that_needs_no_pings_gets_none() {
     handshake.handle_input(Bytes::from_static(
         b"{\"protocol\":\"json\",\"version\":1}\x1e",
     ));
-    let Some(Outcome::Agreed(mut session)) = handshake.poll(now) else {
+    let Some(Ok(mut session)) = handshake.poll(now) else {
         panic!("not agreed");
     };
     session.go_on(now);
