@@ -43,7 +43,8 @@ use crate::{
         registry::Registry,
     },
     session::{
-        Closer, End, Event, Handshake, NotAgreed, OnDisconnect, Pings, Reconnect, Session, Terms,
+        Closer, End, Ending, Event, Handshake, NotAgreed, OnDisconnect, Pings, Reconnect, Session,
+        Terms,
     },
     transport::{Intake, Received, Transport},
 };
@@ -51,36 +52,48 @@ use crate::{
 /// Messages of one client taken before others get their turn.
 const EVENTS_AT_A_TIME: usize = 64;
 
+/// What a connection comes with. In a box on its way: what is moved into a future takes its room
+/// twice, for as long as the future lives.
+pub(crate) struct Arrival {
+    pub(crate) request: Request,
+    pub(crate) who: Who,
+    pub(crate) reconnect: Reconnect,
+}
+
 /// Runs a connection from its first byte to its last.
-pub(crate) async fn run<S: Send + Sync + 'static>(
+pub(crate) async fn run<S: Send + Sync + 'static, T: Transport>(
     hub: Arc<Shared<S>>,
-    mut transport: impl Transport,
-    request: Request,
-    who: Who,
-    reconnect: Reconnect,
+    mut transport: T,
+    arrival: Box<Arrival>,
 ) {
     let began = Instant::now();
-    let name = request.transport().name();
+    let name = arrival.request.transport().name();
 
     // 1. Agree on a protocol. H-10: if that fails, nobody notices.
-    let terms = terms(request.transport(), reconnect);
-    let Some(session) = shake_hands(&hub.registry.options, &mut transport, terms).await else {
-        events::handshake_failed();
-        return transport.close(CloseCode::NORMAL).await;
+    let terms = terms(arrival.request.transport(), arrival.reconnect);
+    let mut connection = match shake_hands(&hub.registry.options, &mut transport, terms).await {
+        Some(session) => Connection::new(hub, &mut transport, session, *arrival),
+        None => return,
     };
 
     // 2. Be reachable, by sends and groups.
-    let live = Live::new(who, session.encoding(), transport.sender(), request);
-    let reachable = Reachable::new(&hub.registry, &live);
-    let _until_gone = UntilGone(live.clone());
-    events::connected(&live.id, name);
+    let reachable = Reachable::new(&connection.hub.registry, &connection.live);
+    let live = UntilGone(connection.live.clone());
+    events::connected(&live.0.id, name);
 
     // 3. Live: what runs on connect, then calls until something ends them.
-    let mut connection = Connection::new(hub, &mut transport, session, live.clone());
     let end = match connection.let_in().await {
         Ok(()) => connection.converse().await,
         Err(end) => end,
     };
+    let Ending {
+        name: end,
+        on_disconnect,
+        mut close_code,
+        status,
+        closer,
+        ..
+    } = end.ending();
     connection.say(); // the last word
 
     // 4. Be reachable no more.
@@ -88,28 +101,25 @@ pub(crate) async fn run<S: Send + Sync + 'static>(
     connection.drop_calls();
 
     // 5. What runs on disconnect, for everybody who was let in.
-    let ending = end.ending();
-    let let_out = match ending.on_disconnect {
-        OnDisconnect::Runs(error) => connection.let_out(error).await,
-        OnDisconnect::Rests => Ok(()),
-    };
-    let close_code = match let_out {
-        Ok(()) => ending.close_code,
-        Err(_) => CloseCode::INTERNAL_ERROR, // CL-13
-    };
+    if let OnDisconnect::Runs(error) = on_disconnect
+        && connection.let_out(error).await.is_err()
+    {
+        close_code = CloseCode::INTERNAL_ERROR; // the server is at fault (CL-13)
+    }
 
     // 6. The closing handshake, under its deadline.
-    if ending.closer == Closer::Client {
+    if closer == Closer::Client {
         connection.transport.client_closed();
     }
-    if goodbye::is_pressing(&connection.hub.registry, &live) {
+    if goodbye::is_pressing(&connection.hub.registry, &live.0) {
         connection.transport.server_stops();
     }
     connection.transport.close(close_code).await;
-    events::disconnected(&live.id, name, ending.name, ending.status, began.elapsed());
+    events::disconnected(&live.0.id, name, end, status, began.elapsed());
 }
 
-/// Takes what the client says until both ends agree; `None` if they do not, or it has left.
+/// Takes what the client says until both ends agree. If they do not, or it leaves, the transport is
+/// closed.
 async fn shake_hands(
     options: &Arc<HubOptions>,
     transport: &mut impl Transport,
@@ -126,7 +136,7 @@ async fn shake_hands(
             }
             Some(Err(NotAgreed)) => {
                 write(&transport.sender(), handshake.outgoing());
-                return None;
+                break;
             }
             None => {}
         }
@@ -139,12 +149,16 @@ async fn shake_hands(
         });
         match received.await {
             Some(Received::Bytes(bytes)) => handshake.handle_input(bytes),
-            Some(Received::Gone) => return None, // H-11
+            // Who leaves before is told nothing (H-11).
+            Some(Received::Gone) => break,
             Some(Received::Lost) => events::detached(),
             Some(Received::Resumed(_)) => handshake.resumed(),
             None => {} // it is too late, and the handshake says so
         }
     }
+    events::handshake_failed();
+    transport.close(CloseCode::NORMAL).await;
+    None
 }
 
 fn terms(transport: request::Transport, reconnect: Reconnect) -> Terms {
@@ -245,7 +259,9 @@ enum Beside<R> {
 }
 
 impl<'t, S: Send + Sync + 'static, T: Transport> Connection<'t, S, T> {
-    fn new(hub: Arc<Shared<S>>, transport: &'t mut T, session: Session, live: Arc<Live>) -> Self {
+    fn new(hub: Arc<Shared<S>>, transport: &'t mut T, session: Session, arrival: Arrival) -> Self {
+        let Arrival { request, who, .. } = arrival;
+        let live = Live::new(who, session.encoding(), transport.sender(), request);
         let mut connection = Self {
             uploads: UploadBudget::new(hub.registry.options.application_max_buffer_size),
             hub,
@@ -286,7 +302,8 @@ impl<'t, S: Send + Sync + 'static, T: Transport> Connection<'t, S, T> {
             };
             if let Err(error) = connected {
                 events::method_failed("on_connected", &error);
-                return Err(self.session.end(End::not_let_in(&error))); // CL-01
+                // Who is not let in is told so, and not to come back (CL-01).
+                return Err(self.session.end(End::not_let_in(&error)));
             }
         }
         self.now = now(); // it may have taken long
@@ -420,5 +437,26 @@ impl<'t, S: Send + Sync + 'static, T: Transport> Connection<'t, S, T> {
             hub: self.hub.clone(),
             call,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raw_ws::WebSocket;
+
+    use super::*;
+
+    /// An idle connection is this, what `raw_ws` has of it and what others see of it: bytes here are
+    /// bytes times connections.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn an_idle_connection_stays_small() {
+        let size = of(run::<(), WebSocket>);
+        assert!(size <= 1152, "{size}");
+        assert!(size_of::<Live>() <= 272, "{}", size_of::<Live>());
+    }
+
+    fn of<F>(_: fn(Arc<Shared<()>>, WebSocket, Box<Arrival>) -> F) -> usize {
+        size_of::<F>()
     }
 }

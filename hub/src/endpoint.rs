@@ -34,7 +34,8 @@ use paths::spellings;
 use tokens::{Asks, NewSocket, Presented, Socket, Tokens};
 
 use crate::{
-    connection, events,
+    connection::{self, Arrival},
+    events,
     identity::{
         connection_id::{ConnectionId, ConnectionToken},
         query::query_value,
@@ -42,7 +43,7 @@ use crate::{
         user::{Challenge, User},
     },
     methods::hub::{Hub, Shared},
-    reach::{goodbye, live::Who},
+    reach::goodbye,
     session::Reconnect,
     transport::{
         self, Preceded,
@@ -118,7 +119,8 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         return refusal;
     }
     if parts.method != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "");
+        // Clients negotiate with POST alone.
+        return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
     let options = &endpoint.hub.registry.options;
     let query = parts.uri.query().unwrap_or_default();
@@ -187,7 +189,8 @@ async fn connect<S: Send + Sync + 'static>(
         }
         Method::POST => endpoint.post(&parts, body, token).await,
         Method::DELETE => endpoint.delete(&parts, token),
-        _ => text(StatusCode::METHOD_NOT_ALLOWED, ""),
+        // HEAD, PUT, OPTIONS and others mean nothing here.
+        _ => text(StatusCode::METHOD_NOT_ALLOWED, ""),
     }
 }
 
@@ -238,7 +241,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         (!is_let_in).then(|| empty(StatusCode::FORBIDDEN))
     }
 
-    /// WS-01, WS-02.
+    /// A WebSocket: the first or the next of a negotiated connection, or without `id` a connection of
+    /// its own (WS-01, WS-02).
     fn upgrade(&self, upgrade: Upgrade, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let upgrade = upgrade
             .config(self.config.clone())
@@ -266,29 +270,28 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let NewSocket { id, first, seat } = socket;
         // Given back however the connection ends, a refused upgrade included.
         let in_use = self.in_use(token);
-        let who = self.hub.who(id, parts);
-        let request = Request::new(parts, Transport::WebSockets);
         let hub = self.hub.clone();
         if let Some(seat) = seat {
+            let arrival = self.arrival(id, parts, Transport::WebSockets, Reconnect::Stateful);
             let (config, detached) = (self.config.clone(), self.detached.clone());
             return upgrade.on_upgrade(move |ws: WebSocket| {
                 let options = hub.registry.options.clone();
                 let transport = Stateful::new(options, config, ws, first, seat, detached);
                 // A task of its own: it outlives this socket.
-                let run = connection::run(hub, transport, request, who, Reconnect::Stateful);
-                tokio::spawn(run.map(|()| drop(in_use)));
+                tokio::spawn(connection::run(hub, transport, arrival).map(|()| drop(in_use)));
                 ready(())
             });
         }
+        let arrival = self.arrival(id, parts, Transport::WebSockets, Reconnect::Anew);
         // Not awaited in an async block: that would hold all of these twice.
         upgrade.on_upgrade(move |ws: WebSocket| {
             if first.is_empty() {
-                connection::run(hub, ws, request, who, Reconnect::Anew)
+                connection::run(hub, ws, arrival)
                     .map(move |()| drop(in_use))
                     .left_future()
             } else {
                 let transport = Preceded::new(first, ws);
-                connection::run(hub, transport, request, who, Reconnect::Anew)
+                connection::run(hub, transport, arrival)
                     .map(move |()| drop(in_use))
                     .boxed()
                     .right_future()
@@ -354,13 +357,26 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         &self,
         token: ConnectionToken,
         transport: impl transport::Transport + 'static,
-        request: Request,
-        who: Who,
-        reconnect: Reconnect,
+        arrival: Box<Arrival>,
     ) {
         let in_use = self.in_use(token);
-        let run = connection::run(self.hub.clone(), transport, request, who, reconnect);
+        let run = connection::run(self.hub.clone(), transport, arrival);
         tokio::spawn(run.map(|()| drop(in_use)));
+    }
+
+    /// What a connection comes with, by the request that begins it.
+    fn arrival(
+        &self,
+        id: ConnectionId,
+        parts: &Parts,
+        transport: Transport,
+        reconnect: Reconnect,
+    ) -> Box<Arrival> {
+        Box::new(Arrival {
+            request: Request::new(parts, transport),
+            who: self.hub.who(id, parts),
+            reconnect,
+        })
     }
 
     fn in_use(&self, token: ConnectionToken) -> InUse {

@@ -50,7 +50,7 @@ pub(crate) fn client_does_not_read() {
     });
 }
 
-/// O-02.
+/// A connection is live: one more under its transport (O-02).
 pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
     told(|| {
         metrics::gauge!("signalr.server.active_connections", "signalr.transport" => transport)
@@ -59,7 +59,7 @@ pub(crate) fn connected(id: &ConnectionId, transport: &'static str) {
     });
 }
 
-/// O-02.
+/// A connection is over: how long it lived, and why it ended (O-02).
 pub(crate) fn disconnected(
     id: &ConnectionId,
     transport: &'static str,
@@ -80,14 +80,14 @@ pub(crate) fn disconnected(
     });
 }
 
-/// SR-12.
+/// A connection is kept for a client whose socket is lost (SR-12).
 pub(crate) fn detached() {
     told(|| {
         tracing::debug!("a connection lost its socket and waits for another");
     });
 }
 
-/// SR-07.
+/// A client is back on another socket (SR-07).
 pub(crate) fn resumed(id: &ConnectionId) {
     told(|| {
         metrics::counter!("hub.resumed").increment(1);
@@ -95,7 +95,7 @@ pub(crate) fn resumed(id: &ConnectionId) {
     });
 }
 
-/// Row 186.
+/// Too much was kept for clients that are away, and the oldest had to go (row 186).
 pub(crate) fn detached_evicted() {
     told(|| {
         metrics::counter!("hub.detached_evicted").increment(1);

@@ -31,7 +31,7 @@ use bytestring::ByteString;
 
 pub(crate) use calls::{ActiveCall, Refused, StreamKey};
 pub(crate) use counting::{Reconnect, Signals};
-pub(crate) use end::{Closer, End, OnDisconnect};
+pub(crate) use end::{Closer, End, Ending, OnDisconnect};
 pub(crate) use handshake::{Handshake, NotAgreed, Pings, Terms};
 
 use crate::{
@@ -135,7 +135,7 @@ impl Session {
             calls: Calls::new(&options),
             encoding,
             options,
-            phase: Phase::Held, // HB-03
+            phase: Phase::Held, // until what runs on connect is done (HB-03)
             frames,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
@@ -171,7 +171,7 @@ impl Session {
     fn end_of_input(&mut self) -> Option<Event> {
         let end = match self.client {
             Client::Here | Client::Away => return None,
-            // F-04.
+            // Half a message at the end breaks the protocol (F-04).
             Client::Gone { .. } if !self.frames.is_empty() => End::Protocol(
                 ProtocolError::invalid("Connection terminated while reading a message."),
             ),
@@ -192,11 +192,11 @@ impl Session {
                 if client == Client::Here
                     && let Some(ack) = self.arrived.as_mut().and_then(|arrived| arrived.ack(now))
                 {
-                    self.send(&ack); // SR-05
+                    self.send(&ack); // the client need not keep what has arrived (SR-05)
                 }
                 match self.clock.due(now, self.is_still())? {
                     Due::Ping => {
-                        self.send(&HubMessage::Ping); // K-01
+                        self.send(&HubMessage::Ping); // whatever else was sent (K-01)
                         None
                     }
                     Due::ClientTimeout => Some(self.end(End::Timeout)),
@@ -404,7 +404,7 @@ impl Session {
             };
             match self.count(message, now) {
                 Some(message) => return Some(message),
-                None => continue, // SR-10
+                None => continue, // it came before (SR-10)
             }
         }
     }
@@ -506,7 +506,8 @@ impl Session {
                 None => Some(Event::ClientResult(invocation_id, completion)),
             },
             HubMessage::CancelInvocation { invocation_id } => {
-                self.calls.key(&invocation_id).map(Event::Cancel) // ST-07
+                // An id that nothing runs under is ignored (ST-07).
+                self.calls.key(&invocation_id).map(Event::Cancel)
             }
             HubMessage::Ping => {
                 self.clock.pinged(now); // K-05; K-08: no answer

@@ -257,7 +257,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         };
         for running in self.running.iter_mut() {
             if running.handle.has_released_slot() {
-                self.session.release_slot(&mut running.call); // CR-07
+                // It waits for its client, and the client for others perhaps (CR-07).
+                self.session.release_slot(&mut running.call);
             }
         }
         let has_its_turn = match &mut *waiting {
@@ -294,19 +295,24 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         let detailed = self.hub.registry.options.enable_detailed_errors;
         let (call, name, handle) = running.into_parts();
         let completion = match end {
-            CallEnd::Value(value) => Completion::Result(value), // IN-07, IN-08
-            CallEnd::StreamEnded => Completion::Void,           // ST-01
+            // Nothing is a result too: `null` (IN-07, IN-08).
+            CallEnd::Value(value) => Completion::Result(value),
+            // The items were the result (ST-01).
+            CallEnd::StreamEnded => Completion::Void,
+            // What is not meant for the client is not told (IN-06).
             CallEnd::Failed(error) => {
                 events::method_failed(&name, &error);
-                Completion::Error(failed(&name, &error, detailed).into()) // IN-06
+                Completion::Error(failed(&name, &error, detailed).into())
             }
+            // `None` where a stream was to be (ST-04).
             CallEnd::NoStream(method) => Completion::Error(
-                format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(), // ST-04
+                format!("The value returned by the streaming method '{method}' is not a ChannelReader<> or IAsyncEnumerable<>.").into(),
             ),
+            // The items that came before stay (ST-03).
             CallEnd::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";
-                Completion::Error(error.for_client(generic, detailed).into()) // ST-03
+                Completion::Error(error.for_client(generic, detailed).into())
             }
         };
         self.session.complete(call, completion);
@@ -321,7 +327,8 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
 
     pub(super) fn upload_end(&mut self, stream: StreamKey, error: Option<ByteString>) {
         if let Some(upload) = self.upload(stream) {
-            upload.end(error.map(|text| HubError::new(text.to_string()))); // UP-02
+            // An error of the client's fails the reader (UP-02).
+            upload.end(error.map(|text| HubError::new(text.to_string())));
         }
     }
 
@@ -399,7 +406,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         self.waiting = None;
         for running in self.running.iter_mut() {
             for upload in &running.uploads {
-                // UP-08
+                // Whoever reads it learns that the rest will not come (UP-08).
                 let text = "The underlying connection was closed.";
                 upload.fail(HubError::hidden("OperationCanceledException", text));
             }

@@ -25,7 +25,7 @@ impl Refusal {
         }
     }
 
-    /// E-03
+    /// A policy does not let the caller in (E-03).
     pub(super) fn unauthorized(name: &str) -> Self {
         Self {
             why: "the user may not call the method",
@@ -41,7 +41,7 @@ impl Refusal {
         }
     }
 
-    /// IN-05
+    /// The arguments do not fit the parameters (IN-05).
     pub(super) fn unbound(name: &str, error: &BindError, detailed: bool) -> Self {
         let generic = format!("Failed to invoke '{name}' due to an error on the server.");
         let error_text = HubError::hidden("InvalidDataException", error.to_string());
@@ -73,7 +73,7 @@ impl Refusal {
         }
     }
 
-    /// IN-11
+    /// The method takes another number of uploads (IN-11).
     pub(super) fn wrong_streams(name: &str, sent: usize, expected: usize) -> Self {
         let text = format!("Client sent {sent} stream(s), Hub method expects {expected}.");
         Self {
@@ -85,7 +85,7 @@ impl Refusal {
     /// What the session does not take.
     pub(super) fn of_ids(name: &str, refused: Refused) -> Self {
         match refused {
-            // ST-05
+            // Of a stream that runs (ST-05).
             Refused::IdInUse(id) => Self {
                 why: "an invocation id in use",
                 text: format!("Invocation ID '{id}' is already in use."),
@@ -105,7 +105,7 @@ impl Refusal {
     }
 }
 
-/// IN-06
+/// How a call fails for what its method did: in detail only where that may be shown (IN-06).
 pub(super) fn failed(name: &str, error: &HubError, detailed: bool) -> String {
     let generic = format!("An unexpected error occurred invoking '{name}' on the server.");
     error.for_client(&generic, detailed)

@@ -11,15 +11,15 @@ use crate::{
 /// Why a request does not lead to a connection (C-08).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// C-10.
+    /// The request names no connection (C-10).
     NoId,
-    /// C-11.
+    /// There is no such connection (C-11).
     Unknown,
-    /// C-09.
+    /// The hub does not offer the transport (C-09).
     NotOffered(Transport),
-    /// C-07.
+    /// The connection uses another transport (C-07).
     OtherTransport,
-    /// C-12.
+    /// The connection is in use (C-12).
     Active,
     /// A page that may not use this hub.
     ForeignOrigin,
@@ -85,7 +85,7 @@ pub(super) fn empty(status: StatusCode) -> Response {
     response
 }
 
-///
+/// A short answer in words, as every refusal is.
 pub(super) fn text(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
@@ -94,7 +94,7 @@ pub(super) fn text(status: StatusCode, body: impl Into<Body>) -> Response {
     response
 }
 
-/// N-02.
+/// An answer to negotiate, also one that refuses (N-02).
 pub(super) fn json(body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     let json = HeaderValue::from_static("application/json");

@@ -19,7 +19,7 @@ use crate::{
     endpoint::tokens::{NewStream, NotFound, Poll},
     identity::{
         connection_id::{ConnectionId, ConnectionToken},
-        request::{Request, Transport},
+        request::Transport,
         user::User,
     },
     transport::{
@@ -30,7 +30,7 @@ use crate::{
 };
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
-    /// SSE-01 to SSE-03.
+    /// An event stream, with headers that keep everybody between from buffering it (SSE-01 to SSE-03).
     pub(super) fn stream_events(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
             return Refusal::NoId.answer();
@@ -52,9 +52,9 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let ack_deadline = parts.extensions.get::<AckDeadline>().cloned();
         let config = self.config.clone();
         let (stream, body) = event_stream(config, posts, options, ack_deadline, in_use);
-        let request = Request::new(parts, Transport::ServerSentEvents);
-        let who = self.hub.who(id, parts);
-        self.spawn(token, stream, request, who, reconnect); // SR-21
+        // Both ends count where both wish it, though nobody can come back (SR-21).
+        let arrival = self.arrival(id, parts, Transport::ServerSentEvents, reconnect);
+        self.spawn(token, stream, arrival);
         let mut response = Response::new(Body::new(body));
         let headers = response.headers_mut();
         set(headers, CONTENT_TYPE, "text/event-stream");
@@ -67,13 +67,13 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         response
     }
 
-    /// LP-01 to LP-09.
+    /// A poll, whose answer nobody may keep for another (LP-01 to LP-09).
     pub(super) async fn poll(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let mut response = match token {
             None => Refusal::NoId.answer(),
             Some(token) => self.poll_by(parts, token).await,
         };
-        // LP-02
+        // No cache between may answer the next poll (LP-02).
         let headers = response.headers_mut();
         set(headers, CACHE_CONTROL, "no-cache, no-store");
         set(headers, PRAGMA, "no-cache");
@@ -94,9 +94,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
                 reconnect,
             }) => {
                 let transport = LongPolling::new(self.config.clone(), posts, polls);
-                let request = Request::new(parts, Transport::LongPolling);
-                let who = self.hub.who(id, parts);
-                self.spawn(token, transport, request, who, reconnect); // SR-21
+                let arrival = self.arrival(id, parts, Transport::LongPolling, reconnect);
+                self.spawn(token, transport, arrival);
                 return octets(Body::empty());
             }
             Err(refusal) => return Refusal::answer(refusal),
@@ -104,13 +103,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         self.renew_user(&id, parts);
         match polls.poll().await {
             Answer::Messages(messages) => octets(Body::new(messages)),
-            Answer::Nothing => text(StatusCode::OK, ""), // LP-04
-            Answer::GivenWay => text(StatusCode::NO_CONTENT, ""), // LP-06
+            // The client polls again (LP-04).
+            Answer::Nothing => text(StatusCode::OK, ""),
+            // A newer poll has come (LP-06).
+            Answer::GivenWay => text(StatusCode::NO_CONTENT, ""),
+            // The connection is over (LP-05).
             Answer::Ended => {
                 self.tokens.remove(&token);
-                text(StatusCode::NO_CONTENT, "") // LP-05
+                text(StatusCode::NO_CONTENT, "")
             }
-            Answer::Disposed => text(StatusCode::NOT_FOUND, ""), // C-13
+            // It was dropped (C-13).
+            Answer::Disposed => text(StatusCode::NOT_FOUND, ""),
         }
     }
 
@@ -123,7 +126,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         }
     }
 
-    /// Section 4.
+    /// What a client sends over the transports that go one way (section 4).
     pub(super) async fn post(
         &self,
         parts: &Parts,
@@ -139,7 +142,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             Err(refused @ (NotFound::Unknown | NotFound::OtherUser)) => {
                 return Refusal::from(refused).answer();
             }
-            // P-06
+            // Who has a WebSocket sends over that (P-06).
             Err(NotFound::OtherTransport | NotFound::Active | NotFound::TooOften) => {
                 let reason = "POST requests are not allowed for WebSocket connections.";
                 return text(StatusCode::METHOD_NOT_ALLOWED, reason);
@@ -166,14 +169,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             },
         };
         match written {
-            Ok(()) => text(StatusCode::OK, ""),                        // P-02
-            Err(Refused::Gone) => text(StatusCode::NOT_FOUND, ""),     // P-08
-            Err(Refused::Broken) => text(StatusCode::BAD_REQUEST, ""), // P-09
+            // All of it was taken (P-02).
+            Ok(()) => text(StatusCode::OK, ""),
+            // The connection ended meanwhile (P-08).
+            Err(Refused::Gone) => text(StatusCode::NOT_FOUND, ""),
+            // The client has broken it off (P-09).
+            Err(Refused::Broken) => text(StatusCode::BAD_REQUEST, ""),
             Err(Refused::TooLarge) => too_large(max),
         }
     }
 
-    /// LP-12 to LP-14.
+    /// The goodbye of a client that polls (LP-12 to LP-14).
     pub(super) fn delete(&self, parts: &Parts, token: Option<ConnectionToken>) -> Response {
         let Some(token) = token else {
             return Refusal::NoId.answer();
@@ -199,7 +205,7 @@ fn too_large(max: usize) -> Response {
     )
 }
 
-/// LP-03.
+/// Bytes, whatever the protocol (LP-03).
 fn octets(body: Body) -> Response {
     let mut response = Response::new(body);
     set(

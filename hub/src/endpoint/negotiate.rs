@@ -25,17 +25,17 @@ pub(crate) enum Negotiation {
 /// Reads the query of a negotiate request.
 pub(crate) fn read(query: &str, options: &HubOptions) -> Negotiation {
     let version = match query_value(query, "negotiateVersion") {
-        None => 0, // N-06
+        None => 0, // who names no version speaks the first (N-06)
         Some(text) => match parse_int(&text) {
             Some(version) => version,
             None => {
                 let text = "The client requested a non-integer protocol version.";
-                return Negotiation::Refused(text.to_owned()); // N-10
+                return Negotiation::Refused(text.to_owned()); // it is no number (N-10)
             }
         },
     };
     if version < options.minimum_protocol_version {
-        // N-09, N-11, N-12
+        // Below the lowest, negative ones and none at all among them (N-09, N-11, N-12).
         return Negotiation::Refused(format!(
             "The client requested version '{version}', but the server does not support this version."
         ));
@@ -80,7 +80,7 @@ pub(crate) fn accepted(
     if let Some(token) = token {
         let _ = write!(body, r#","connectionToken":"{token}""#);
     }
-    // N-20
+    // What is left of the user's token, in whole seconds (N-20).
     if let Some(seconds @ 1..) = lifetime.map(|lifetime| lifetime.as_secs()) {
         let _ = write!(body, r#","tokenLifetimeSeconds":{seconds}"#);
     }

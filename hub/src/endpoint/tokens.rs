@@ -379,7 +379,7 @@ impl Table {
                     posts: Some(posts), ..
                 } = negotiated.use_
             {
-                posts.dispose(); // P-08
+                posts.dispose(); // who still waits there is told (P-08)
             }
         }
     }
@@ -437,7 +437,7 @@ mod tests {
         assert_eq!(stream(now), None);
         let later = now + Duration::from_secs(60);
         assert_eq!(stream(later), Some(NotFound::Active));
-        // C-07 before C-12: C-08
+        // Another transport is told before that it is in use (C-08).
         let presented = by(None, &token, later);
         let socket = tokens.web_socket(presented, anybody).err();
         assert_eq!(socket, Some(NotFound::OtherTransport));

@@ -142,7 +142,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
         Ok(self.filters.around_call(&call, method))
     }
 
-    /// E-03.
+    /// Whether the policies of the method let its caller in (E-03).
     pub(crate) fn allows(entry: &Entry<S>, cx: &Context<S>) -> bool {
         entry.policy.as_ref().is_none_or(|policy| policy(cx))
     }

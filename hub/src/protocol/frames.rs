@@ -142,7 +142,7 @@ impl Frames {
                 _ => Ok(None),
             };
         };
-        // F-03
+        // More than 2 GiB is nothing that .NET can hold (F-03).
         let length = i32::try_from(length).map_err(|_| over_2_gb())?;
         let total = prefix + length.unsigned_abs() as usize;
         match max {

@@ -283,7 +283,7 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
-/// M-07.
+/// As .NET says it (M-07).
 const NO_ARRAY: &str = "Reading array length for 'arguments' failed.";
 
 /// Longer values leave with the buffer they were written into, shorter ones are copied out.

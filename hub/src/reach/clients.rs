@@ -148,7 +148,7 @@ impl Client {
             Err(_) => return Err(HubError::new("Invocation canceled by the server.")),
         };
         match completion {
-            // CR-08
+            // A value of another type fails the call, and nothing else (CR-08).
             Completion::Result(value) => live.encoding.decode(&value).map_err(|error| {
                 let name = dotnet::name_of::<R>();
                 let (_, why) = dotnet::mismatch::<R>(live.encoding, &value, "argument", &error);
@@ -163,7 +163,8 @@ impl Client {
             Completion::Void => Err(HubError::new(
                 "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
             )),
-            Completion::Error(text) => Err(HubError::new(text.to_string())), // CR-04
+            // The client's own words (CR-04).
+            Completion::Error(text) => Err(HubError::new(text.to_string())),
         }
     }
 }

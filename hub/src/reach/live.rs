@@ -32,7 +32,7 @@ pub(crate) struct Live {
     pub(crate) sender: Sender,
     pub(crate) request: Request,
     /// Made when first used: most connections keep nothing.
-    items: OnceLock<Mutex<HashMap<String, serde_json::Value>>>,
+    items: OnceLock<Box<Mutex<HashMap<String, serde_json::Value>>>>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
     resumed: OnceLock<Arc<Notify>>,
@@ -170,7 +170,7 @@ impl Live {
         &self,
         use_them: impl FnOnce(&mut HashMap<String, serde_json::Value>) -> R,
     ) -> R {
-        let items = self.items.get_or_init(Mutex::default);
+        let items = self.items.get_or_init(Box::default);
         use_them(&mut items.lock())
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::{ProtocolError, message::HubMessage};
 
-/// SR-05.
+/// How long after the first message that is new the client is told (SR-05).
 const ACK_AFTER: Duration = Duration::from_secs(1);
 
 /// Which messages have come.

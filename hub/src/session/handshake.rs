@@ -126,19 +126,20 @@ impl Handshake {
     fn agree(&self, record: &Bytes) -> Result<(Protocol, Reconnect), ByteString> {
         let request = HandshakeRequest::decode(record).map_err(|fault| {
             let generic = "An unexpected error occurred during connection handshake.";
-            with_details(generic, &fault, self.options.enable_detailed_errors) // H-04
+            // A record that is no handshake (H-04).
+            with_details(generic, &fault, self.options.enable_detailed_errors)
         })?;
         let name = &request.protocol;
         let supported = Protocol::from_name(name)
             .filter(|protocol| self.options.supported_protocols.contains(protocol));
         let Some(protocol) = supported else {
-            // Row 97: a name is echoed, not a book.
+            // Its name is echoed (H-05), but not a book (row 97).
             let name: String = name.chars().take(64).collect();
-            return Err(format!("The protocol '{name}' is not supported.").into()); // H-05
+            return Err(format!("The protocol '{name}' is not supported.").into());
         };
         let version = request.version;
         if version > MAX_VERSION {
-            // H-06
+            // A version of the future (H-06).
             return Err(format!(
                 "The server does not support version {version} of the '{name}' protocol."
             )
@@ -147,9 +148,10 @@ impl Handshake {
         if self.terms.carries == TransferFormat::Text
             && protocol.transfer_format() == TransferFormat::Binary
         {
+            // Bytes do not fit into text (H-09).
             return Err(format!(
                 "Cannot use the '{name}' protocol on the current transport. The transport does not support 'Binary' transfer format."
-            ).into()); // H-09
+            ).into());
         }
         let reconnect = if version >= STATEFUL_VERSION {
             self.terms.reconnect

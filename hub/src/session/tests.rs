@@ -199,7 +199,7 @@ impl Pair {
     /// The client's end of the transport is closed.
     fn hang_up(&mut self) {
         match &mut self.server.machine {
-            Machine::ShakingHands(_) => self.server.machine = Machine::Refused, // H-11
+            Machine::ShakingHands(_) => self.server.machine = Machine::Refused,
             Machine::Session(session) => session.handle_eof(self.now),
             Machine::Refused => {}
         }

@@ -77,7 +77,8 @@ impl LongPolling {
         if is_cut {
             events::client_does_not_read();
         } else {
-            std::task::ready!(self.alarm.poll(cx, deadline)); // C-05, LP-11
+            // It polls no more (C-05), or does not take its answer (LP-11).
+            std::task::ready!(self.alarm.poll(cx, deadline));
         }
         self.polls.dispose();
         Poll::Ready(())

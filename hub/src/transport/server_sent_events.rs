@@ -110,7 +110,8 @@ impl EventStream {
         if state.flow == Flow::Gone {
             return Poll::Ready(());
         }
-        let stuck = state.since.map(|since| since + self.send_timeout); // C-17
+        // A client that takes nothing is given up (C-17).
+        let stuck = state.since.map(|since| since + self.send_timeout);
         drop(state);
         if is_whole {
             std::task::ready!(self.alarm.poll(cx, stuck));

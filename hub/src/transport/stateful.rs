@@ -198,7 +198,8 @@ impl Stateful {
         self.away = None;
         let mut socket = Socket::next(ws);
         if let Mode::Counting(sent) = &mut self.mode {
-            socket.write(sent.resume()); // SR-08
+            // Before anything else (SR-08).
+            socket.write(sent.resume());
             self.counts_at = None;
         }
         self.socket = Some(socket);

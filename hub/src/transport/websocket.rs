@@ -36,7 +36,7 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
         .close_timeout(options.close_timeout)
-        // WS-10
+        // A Close of the client is answered with 1000, whatever code it has (WS-10).
         .close_answer(CloseAnswer::Normal)
 }
 

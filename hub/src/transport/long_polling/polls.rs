@@ -325,7 +325,7 @@ impl Drop for OpenPoll {
         let mut state = self.polls.state.lock();
         state.open -= 1;
         if state.open == 0 {
-            state.idle_since = now(); // LP-09
+            state.idle_since = now(); // the client has so long for the next (LP-09)
         }
         if self.has_turn {
             state.turn = Turn::Free;

@@ -251,7 +251,7 @@ impl Sent {
         matches!(self.last, Last::Waits(_))
     }
 
-    /// SR-04.
+    /// Whether the client must acknowledge something before more leaves (SR-04).
     fn is_full(&self) -> bool {
         self.written_bytes - self.spare_bytes > self.limit
     }

@@ -40,9 +40,9 @@ impl<T: Enumeration> Serialize for Written<T> {
         let variant = T::VARIANTS.iter().find(|(variant, ..)| *variant == self.0);
         let (name, number) = variant.map_or(("", 0), |(_, name, number)| (*name, *number));
         if serializer.is_human_readable() {
-            serializer.serialize_i32(number) // J-11
+            serializer.serialize_i32(number) // a number in JSON (J-11)
         } else {
-            serializer.serialize_str(name) // M-08
+            serializer.serialize_str(name) // its name in MessagePack (M-08)
         }
     }
 }
