@@ -1,4 +1,4 @@
-//! A hub at a path of an axum app: which request is what, and how it is answered (spec sections 1
+//! A hub at a path of an axum app: which request is what, and how it is answered (`SPEC.md`, sections 1
 //! to 7).
 //!
 //! The top floor, which may import every other. What a request begins runs in

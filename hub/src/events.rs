@@ -43,7 +43,8 @@ pub(crate) fn foreign_origin(origin: Option<&str>, host: Option<&str>) {
     });
 }
 
-/// C-17, LP-11, D5: over HTTP alone; `raw_ws` tells of the others.
+/// A client of an event stream or of polls takes nothing, or too little (C-17, LP-11). `raw_ws` tells
+/// of those with WebSockets.
 pub(crate) fn client_does_not_read() {
     told(|| {
         tracing::debug!("a client that does not read was dropped");

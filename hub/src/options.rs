@@ -9,7 +9,7 @@ use crate::{
     protocol::{Names, Protocol},
 };
 
-/// The limits, deadlines and manners of a hub, with ASP.NET Core's names and defaults (spec
+/// The limits, deadlines and manners of a hub, with ASP.NET Core's names and defaults (`SPEC.md`,
 /// section 20). One plain struct, read as data, written as a sentence; clone one to start several
 /// hubs from the same settings (O-01).
 ///

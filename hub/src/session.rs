@@ -266,7 +266,7 @@ impl Session {
         self.outgoing.len()
     }
 
-    /// Gives back what is not needed while nothing happens (D6).
+    /// Gives back what is not needed while nothing happens: an idle connection owns no buffer.
     pub(crate) fn rest(&mut self) {
         if self.outgoing.is_empty() {
             self.outgoing = BytesMut::new();

@@ -1,5 +1,5 @@
 //! The transports for clients without WebSockets: an event stream or polls one way, POSTs the
-//! other way (spec sections 4, 6 and 7).
+//! other way (`SPEC.md`, sections 4, 6 and 7).
 
 use axum::{body::Body, response::Response};
 use http::{

@@ -1,4 +1,4 @@
-//! `POST …/negotiate`: what a client may use, and the names of its connection (spec section 3).
+//! `POST …/negotiate`: what a client may use, and the names of its connection (`SPEC.md`, section 3).
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Negotiated connections by their secret tokens (spec section 2).
+//! Negotiated connections by their secret tokens (`SPEC.md`, section 2).
 
 use std::{
     collections::{BTreeMap, HashMap},

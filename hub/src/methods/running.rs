@@ -1,4 +1,4 @@
-//! The calls of one connection that are under way, all polled by its one task (D3).
+//! The calls of one connection that are under way, all polled by its one task.
 
 use std::{
     any::Any,

@@ -1,4 +1,4 @@
-//! Calls of the server to one client, waiting for their answers (spec section 14).
+//! Calls of the server to one client, waiting for their answers (`SPEC.md`, section 14).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What comes from a client that counts: counted, and told to it (spec section 22). No I/O, no
+//! What comes from a client that counts: counted, and told to it (`SPEC.md`, section 22). No I/O, no
 //! clock.
 
 use std::time::{Duration, Instant};

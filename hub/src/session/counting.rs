@@ -1,5 +1,5 @@
 //! Stateful reconnect, as a session sees it: what comes is counted, and a client may be away for a
-//! while (spec section 22).
+//! while (`SPEC.md`, section 22).
 
 use std::time::Instant;
 

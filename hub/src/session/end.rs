@@ -1,4 +1,4 @@
-//! How connections end: one table, a row for each end (spec section 17).
+//! How connections end: one table, a row for each end (`SPEC.md`, section 17).
 
 use bytestring::ByteString;
 use raw_ws::CloseCode;

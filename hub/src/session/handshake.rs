@@ -1,4 +1,4 @@
-//! The hub handshake (spec section 9): one record from the client, one answer, and a [`Session`] if
+//! The hub handshake (`SPEC.md`, section 8): one record from the client, one answer, and a [`Session`] if
 //! they agree.
 
 use std::{sync::Arc, time::Instant};

@@ -1,4 +1,4 @@
-//! The long polling transport (spec section 7).
+//! The long polling transport (`SPEC.md`, section 7).
 //!
 //! What is sent stays in the connection's queue until a poll wants it. Then the session's task
 //! takes all there is, and the poll carries it away. [`Polls`] is what lies between the two.

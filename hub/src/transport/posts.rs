@@ -1,4 +1,4 @@
-//! What a client sends with POSTs, where the transport goes one way alone (spec section 4).
+//! What a client sends with POSTs, where the transport goes one way alone (`SPEC.md`, section 4).
 //!
 //! One buffer per connection. A POST is answered when everything of it is in the buffer, while that
 //! and the session have room: so a client that sends faster than its calls are worked off waits for

@@ -1,4 +1,4 @@
-//! The server-sent events transport (spec section 6).
+//! The server-sent events transport (`SPEC.md`, section 6).
 //!
 //! The session's task takes messages out of the connection's queue and lays them, as events, into
 //! an [`Outlet`]; the body of the response takes them out again, as fast as the client reads.

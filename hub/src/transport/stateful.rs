@@ -1,4 +1,4 @@
-//! WebSockets that a client may replace, one after the other, without losing a message (spec section
+//! WebSockets that a client may replace, one after the other, without losing a message (`SPEC.md`, section
 //! 22).
 //!
 //! What is sent goes to a mailbox, which outlives every socket, so that senders, groups and topics

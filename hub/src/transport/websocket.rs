@@ -1,4 +1,4 @@
-//! The WebSockets transport (spec section 5).
+//! The WebSockets transport (`SPEC.md`, section 5).
 
 use std::{
     task::{Context, Poll},

@@ -1,4 +1,4 @@
-//! Clients that go dark: their network is gone, and no word of it comes (reliability rows 15, 166).
+//! Clients that go dark: their network is gone, and no word of it comes (rows 15 and 166).
 
 use std::time::Duration;
 

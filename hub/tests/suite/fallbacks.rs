@@ -1,4 +1,4 @@
-//! Server-sent events and long polling, rule by rule (spec sections 2 to 7): what the recorded
+//! Server-sent events and long polling, rule by rule (`SPEC.md`, sections 2 to 7): what the recorded
 //! conversations do not show. Most of it in simulated time.
 
 mod connections;

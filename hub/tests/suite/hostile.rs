@@ -1,4 +1,4 @@
-//! Hostile clients: the rows of `reliability.md` for the hub handshake, hub messages and negotiate.
+//! Hostile clients: the rows of `SPEC.md` for the hub handshake, hub messages and negotiate.
 //! Each says what one client gets, to the byte, while another goes on unharmed. Where a row and
 //! the real server differ the real server is right, and a comment says so.
 

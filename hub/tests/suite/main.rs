@@ -9,6 +9,9 @@
 mod allocations;
 mod authorization;
 mod broken;
+mod contract;
+#[path = "../../../raw-ws/tests/support/contract.rs"]
+mod contract_of;
 mod cut;
 mod dark;
 mod dialogues;

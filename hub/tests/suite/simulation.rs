@@ -1,6 +1,6 @@
 //! Clients that lose their sockets at any byte, in simulated time: a real server, model clients that
 //! speak stateful reconnect as the JavaScript client does, and a network between them that delays,
-//! splits, loses and cuts, all from one number (`reliability.md`, rows 178 and 179, G16).
+//! splits, loses and cuts, all from one number (`SPEC.md`, rows 178 and 179).
 //!
 //! `SIMULATION_SEEDS=10000` runs more of them, `SIMULATION_SEED=7` one again.
 

@@ -11,6 +11,9 @@ mod aspnetcore_table;
 mod backpressure;
 mod broken;
 mod cancel_safety;
+mod contract;
+#[path = "../support/contract.rs"]
+mod contract_of;
 mod differential;
 mod feeding;
 mod late_testers;

@@ -1,4 +1,4 @@
-//! What goes to a client that counts: numbered, and kept until it is acknowledged (spec section 22).
+//! What goes to a client that counts: numbered, and kept until it is acknowledged (`SPEC.md`, section 22).
 //! No I/O, no clock.
 //!
 //! [`Sent`] is the one way to such a client: it takes what is to be sent, whole messages as they are

@@ -1,5 +1,4 @@
-//! What was sent and what arrived, and whether the one follows from the other (`reliability.md`,
-//! section 4.2).
+//! What was sent and what arrived, and whether the one follows from the other.
 
 use std::{collections::HashSet, fmt};
 
