@@ -111,6 +111,14 @@ impl Protocol {
         }
     }
 
+    /// Appends a call, framed: as a message it would be copied once more.
+    pub(crate) fn encode_call(self, call: message::Call<'_>, out: &mut BytesMut) {
+        match self {
+            Self::Json => json::encode_call(call, out),
+            Self::MessagePack => messagepack::encode_call(call, out),
+        }
+    }
+
     /// Appends a message, framed. Values in it must be encoded in this protocol.
     pub fn encode(self, message: &HubMessage, out: &mut BytesMut) {
         match self {

@@ -12,4 +12,5 @@ pub(crate) mod goodbye;
 pub(crate) mod groups;
 pub(crate) mod live;
 pub(crate) mod registry;
+pub(crate) mod selections;
 pub(crate) mod stopping;

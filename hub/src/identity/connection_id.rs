@@ -31,6 +31,18 @@ impl From<String> for ConnectionId {
     }
 }
 
+impl From<&String> for ConnectionId {
+    fn from(id: &String) -> Self {
+        Self(id.as_str().into())
+    }
+}
+
+impl From<&Self> for ConnectionId {
+    fn from(id: &Self) -> Self {
+        id.clone()
+    }
+}
+
 impl std::ops::Deref for ConnectionId {
     type Target = str;
     fn deref(&self) -> &str {

@@ -14,7 +14,8 @@ use crate::{
         clients::{Client, Clients},
         groups::Groups,
         live::{Command, Live},
-        registry::Selection,
+        registry::{Registry, Selection},
+        selections::selections,
     },
 };
 
@@ -131,15 +132,7 @@ impl<S> Context<S> {
         self.live().aborted().cancelled().await;
     }
 
-    /// Everybody connected to the hub.
-    pub fn all(&self) -> Clients {
-        self.clients(Selection::All)
-    }
-
-    /// Everybody but some.
-    pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
-        self.clients(Selection::AllExcept(collect(ids)))
-    }
+    selections!();
 
     /// Everybody but the caller.
     pub fn others(&self) -> Clients {
@@ -151,49 +144,9 @@ impl<S> Context<S> {
         self.client(self.live().id.clone())
     }
 
-    /// One connection.
-    pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
-        let asked_by = Some(self.call.clone());
-        Client::new(self.hub.registry.clone(), id.into(), asked_by)
-    }
-
-    /// Some connections; one that is named twice gets what is sent once.
-    pub fn clients_of<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
-        self.clients(Selection::Connections(collect(ids)))
-    }
-
-    /// The members of a group.
-    pub fn group(&self, name: &str) -> Clients {
-        self.clients(Selection::Group(name.into()))
-    }
-
-    /// The members of some groups; who is in two of them gets what is sent twice (API-04).
-    pub fn groups_of<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Clients {
-        self.clients(Selection::Groups(names_of(names)))
-    }
-
-    /// The members of a group but some.
-    pub fn group_except<I: Into<ConnectionId>>(
-        &self,
-        name: &str,
-        ids: impl IntoIterator<Item = I>,
-    ) -> Clients {
-        self.clients(Selection::GroupExcept(name.into(), collect(ids)))
-    }
-
     /// The members of a group but the caller.
     pub fn others_in_group(&self, name: &str) -> Clients {
         self.group_except(name, [self.live().id.clone()])
-    }
-
-    /// All connections of a user.
-    pub fn user(&self, user: &str) -> Clients {
-        self.clients(Selection::User(user.into()))
-    }
-
-    /// All connections of some users.
-    pub fn users<N: AsRef<str>>(&self, users: impl IntoIterator<Item = N>) -> Clients {
-        self.clients(Selection::Users(names_of(users)))
     }
 
     /// Who is in which group, and who is connected at all.
@@ -213,19 +166,13 @@ impl<S> Context<S> {
         self.call.live()
     }
 
-    fn clients(&self, to: Selection) -> Clients {
-        Clients::new(self.hub.registry.clone(), to)
+    fn registry(&self) -> &Arc<Registry> {
+        &self.hub.registry
     }
-}
 
-pub(crate) fn collect<I: Into<ConnectionId>>(
-    ids: impl IntoIterator<Item = I>,
-) -> Vec<ConnectionId> {
-    ids.into_iter().map(Into::into).collect()
-}
-
-pub(crate) fn names_of<N: AsRef<str>>(names: impl IntoIterator<Item = N>) -> Vec<Arc<str>> {
-    names.into_iter().map(|name| name.as_ref().into()).collect()
+    fn asked_by(&self) -> Option<&Arc<CallHandle>> {
+        Some(&self.call)
+    }
 }
 
 impl<S> Clone for Context<S> {

@@ -6,12 +6,13 @@ use tokio::time::timeout;
 
 use crate::{
     identity::connection_id::ConnectionId,
-    methods::context::{collect, names_of},
     reach::{
+        call::CallHandle,
         clients::{Client, Clients},
         goodbye,
         groups::Groups,
         registry::{Registry, Selection},
+        selections::selections,
     },
 };
 
@@ -35,54 +36,7 @@ impl HubHandle {
         Self { registry }
     }
 
-    /// Everybody connected to the hub.
-    pub fn all(&self) -> Clients {
-        self.clients(Selection::All)
-    }
-
-    /// Everybody but some.
-    pub fn all_except<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
-        self.clients(Selection::AllExcept(collect(ids)))
-    }
-
-    /// One connection.
-    pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
-        Client::new(self.registry.clone(), id.into(), None)
-    }
-
-    /// Some connections; one that is named twice gets what is sent once.
-    pub fn clients_of<I: Into<ConnectionId>>(&self, ids: impl IntoIterator<Item = I>) -> Clients {
-        self.clients(Selection::Connections(collect(ids)))
-    }
-
-    /// The members of a group.
-    pub fn group(&self, name: &str) -> Clients {
-        self.clients(Selection::Group(name.into()))
-    }
-
-    /// The members of some groups; who is in two of them gets what is sent twice (API-04).
-    pub fn groups_of<N: AsRef<str>>(&self, names: impl IntoIterator<Item = N>) -> Clients {
-        self.clients(Selection::Groups(names_of(names)))
-    }
-
-    /// The members of a group but some.
-    pub fn group_except<I: Into<ConnectionId>>(
-        &self,
-        name: &str,
-        ids: impl IntoIterator<Item = I>,
-    ) -> Clients {
-        self.clients(Selection::GroupExcept(name.into(), collect(ids)))
-    }
-
-    /// All connections of a user.
-    pub fn user(&self, user: &str) -> Clients {
-        self.clients(Selection::User(user.into()))
-    }
-
-    /// All connections of some users.
-    pub fn users<N: AsRef<str>>(&self, users: impl IntoIterator<Item = N>) -> Clients {
-        self.clients(Selection::Users(names_of(users)))
-    }
+    selections!();
 
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
@@ -122,8 +76,13 @@ impl HubHandle {
         let _ = timeout(deadline, goodbye::until_gone(&connections)).await;
     }
 
-    fn clients(&self, to: Selection) -> Clients {
-        Clients::new(self.registry.clone(), to)
+    fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Nobody's turn has to be given up while a client is asked from outside.
+    fn asked_by(&self) -> Option<&Arc<CallHandle>> {
+        None
     }
 }
 

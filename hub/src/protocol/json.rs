@@ -13,7 +13,7 @@ use bytestring::ByteString;
 
 use self::record::{Fault, Token, Value, missing};
 use super::ProtocolError;
-use crate::protocol::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Call, Completion, HubMessage, Invocation};
 
 /// Ends every record (F-01).
 pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
@@ -157,7 +157,7 @@ fn boolean(name: &str, value: &Value<'_>) -> Result<bool, ProtocolError> {
 /// Appends a message as a record. Its values must be JSON.
 pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
     match message {
-        HubMessage::Invocation(invocation) => write_invocation(b'1', invocation, out),
+        HubMessage::Invocation(invocation) => write_call(b'1', invocation.parts(), out),
         HubMessage::StreamItem {
             invocation_id,
             item,
@@ -178,7 +178,7 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
                 Completion::Void => {}
             }
         }
-        HubMessage::StreamInvocation(invocation) => write_invocation(b'4', invocation, out),
+        HubMessage::StreamInvocation(invocation) => write_call(b'4', invocation.parts(), out),
         HubMessage::CancelInvocation { invocation_id } => begin(b'5', Some(invocation_id), out),
         HubMessage::Ping => begin(b'6', None, out),
         HubMessage::Close {
@@ -196,11 +196,21 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
         HubMessage::Ack { sequence_id } => write_sequence_id(b'8', *sequence_id, out),
         HubMessage::Sequence { sequence_id } => write_sequence_id(b'9', *sequence_id, out),
     }
+    end(out);
+}
+
+/// Appends a call as a record.
+pub(super) fn encode_call(call: Call<'_>, out: &mut BytesMut) {
+    write_call(b'1', call, out);
+    end(out);
+}
+
+fn end(out: &mut BytesMut) {
     out.put_slice(&[b'}', RECORD_SEPARATOR]);
 }
 
 /// Type and id stand first; an id that is empty is absent, never null (J-02, J-05).
-fn begin(kind: u8, invocation_id: Option<&ByteString>, out: &mut BytesMut) {
+fn begin(kind: u8, invocation_id: Option<&str>, out: &mut BytesMut) {
     out.put_slice(b"{\"type\":");
     out.put_u8(kind);
     if let Some(id) = invocation_id.filter(|id| !id.is_empty()) {
@@ -208,11 +218,11 @@ fn begin(kind: u8, invocation_id: Option<&ByteString>, out: &mut BytesMut) {
     }
 }
 
-fn write_invocation(kind: u8, invocation: &Invocation, out: &mut BytesMut) {
-    begin(kind, invocation.invocation_id.as_ref(), out);
-    write_string_member("target", &invocation.target, out);
-    write_raw_member("arguments", &invocation.arguments, out);
-    if let Some((first, others)) = invocation.stream_ids.split_first() {
+fn write_call(kind: u8, call: Call<'_>, out: &mut BytesMut) {
+    begin(kind, call.invocation_id, out);
+    write_string_member("target", call.target, out);
+    write_raw_member("arguments", call.arguments, out);
+    if let Some((first, others)) = call.stream_ids.split_first() {
         write_name("streamIds", out);
         out.put_u8(b'[');
         text::write_string(first, out);

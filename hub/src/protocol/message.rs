@@ -86,6 +86,26 @@ pub struct Invocation {
     pub stream_ids: Vec<ByteString>,
 }
 
+/// A call as it is written: parts of an [`Invocation`], or of one that exists nowhere else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) invocation_id: Option<&'a str>,
+    pub(crate) target: &'a str,
+    pub(crate) arguments: &'a [u8],
+    pub(crate) stream_ids: &'a [ByteString],
+}
+
+impl Invocation {
+    pub(crate) fn parts(&self) -> Call<'_> {
+        Call {
+            invocation_id: self.invocation_id.as_deref(),
+            target: &self.target,
+            arguments: &self.arguments,
+            stream_ids: &self.stream_ids,
+        }
+    }
+}
+
 /// How an invocation or a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {

@@ -9,7 +9,7 @@ use bytestring::ByteString;
 
 use self::reader::Reader;
 use super::ProtocolError;
-use crate::protocol::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Call, Completion, HubMessage, Invocation};
 
 /// Decodes a record without its length; everything in the message is a slice of it. `None` for a
 /// type that is not known (M-05). Items that are too many and bytes behind them are ignored.
@@ -50,7 +50,17 @@ pub(super) fn decode(record: &Bytes) -> Result<Option<HubMessage>, ProtocolError
 
 /// Appends a message, framed with its length (F-02).
 pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
-    let length = writer::measure(message);
+    put_length(writer::measure(message), out);
+    writer::append(message, out);
+}
+
+/// Appends a call, framed with its length.
+pub(super) fn encode_call(call: Call<'_>, out: &mut BytesMut) {
+    put_length(writer::measure_call(call), out);
+    writer::append_call(call, out);
+}
+
+fn put_length(length: usize, out: &mut BytesMut) {
     // A length takes ten bytes at most.
     out.reserve(length + 10);
     let mut rest = length;
@@ -59,7 +69,6 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
         rest >>= 7;
     }
     out.put_u8(rest as u8);
-    writer::append(message, out);
 }
 
 /// The headers and the id of a message that must have one.

@@ -87,14 +87,34 @@ impl Encoding {
     /// When the type cannot be written in this protocol: in JSON NaN, infinities (CL-08) and maps
     /// whose keys are no scalars; in MessagePack integers of more than 64 bits.
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Bytes, ValueError> {
+        with_scratch(|out| self.write(out, value))
+    }
+
+    /// Encodes the arguments of a call, and lends them: written down elsewhere they need no buffer of
+    /// their own.
+    pub(crate) fn with_arguments<A: CallArguments + ?Sized, R>(
+        self,
+        arguments: &A,
+        then: impl FnOnce(&[u8]) -> R,
+    ) -> Result<R, ValueError> {
+        let mut out = SCRATCH.take();
+        out.clear();
+        out.reserve(256);
+        let result = self.write(&mut out, &arguments::AsArray(arguments));
+        let result = result.map(|()| then(&out));
+        give_back(out);
+        result
+    }
+
+    fn write<T: Serialize + ?Sized>(self, out: &mut Vec<u8>, value: &T) -> Result<(), ValueError> {
         let value = WriteAs::new(value, self);
-        with_scratch(|out| match self.protocol {
+        match self.protocol {
             Protocol::Json => serde_json::to_writer(out, &value).map_err(ValueError::new),
             Protocol::MessagePack => {
                 let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
                 value.serialize(&mut serializer).map_err(ValueError::new)
             }
-        })
+        }
     }
 
     /// Encodes the arguments of a call: always an array, also for none or one.
@@ -307,10 +327,15 @@ fn with_scratch(
         return result.map(|()| Bytes::from(out));
     }
     let bytes = result.map(|()| Bytes::copy_from_slice(&out));
+    give_back(out);
+    bytes
+}
+
+/// Leaves a buffer for the next value, unless it has grown.
+fn give_back(out: Vec<u8>) {
     if out.capacity() <= 2 * MAX_COPIED {
         SCRATCH.set(out);
     }
-    bytes
 }
 
 /// The next element of an array of valid JSON whose `[` has been read.

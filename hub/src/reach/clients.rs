@@ -1,10 +1,8 @@
 //! Sending to clients, and calling one of them.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use bytestring::ByteString;
-use raw_ws::{Message, PreparedMessage, Utf8Bytes};
+use raw_ws::{MessageKind, PreparedMessage};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -13,7 +11,7 @@ use crate::{
     identity::connection_id::ConnectionId,
     protocol::{
         CallArguments, Encoding, Protocol,
-        message::{Completion, HubMessage, Invocation},
+        message::{Call, Completion},
     },
     reach::{
         call::CallHandle,
@@ -74,7 +72,7 @@ impl std::fmt::Debug for Clients {
     }
 }
 
-/// One connection: to be sent to, as [`Clients`], and to be asked.
+/// One connection: to be sent to, and to be asked.
 #[derive(Debug, Clone)]
 pub struct Client {
     clients: Clients,
@@ -94,6 +92,14 @@ impl Client {
             id,
             asked_by,
         }
+    }
+
+    /// Calls `target` on the client, as [`Clients::send`] does: never waits, and nobody answers.
+    ///
+    /// # Errors
+    /// As [`Clients::send`].
+    pub fn send(&self, target: &str, arguments: impl CallArguments) -> Result<()> {
+        self.clients.send(target, arguments)
     }
 
     /// Calls `target` on the client and waits for its answer, at most for `deadline` (section 14).
@@ -134,7 +140,7 @@ impl Client {
         if registry.find(&self.id).is_none() {
             return Err(gone("disconnected")); // between the two: nobody would tell it
         }
-        let invocation_id = Some(waiting.invocation_id.clone());
+        let invocation_id = Some(&*waiting.invocation_id);
         let message = prepare(live.encoding, invocation_id, target, &arguments)?;
         live.sender
             .send_prepared(&message)
@@ -169,36 +175,33 @@ impl Client {
     }
 }
 
-impl Deref for Client {
-    type Target = Clients;
-    fn deref(&self) -> &Clients {
-        &self.clients
-    }
-}
-
 /// A call as one frame, for any number of connections of that encoding.
 fn prepare(
     encoding: Encoding,
-    invocation_id: Option<ByteString>,
+    invocation_id: Option<&str>,
     target: &str,
     arguments: &impl CallArguments,
 ) -> Result<PreparedMessage> {
-    let message = HubMessage::Invocation(Invocation {
-        invocation_id,
-        target: target.into(),
-        arguments: encoding.encode_arguments(arguments)?,
-        stream_ids: Vec::new(),
-    });
-    let mut bytes = BytesMut::new();
-    encoding.protocol.encode(&message, &mut bytes);
-    let message = match encoding.protocol {
-        Protocol::Json => Message::Text(Utf8Bytes::try_from(bytes.freeze())?),
-        Protocol::MessagePack => Message::Binary(bytes.freeze()),
+    let kind = match encoding.protocol {
+        Protocol::Json => MessageKind::Text,
+        Protocol::MessagePack => MessageKind::Binary,
     };
-    Ok(PreparedMessage::new(message))
+    let message = encoding.with_arguments(arguments, |arguments| {
+        PreparedMessage::written(kind, |out| {
+            let call = Call {
+                invocation_id,
+                target,
+                arguments,
+                stream_ids: &[],
+            };
+            encoding.protocol.encode_call(call, out);
+        })
+    })?;
+    Ok(message)
 }
 
-/// Writes a trait of typed client methods, implemented for [`Clients`](crate::Clients).
+/// Writes a trait of typed client methods, implemented for [`Clients`](crate::Clients) and
+/// [`Client`](crate::Client).
 ///
 /// ```
 /// hub::client_methods! {
@@ -228,6 +231,11 @@ macro_rules! client_methods {
             )*
         }
         impl $Name for $crate::Clients {
+            $(fn $method(&self, $($arg: $ty),*) -> $crate::Result<()> {
+                self.send($target, ($($arg,)*))
+            })*
+        }
+        impl $Name for $crate::Client {
             $(fn $method(&self, $($arg: $ty),*) -> $crate::Result<()> {
                 self.send($target, ($($arg,)*))
             })*

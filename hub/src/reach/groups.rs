@@ -52,13 +52,13 @@ impl Groups {
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub fn add(&self, connection_id: &str, group: &str) -> Result<()> {
-        self.registry.join(connection_id, group)
+    pub fn add(&self, connection: impl Into<ConnectionId>, group: &str) -> Result<()> {
+        self.registry.join(&connection.into(), group)
     }
 
     /// Takes any connection out of a group.
-    pub fn remove(&self, connection_id: &str, group: &str) {
-        self.registry.leave(connection_id, group);
+    pub fn remove(&self, connection: impl Into<ConnectionId>, group: &str) {
+        self.registry.leave(&connection.into(), group);
     }
 
     /// The connections of a group, in no order.
@@ -67,8 +67,8 @@ impl Groups {
     }
 
     /// The groups of a connection, in the order in which it joined them.
-    pub fn of(&self, connection_id: &str) -> Vec<String> {
-        self.registry.groups_of(connection_id)
+    pub fn of(&self, connection: impl Into<ConnectionId>) -> Vec<String> {
+        self.registry.groups_of(&connection.into())
     }
 
     /// The connections of a user, in no order.

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 #[cfg(feature = "deflate")]
 use crate::{deflate::deflate_alone, outbound::DeflateAlone, sync::Mutex};
@@ -186,6 +186,42 @@ impl PreparedMessage {
             kind,
             header_len: frame.len() - payload.len(),
             frame,
+            #[cfg(feature = "deflate")]
+            deflated: Mutex::default(),
+        }))
+    }
+
+    /// Encodes a message that `write` appends to the buffer of its frame: nothing of it is copied,
+    /// and text is not looked at again.
+    ///
+    /// ```
+    /// use raw_ws::{MessageKind, PreparedMessage};
+    /// let news = PreparedMessage::written(MessageKind::Text, |frame| {
+    ///     frame.extend_from_slice(b"the same for everybody");
+    /// });
+    /// assert_eq!(news.len(), 24);
+    /// ```
+    ///
+    /// Text must be UTF-8: it is sent as it is, and receivers fail the connection for what is not
+    /// (RFC 6455 section 8.1). `write` must append and do nothing else to the buffer.
+    ///
+    /// # Panics
+    /// In debug builds when text is not UTF-8.
+    pub fn written(kind: MessageKind, write: impl FnOnce(&mut BytesMut)) -> Self {
+        let mut frame = BytesMut::with_capacity(256);
+        frame.put_bytes(0, FrameHeader::MAX_LEN);
+        write(&mut frame);
+        let payload = &frame[FrameHeader::MAX_LEN..];
+        debug_assert!(kind == MessageKind::Binary || std::str::from_utf8(payload).is_ok());
+        let header = header(kind, payload.len(), false, None);
+        let header_len = header.encoded_len();
+        let unused = FrameHeader::MAX_LEN - header_len;
+        header.encode(&mut &mut frame[unused..FrameHeader::MAX_LEN]);
+        frame.advance(unused);
+        Self(Arc::new(Prepared {
+            kind,
+            header_len,
+            frame: frame.freeze(),
             #[cfg(feature = "deflate")]
             deflated: Mutex::default(),
         }))

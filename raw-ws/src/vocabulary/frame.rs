@@ -256,6 +256,9 @@ impl FrameHeader {
         )))
     }
 
+    /// The longest header there is: two bytes, the length in eight, the masking key.
+    pub(crate) const MAX_LEN: usize = 14;
+
     /// The size of the header, in bytes.
     pub(crate) fn encoded_len(&self) -> usize {
         let length = match self.payload_len {

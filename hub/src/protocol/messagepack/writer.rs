@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use rmp::Marker;
 
-use crate::protocol::message::{Completion, HubMessage, Invocation};
+use crate::protocol::message::{Call, Completion, HubMessage};
 
 /// How many bytes a message is.
 pub(super) fn measure(message: &HubMessage) -> usize {
@@ -17,9 +17,21 @@ pub(super) fn append(message: &HubMessage, out: &mut BytesMut) {
     write(message, out);
 }
 
+/// How many bytes a call is.
+pub(super) fn measure_call(call: Call<'_>) -> usize {
+    let mut length = Length(0);
+    write_call(1, call, &mut length);
+    length.0
+}
+
+/// Appends a call, without its length.
+pub(super) fn append_call(call: Call<'_>, out: &mut BytesMut) {
+    write_call(1, call, out);
+}
+
 fn write(message: &HubMessage, out: &mut impl Sink) {
     match message {
-        HubMessage::Invocation(invocation) => write_invocation(1, invocation, out),
+        HubMessage::Invocation(invocation) => write_call(1, invocation.parts(), out),
         HubMessage::StreamItem {
             invocation_id,
             item,
@@ -46,7 +58,7 @@ fn write(message: &HubMessage, out: &mut impl Sink) {
                 out.raw(result);
             }
         },
-        HubMessage::StreamInvocation(invocation) => write_invocation(4, invocation, out),
+        HubMessage::StreamInvocation(invocation) => write_call(4, invocation.parts(), out),
         HubMessage::CancelInvocation { invocation_id } => start(3, 5, Some(invocation_id), out),
         HubMessage::Ping => {
             out.array(1);
@@ -75,12 +87,12 @@ fn write(message: &HubMessage, out: &mut impl Sink) {
 }
 
 /// Six items, with or without streams (M-01).
-fn write_invocation(message_type: i64, invocation: &Invocation, out: &mut impl Sink) {
-    start(6, message_type, invocation.invocation_id.as_deref(), out);
-    out.string(Some(&invocation.target));
-    out.raw(&invocation.arguments);
-    out.array(invocation.stream_ids.len());
-    for id in &invocation.stream_ids {
+fn write_call(message_type: i64, call: Call<'_>, out: &mut impl Sink) {
+    start(6, message_type, call.invocation_id, out);
+    out.string(Some(call.target));
+    out.raw(call.arguments);
+    out.array(call.stream_ids.len());
+    for id in call.stream_ids {
         out.string(Some(id));
     }
 }

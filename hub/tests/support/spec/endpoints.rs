@@ -136,7 +136,7 @@ async fn send(
     };
     let clients = match target.as_str() {
         "all" => spec.all_except(several("except")),
-        "client" => (*spec.client(of("to"))).clone(),
+        "client" => spec.clients_of([of("to")]),
         "clients" => spec.clients_of(several("to")),
         "group" => spec.group_except(of("to"), several("except")),
         "groups" => spec.groups_of(several("to")),
