@@ -115,7 +115,7 @@ fn talk() -> Hub {
             cx.all().send("Announced", (cx.user_identifier(), text))
         })
         .authorize("Announce", |cx| {
-            let user = cx.user_of_request();
+            let user = cx.current_user();
             user.is_some_and(|user| user.is_in_role("admin"))
         })
 }

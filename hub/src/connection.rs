@@ -39,14 +39,14 @@ use crate::{
     reach::{
         call::CallHandle,
         goodbye,
-        live::{Command, Live, Who},
+        live::{Command, Identity, Live},
         registry::Registry,
     },
     session::{
         Closer, End, Ending, Event, Handshake, NotAgreed, OnDisconnect, Pings, Reconnect, Session,
         Terms,
     },
-    transport::{Intake, Received, Transport},
+    transport::{Duplex, Intake, Received},
 };
 
 /// Messages of one client taken before others get their turn.
@@ -56,12 +56,12 @@ const EVENTS_AT_A_TIME: usize = 64;
 /// twice, for as long as the future lives.
 pub(crate) struct Arrival {
     pub(crate) request: Request,
-    pub(crate) who: Who,
+    pub(crate) identity: Identity,
     pub(crate) reconnect: Reconnect,
 }
 
 /// Runs a connection from its first byte to its last.
-pub(crate) async fn run<S: Send + Sync + 'static, T: Transport>(
+pub(crate) async fn run<S: Send + Sync + 'static, T: Duplex>(
     hub: Arc<Shared<S>>,
     mut transport: T,
     arrival: Box<Arrival>,
@@ -122,7 +122,7 @@ pub(crate) async fn run<S: Send + Sync + 'static, T: Transport>(
 /// closed.
 async fn shake_hands(
     options: &Arc<HubOptions>,
-    transport: &mut impl Transport,
+    transport: &mut impl Duplex,
     terms: Terms,
 ) -> Option<Session> {
     let mut handshake = Handshake::new(options.clone(), terms, now());
@@ -258,10 +258,12 @@ enum Beside<R> {
     Over(End),
 }
 
-impl<'t, S: Send + Sync + 'static, T: Transport> Connection<'t, S, T> {
+impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
     fn new(hub: Arc<Shared<S>>, transport: &'t mut T, session: Session, arrival: Arrival) -> Self {
-        let Arrival { request, who, .. } = arrival;
-        let live = Live::new(who, session.encoding(), transport.sender(), request);
+        let Arrival {
+            request, identity, ..
+        } = arrival;
+        let live = Live::new(identity, session.encoding(), transport.sender(), request);
         let mut connection = Self {
             uploads: UploadBudget::new(hub.registry.options.application_max_buffer_size),
             hub,

@@ -46,7 +46,7 @@ use crate::{
     reach::goodbye,
     session::Reconnect,
     transport::{
-        self, Preceded,
+        Duplex, Preceded,
         stateful::{Detached, Reservation, Stateful},
         websocket,
     },
@@ -138,11 +138,11 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     } else {
         ConnectionToken::random()
     };
-    let user = endpoint.hub.user_of(&parts);
+    let user_identifier = endpoint.hub.user_identifier_of(&parts);
     let reconnect = negotiate::reconnect(query, version, options);
     let added = endpoint
         .tokens
-        .add(id.clone(), user, token.clone(), reconnect, now());
+        .add(id.clone(), user_identifier, token.clone(), reconnect, now());
     if added.is_none() {
         return text(
             negotiate::OVERLOADED,
@@ -306,10 +306,10 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         parts: &Parts,
         look: impl FnOnce(Presented<'_>) -> R,
     ) -> R {
-        let user = self.hub.user_of(parts);
+        let user_identifier = self.hub.user_identifier_of(parts);
         look(Presented {
             token,
-            user: user.as_ref(),
+            user_identifier: user_identifier.as_ref(),
             now: now(),
         })
     }
@@ -356,7 +356,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     fn spawn(
         &self,
         token: ConnectionToken,
-        transport: impl transport::Transport + 'static,
+        transport: impl Duplex + 'static,
         arrival: Box<Arrival>,
     ) {
         let in_use = self.in_use(token);
@@ -374,7 +374,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     ) -> Box<Arrival> {
         Box::new(Arrival {
             request: Request::new(parts, transport),
-            who: self.hub.who(id, parts),
+            identity: self.hub.identity(id, parts),
             reconnect,
         })
     }

@@ -28,6 +28,15 @@ pub struct HubError {
     text: Cow<'static, str>,
 }
 
+/// How much clients are told of errors that are not meant for them (E-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorDetail {
+    /// That there was one.
+    Generic,
+    /// What it was: for development.
+    Full,
+}
+
 /// The class name under which the official clients know an error that is meant for them.
 const SHOWN: &str = "HubException";
 
@@ -62,8 +71,8 @@ impl HubError {
     }
 
     /// `generic`, and the details behind it if they may be shown (E-01).
-    pub(crate) fn for_client(&self, generic: &str, detailed: bool) -> String {
-        if self.is_shown || detailed {
+    pub(crate) fn for_client(&self, generic: &str, detail: ErrorDetail) -> String {
+        if self.is_shown || detail == ErrorDetail::Full {
             format!("{generic} {}: {}", self.class, self.text)
         } else {
             generic.to_owned()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use raw_ws::Origins;
 
 use crate::{
+    error::ErrorDetail,
     identity::request::Transport,
     protocol::{Names, Protocol},
 };
@@ -166,6 +167,15 @@ macro_rules! setters {
 }
 
 impl HubOptions {
+    /// How much clients are told of errors that are not meant for them.
+    pub(crate) fn detail(&self) -> ErrorDetail {
+        if self.enable_detailed_errors {
+            ErrorDetail::Full
+        } else {
+            ErrorDetail::Generic
+        }
+    }
+
     /// The defaults.
     pub fn new() -> Self {
         Self::default()

@@ -29,7 +29,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
-pub(crate) use calls::{ActiveCall, Refused, StreamKey};
+pub(crate) use calls::{ActiveCall, NotBegun, StreamKey};
 pub(crate) use counting::{Reconnect, Signals};
 pub(crate) use end::{Closer, End, Ending, OnDisconnect};
 pub(crate) use handshake::{Handshake, NotAgreed, Pings, Terms};
@@ -282,7 +282,7 @@ impl Session {
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
+    ) -> Result<ActiveCall, (NotBegun, Option<ByteString>)> {
         self.calls.begin(invocation_id, kind, stream_ids)
     }
 
@@ -354,8 +354,8 @@ impl Session {
     /// Ends the connection from this side. What the client is told is in
     /// [`outgoing`](Self::outgoing) (section 17).
     pub(crate) fn end(&mut self, end: End) -> End {
-        let detailed = self.options.enable_detailed_errors;
-        let message = end.ending().close_message(detailed);
+        let detail = self.options.detail();
+        let message = end.ending().close_message(detail);
         self.send(&message);
         self.phase = Phase::Closed;
         self.frames = Frames::default();

@@ -22,7 +22,7 @@ use crate::{identity::user::User, protocol::Protocol, session::Signals};
 
 /// The two directions of a connection. No method has a default, which a transport around another
 /// could forget to pass on.
-pub(crate) trait Transport: Send {
+pub(crate) trait Duplex: Send {
     /// The queue of what goes to the client.
     fn sender(&self) -> Sender;
 
@@ -91,7 +91,7 @@ impl<T> Preceded<T> {
     }
 }
 
-impl<T: Transport> Transport for Preceded<T> {
+impl<T: Duplex> Duplex for Preceded<T> {
     fn sender(&self) -> Sender {
         self.transport.sender()
     }

@@ -56,7 +56,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const WRITE_AT: usize = 32 * 1024;
 
 /// Where a connection is a member; told when it ends.
-pub(crate) trait Registry: Send + Sync {
+pub(crate) trait Membership: Send + Sync {
     /// Removes the connection.
     fn forget(&self, id: u64);
 }
@@ -74,7 +74,7 @@ pub(crate) enum Request {
 
 /// Why a message was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NotQueued {
     /// The connection has ended or is closing.
     Closed,
     /// The queue was full, and the connection is cut for it.
@@ -180,7 +180,7 @@ struct State {
     /// The connection's task, while it waits.
     task: Option<Waker>,
     request: Option<Box<Request>>,
-    registries: Vec<Weak<dyn Registry>>,
+    registries: Vec<Weak<dyn Membership>>,
 }
 
 /// What a connection that is dropped while open says to its peer.
@@ -247,7 +247,7 @@ impl Outbound {
     }
 
     /// Queues a frame and wakes the task to write it.
-    pub(crate) fn push(&self, segment: &Segment) -> Result<(), Refused> {
+    pub(crate) fn push(&self, segment: &Segment) -> Result<(), NotQueued> {
         let mut state = self.state.lock();
         self.enqueue(&mut state, segment)?;
         if state.write_backlog(self) == Next::TaskToBeWoken {
@@ -258,13 +258,13 @@ impl Outbound {
 
     /// Queues a frame of `len` bytes that `lay` appends to a buffer, for the task to write in its
     /// next turn.
-    pub(crate) fn feed(&self, len: usize, lay: impl Fn(&mut BytesMut)) -> Result<(), Refused> {
+    pub(crate) fn feed(&self, len: usize, lay: impl Fn(&mut BytesMut)) -> Result<(), NotQueued> {
         if u32::try_from(len).is_err() {
-            return Err(Refused::TooBig);
+            return Err(NotQueued::TooBig);
         }
         let mut state = self.state.lock();
         if !state.is_open {
-            return Err(Refused::Closed);
+            return Err(NotQueued::Closed);
         }
         state.queue.feed(len, self.follows(), lay);
         Ok(())
@@ -272,7 +272,7 @@ impl Outbound {
 
     /// Queues a frame that the caller will have written by [`write_batch`](Self::write_batch);
     /// `true` if the caller must add this connection to its batch.
-    pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, Refused> {
+    pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, NotQueued> {
         let mut state = self.state.lock();
         self.enqueue(&mut state, segment)?;
         let is_looked_after = state.write_backlog(self) != Next::TaskToBeWoken;
@@ -310,7 +310,7 @@ impl Outbound {
     }
 
     /// Remembers a place where this connection is a member; `false` if it has ended.
-    pub(crate) fn joined(&self, registry: Weak<dyn Registry>) -> bool {
+    pub(crate) fn joined(&self, registry: Weak<dyn Membership>) -> bool {
         let mut state = self.state.lock();
         if !state.is_open {
             return false;
@@ -497,13 +497,13 @@ impl Outbound {
         self.has_unwritten.load(Ordering::Acquire)
     }
 
-    fn enqueue(&self, state: &mut State, segment: &Segment) -> Result<(), Refused> {
+    fn enqueue(&self, state: &mut State, segment: &Segment) -> Result<(), NotQueued> {
         if !state.is_open {
-            return Err(Refused::Closed);
+            return Err(NotQueued::Closed);
         }
         let (len, config) = (segment.len(), &self.config);
         if len > config.max_queued_bytes {
-            return Err(Refused::TooBig);
+            return Err(NotQueued::TooBig);
         }
         let is_full = |queue: &Queue| {
             queue.bytes_of_others() + len > config.max_queued_bytes
@@ -514,7 +514,7 @@ impl Outbound {
         }
         if is_full(&state.queue) {
             self.cut_slow_consumer(state);
-            return Err(Refused::Full);
+            return Err(NotQueued::Full);
         }
         state.queue.push(segment, self.follows());
         Ok(())

@@ -12,7 +12,7 @@ use futures_util::FutureExt as _;
 
 use super::{
     Connection, now,
-    refusals::{Refusal, failed},
+    refusals::{CallRefusal, failed},
 };
 use crate::{
     error::HubError,
@@ -31,26 +31,29 @@ use crate::{
     },
     reach::call::CallHandle,
     session::{CallKind, End, StreamKey},
-    transport::Transport,
+    transport::Duplex,
 };
 
 /// What waits for its turn: a call, or the refusal of one.
 pub(super) enum Waiting {
     Call(RunningCall),
-    Refused(Option<ByteString>, Refusal),
+    Refused(Option<ByteString>, CallRefusal),
 }
 
 /// Why a call is not begun, and with that when it is answered.
 enum Denied {
     /// It is no call of any method: as it is read.
-    Unbound(Refusal),
+    Unbound(CallRefusal),
     /// The method does not take it. One that `takes_turn` is answered behind the calls that came
     /// before it, like one that runs (OR-03).
-    Refused { refusal: Refusal, takes_turn: bool },
+    Refused {
+        refusal: CallRefusal,
+        takes_turn: bool,
+    },
 }
 
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
+impl From<CallRefusal> for Denied {
+    fn from(refusal: CallRefusal) -> Self {
         Self::Unbound(refusal)
     }
 }
@@ -63,7 +66,7 @@ struct Bound {
     uploads: Vec<Arc<Upload>>,
 }
 
-impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
+impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
     /// A call came: it is refused, begun, or has to wait for its turn.
     pub(super) fn begin(&mut self, invocation: Invocation, kind: CallKind, cx: &mut Context<'_>) {
         let Invocation {
@@ -93,7 +96,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                return self.refuse(invocation_id, Refusal::of_ids(&name, refused));
+                return self.refuse(invocation_id, CallRefusal::of_ids(&name, refused));
             }
         };
         let may_run = self.session.may_run(&mut call);
@@ -126,7 +129,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         self.waiting = Some(Box::new(waiting));
     }
 
-    fn refuse(&mut self, invocation_id: Option<ByteString>, refusal: Refusal) {
+    fn refuse(&mut self, invocation_id: Option<ByteString>, refusal: CallRefusal) {
         events::call_refused(refusal.why);
         let completion = Completion::Error(refusal.text.into());
         self.session.refuse(invocation_id, completion);
@@ -156,11 +159,11 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         } else {
             entry.name.clone()
         };
-        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let detail = self.hub.registry.options.detail();
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
             .collect();
-        let arguments = Arguments::new(encoding, arguments, uploads.clone(), detailed);
+        let arguments = Arguments::new(encoding, arguments, uploads.clone(), detail);
         // A policy of the hub's may panic, and a type of its as it is decoded.
         let bind = AssertUnwindSafe(|| {
             let is_allowed = Dispatch::allows(entry, &method_cx);
@@ -168,14 +171,14 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
             Ok((is_allowed, method))
         });
         let (is_allowed, method) = catch_unwind(bind)
-            .map_err(|panic| Refusal::panicked(&name, &panicked(&*panic), detailed))?
-            .map_err(|error: BindError| Refusal::unbound(&name, &error, detailed))?;
+            .map_err(|panic| CallRefusal::panicked(&name, &panicked(&*panic), detail))?
+            .map_err(|error: BindError| CallRefusal::unbound(&name, &error, detail))?;
         let refusal = if !is_allowed {
-            Refusal::unauthorized(&name)
+            CallRefusal::unauthorized(&name)
         } else if kind != entry.kind {
-            Refusal::of_kind(&name, entry.kind)
+            CallRefusal::of_kind(&name, entry.kind)
         } else if streams != entry.streams {
-            Refusal::wrong_streams(&name, streams, entry.streams)
+            CallRefusal::wrong_streams(&name, streams, entry.streams)
         } else {
             return Ok(Bound {
                 method,
@@ -197,24 +200,24 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         kind: CallKind,
         streams: usize,
         handle: Arc<CallHandle>,
-    ) -> Result<Bound, Refusal> {
+    ) -> Result<Bound, CallRefusal> {
         let fallback = self
             .hub
             .dispatch
             .find_fallback()
             .filter(|_| kind == CallKind::Plain);
         let Some(fallback) = fallback else {
-            return Err(Refusal::unknown(target));
+            return Err(CallRefusal::unknown(target));
         };
-        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let detail = self.hub.registry.options.detail();
         let name: Arc<str> = Arc::from(&**target);
         if streams > 0 {
-            return Err(Refusal::wrong_streams(&name, streams, 0));
+            return Err(CallRefusal::wrong_streams(&name, streams, 0));
         }
         let encoding = self.live.encoding;
         let elements = encoding
             .elements(arguments)
-            .map_err(|error| Refusal::unbound(&name, &BindError::Malformed(error), detailed))?;
+            .map_err(|error| CallRefusal::unbound(&name, &BindError::Malformed(error), detail))?;
         let cx = self.cx(handle.clone());
         let method = fallback(cx.clone(), target.clone(), RawArguments(elements));
         let filters = &self.hub.dispatch.filters;
@@ -292,7 +295,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         if self.live.asked().is_some() {
             return;
         }
-        let detailed = self.hub.registry.options.enable_detailed_errors;
+        let detail = self.hub.registry.options.detail();
         let (call, name, handle) = running.into_parts();
         let completion = match end {
             // Nothing is a result too: `null` (IN-07, IN-08).
@@ -302,7 +305,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
             // What is not meant for the client is not told (IN-06).
             CallEnd::Failed(error) => {
                 events::method_failed(&name, &error);
-                Completion::Error(failed(&name, &error, detailed).into())
+                Completion::Error(failed(&name, &error, detail).into())
             }
             // `None` where a stream was to be (ST-04).
             CallEnd::NoStream(method) => Completion::Error(
@@ -312,7 +315,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
             CallEnd::StreamFailed(error) => {
                 events::method_failed(&name, &error);
                 let generic = "An error occurred on the server while streaming results.";
-                Completion::Error(error.for_client(generic, detailed).into())
+                Completion::Error(error.for_client(generic, detail).into())
             }
         };
         self.session.complete(call, completion);

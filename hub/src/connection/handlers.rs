@@ -9,10 +9,10 @@ use crate::{
     error::HubError,
     methods::{filter::Running, running::panicked},
     reach::call::CallHandle,
-    transport::Transport,
+    transport::Duplex,
 };
 
-impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
+impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
     pub(super) fn on_connected(&self) -> Option<Running<()>> {
         let filters = &self.hub.dispatch.filters;
         if self.hub.on_connected.is_none() && filters.is_empty() {

@@ -14,7 +14,7 @@ use crate::{
     methods::running::Step,
     reach::live::Command,
     session::End,
-    transport::{Intake, Received, Transport},
+    transport::{Duplex, Intake, Received},
 };
 
 /// What happens to a connection.
@@ -27,7 +27,7 @@ pub(super) enum Input {
     Deadline,
 }
 
-impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
+impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
     pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Input> {
         if std::mem::take(&mut self.has_waited) {
             self.now = now();
@@ -143,7 +143,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         if !self.hub.registry.options.close_on_authentication_expiration {
             return None;
         }
-        let lifetime = self.live.who()?.lifetime()?;
+        let lifetime = self.live.user()?.lifetime()?;
         Some(self.now + lifetime)
     }
 
@@ -153,7 +153,7 @@ impl<S: Send + Sync + 'static, T: Transport> Connection<'_, S, T> {
         self.now = now();
         self.session.resumed(self.now);
         if let Some(user) = user {
-            self.live.set_who(user);
+            self.live.set_user(user);
             self.expires_at = self.expiry();
         }
         self.live.set_resumed();

@@ -1,20 +1,20 @@
 //! Why a call is not begun, in two ways: for the log, and for who called.
 
 use crate::{
-    error::HubError,
+    error::{ErrorDetail, HubError},
     methods::arguments::BindError,
-    session::{CallKind, Refused},
+    session::{CallKind, NotBegun},
 };
 
 /// A call that is not begun.
-pub(super) struct Refusal {
+pub(super) struct CallRefusal {
     /// For the log: no word of the client's, whose method names, ids and arguments are its own.
     pub(super) why: &'static str,
     /// For the client.
     pub(super) text: String,
 }
 
-impl Refusal {
+impl CallRefusal {
     /// IN-04: shown even without detailed errors.
     pub(super) fn unknown(target: &str) -> Self {
         Self {
@@ -34,15 +34,15 @@ impl Refusal {
     }
 
     /// A policy of the hub's panicked, or a type of its as it was decoded.
-    pub(super) fn panicked(name: &str, error: &HubError, detailed: bool) -> Self {
+    pub(super) fn panicked(name: &str, error: &HubError, detail: ErrorDetail) -> Self {
         Self {
             why: "a policy or the decoding of the arguments panicked",
-            text: failed(name, error, detailed),
+            text: failed(name, error, detail),
         }
     }
 
     /// The arguments do not fit the parameters (IN-05).
-    pub(super) fn unbound(name: &str, error: &BindError, detailed: bool) -> Self {
+    pub(super) fn unbound(name: &str, error: &BindError, detail: ErrorDetail) -> Self {
         let generic = format!("Failed to invoke '{name}' due to an error on the server.");
         let error_text = HubError::hidden("InvalidDataException", error.to_string());
         Self {
@@ -51,7 +51,7 @@ impl Refusal {
                 BindError::Type => "arguments of other types",
                 BindError::Malformed(_) => "arguments that cannot be read",
             },
-            text: error_text.for_client(&generic, detailed),
+            text: error_text.for_client(&generic, detail),
         }
     }
 
@@ -78,35 +78,39 @@ impl Refusal {
         let text = format!("Client sent {sent} stream(s), Hub method expects {expected}.");
         Self {
             why: "too many or too few uploads",
-            text: failed(name, &HubError::new(text), false),
+            text: failed(name, &HubError::new(text), ErrorDetail::Generic),
         }
     }
 
     /// What the session does not take.
-    pub(super) fn of_ids(name: &str, refused: Refused) -> Self {
+    pub(super) fn of_ids(name: &str, refused: NotBegun) -> Self {
         match refused {
             // Of a stream that runs (ST-05).
-            Refused::IdInUse(id) => Self {
+            NotBegun::IdInUse(id) => Self {
                 why: "an invocation id in use",
                 text: format!("Invocation ID '{id}' is already in use."),
             },
-            Refused::StreamIdInUse(id) => {
+            NotBegun::StreamIdInUse(id) => {
                 let text = format!("Stream ID '{id}' is already in use.");
                 Self {
                     why: "a stream id in use",
-                    text: failed(name, &HubError::new(text), false),
+                    text: failed(name, &HubError::new(text), ErrorDetail::Generic),
                 }
             }
-            Refused::TooManyStreams => Self {
+            NotBegun::TooManyStreams => Self {
                 why: "too many streams at a time",
-                text: failed(name, &HubError::new("Too many streams at a time."), false),
+                text: failed(
+                    name,
+                    &HubError::new("Too many streams at a time."),
+                    ErrorDetail::Generic,
+                ),
             },
         }
     }
 }
 
 /// How a call fails for what its method did: in detail only where that may be shown (IN-06).
-pub(super) fn failed(name: &str, error: &HubError, detailed: bool) -> String {
+pub(super) fn failed(name: &str, error: &HubError, detail: ErrorDetail) -> String {
     let generic = format!("An unexpected error occurred invoking '{name}' on the server.");
-    error.for_client(&generic, detailed)
+    error.for_client(&generic, detail)
 }

@@ -24,7 +24,7 @@ use crate::{
     },
     transport::{
         long_polling::{Answer, LongPolling},
-        posts::Refused,
+        posts::NotTaken,
         server_sent_events::event_stream,
     },
 };
@@ -122,7 +122,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         if let Some(user) = parts.extensions.get::<User>()
             && let Some(live) = self.hub.registry.find(id.as_str())
         {
-            live.set_who(user.clone());
+            live.set_user(user.clone());
         }
     }
 
@@ -172,10 +172,10 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             // All of it was taken (P-02).
             Ok(()) => text(StatusCode::OK, ""),
             // The connection ended meanwhile (P-08).
-            Err(Refused::Gone) => text(StatusCode::NOT_FOUND, ""),
+            Err(NotTaken::Gone) => text(StatusCode::NOT_FOUND, ""),
             // The client has broken it off (P-09).
-            Err(Refused::Broken) => text(StatusCode::BAD_REQUEST, ""),
-            Err(Refused::TooLarge) => too_large(max),
+            Err(NotTaken::Broken) => text(StatusCode::BAD_REQUEST, ""),
+            Err(NotTaken::TooLarge) => too_large(max),
         }
     }
 

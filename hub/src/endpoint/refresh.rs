@@ -30,7 +30,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let live = self.present(&token, parts, |presented| {
             let id = self.tokens.owner(presented).ok()?;
             let live = self.hub.registry.find(id.as_str())?;
-            Some(live).filter(|live| live.user.as_ref() == presented.user)
+            Some(live).filter(|live| live.user_identifier.as_ref() == presented.user_identifier)
         });
         let Some(live) = live else {
             // Who asks with another user's token learns nothing of it (AU-09).
@@ -41,7 +41,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             let why = "The request names no user.";
             return refused(StatusCode::UNAUTHORIZED, "invalid_token", why);
         };
-        live.set_who(user.clone());
+        live.set_user(user.clone());
         let mut body = serde_json::json!({
             "connectionId": &*live.id,
             "refreshedAt": Timestamp::now(),

@@ -16,7 +16,7 @@ use crate::{
     transport::{
         long_polling::Polls,
         posts::{Posts, UnusedBytes},
-        stateful::{Refused, Reservation, Seat},
+        stateful::{NoSeat, Reservation, Seat},
     },
 };
 
@@ -43,7 +43,7 @@ type Dies = (Instant, u64);
 struct Negotiated {
     id: ConnectionId,
     /// Whose it is; once known, no other user's request reaches it.
-    user: Option<Arc<str>>,
+    user_identifier: Option<Arc<str>>,
     reconnect: Reconnect,
     use_: Use,
 }
@@ -81,7 +81,7 @@ pub(crate) enum NotFound {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Presented<'a> {
     pub(crate) token: &'a ConnectionToken,
-    pub(crate) user: Option<&'a Arc<str>>,
+    pub(crate) user_identifier: Option<&'a Arc<str>>,
     pub(crate) now: Instant,
 }
 
@@ -143,7 +143,7 @@ impl Tokens {
     pub(crate) fn add(
         &self,
         id: ConnectionId,
-        user: Option<Arc<str>>,
+        user_identifier: Option<Arc<str>>,
         token: ConnectionToken,
         reconnect: Reconnect,
         now: Instant,
@@ -157,7 +157,7 @@ impl Tokens {
         table.unused.insert(dies, token.clone());
         let negotiated = Negotiated {
             id,
-            user,
+            user_identifier,
             reconnect,
             use_: Use::Unused { dies, posts: None },
         };
@@ -172,7 +172,7 @@ impl Tokens {
         let token = ConnectionToken::presented(&id);
         let negotiated = Negotiated {
             id: id.clone(),
-            user: None, // nothing else presents it
+            user_identifier: None, // nothing else presents it
             reconnect: Reconnect::Anew,
             use_: Use::WebSockets(None),
         };
@@ -212,8 +212,8 @@ impl Tokens {
             // SR-13, never 409 for a socket that only looks alive. Its user was checked above.
             Use::WebSockets(Some(seat)) => match seat.reserve(presented.now) {
                 Ok(reservation) => Ok(Socket::Next(reservation)),
-                Err(Refused::Taken) => Err(NotFound::Active.into()),
-                Err(Refused::TooOften) => Err(NotFound::TooOften.into()),
+                Err(NoSeat::Taken) => Err(NotFound::Active.into()),
+                Err(NoSeat::TooOften) => Err(NotFound::TooOften.into()),
             },
             Use::WebSockets(None) => Err(NotFound::Active.into()),
             Use::ServerSentEvents(_) | Use::LongPolling(..) => Err(NotFound::OtherTransport.into()),
@@ -342,7 +342,7 @@ impl Tokens {
 impl Negotiated {
     /// The first GET: it is the user's from here on who has sent that.
     fn begin(&mut self, presented: Presented<'_>, use_: Use) -> ConnectionId {
-        self.user = presented.user.cloned();
+        self.user_identifier = presented.user_identifier.cloned();
         self.use_ = use_;
         self.id.clone()
     }
@@ -362,8 +362,8 @@ fn find<'t>(
     presented: Presented<'_>,
 ) -> Result<&'t mut Negotiated, NotFound> {
     let negotiated = by_token.get_mut(presented.token).ok_or(NotFound::Unknown)?;
-    match &negotiated.user {
-        Some(user) if presented.user != Some(user) => Err(NotFound::OtherUser),
+    match &negotiated.user_identifier {
+        Some(user) if presented.user_identifier != Some(user) => Err(NotFound::OtherUser),
         _ => Ok(negotiated),
     }
 }
@@ -413,7 +413,11 @@ mod tests {
         token: &'a ConnectionToken,
         now: Instant,
     ) -> Presented<'a> {
-        Presented { token, user, now }
+        Presented {
+            token,
+            user_identifier: user,
+            now,
+        }
     }
 
     fn anybody(_: Asks) -> Result<(), NotFound> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use crate::{
+    error::ErrorDetail,
     methods::uploads::{Upload, UploadStream},
     protocol::{Elements, Encoding, Protocol, ValueError},
 };
@@ -14,7 +15,7 @@ pub struct Arguments {
     pub(crate) elements: Result<Elements, ValueError>,
     pub(crate) uploads: std::vec::IntoIter<Arc<Upload>>,
     pub(crate) encoding: Encoding,
-    pub(crate) detailed_errors: bool,
+    pub(crate) detail: ErrorDetail,
     /// Where binding failed for want of an argument.
     taken: usize,
 }
@@ -57,13 +58,13 @@ impl Arguments {
         encoding: Encoding,
         bytes: bytes::Bytes,
         uploads: Vec<Arc<Upload>>,
-        detailed_errors: bool,
+        detail: ErrorDetail,
     ) -> Self {
         Self {
             elements: encoding.elements(bytes),
             uploads: uploads.into_iter(),
             encoding,
-            detailed_errors,
+            detail,
             taken: 0,
         }
     }
@@ -142,10 +143,6 @@ impl<T: DeserializeOwned> Argument for UploadStream<T> {
     fn take(arguments: &mut Arguments) -> Result<Self, BindError> {
         // There is one for each stream parameter; whether the client sends them is checked later.
         let upload = arguments.uploads.next().ok_or(BindError::Type)?;
-        Ok(Self::new(
-            upload,
-            arguments.encoding,
-            arguments.detailed_errors,
-        ))
+        Ok(Self::new(upload, arguments.encoding, arguments.detail))
     }
 }

@@ -40,14 +40,16 @@ impl<S> Context<S> {
         &self.live().id
     }
 
-    /// The user that the connection belongs to; `None` when nobody was identified (HB-07).
+    /// The identifier of the user that the connection belongs to, as long as it lives; `None` when
+    /// nobody was identified (HB-07).
     pub fn user_identifier(&self) -> Option<&str> {
-        self.live().user.as_deref()
+        self.live().user_identifier.as_deref()
     }
 
-    /// The user that a layer of the app put into the connection's request; `None` when none did.
-    pub fn user_of_request(&self) -> Option<User> {
-        self.live().who()
+    /// The user that a layer of the app put into the newest request of the connection; `None` when
+    /// none did (AU-04).
+    pub fn current_user(&self) -> Option<User> {
+        self.live().user()
     }
 
     /// The state the hub was made with.

@@ -18,7 +18,7 @@ use crate::{
         reply::Reply,
     },
     options::HubOptions,
-    reach::{live::Who, registry::Registry},
+    reach::{live::Identity, registry::Registry},
 };
 
 /// The methods that clients may call at one path, and the state they share.
@@ -181,7 +181,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// let hub = Hub::new(())
     ///     .method("Restart", async |_: Context| Ok(()))
     ///     .authorize("Restart", |cx| {
-    ///         cx.user_of_request().is_some_and(|user| user.is_in_role("admin"))
+    ///         cx.current_user().is_some_and(|user| user.is_in_role("admin"))
     ///     });
     /// ```
     ///
@@ -238,14 +238,16 @@ impl<S: Send + Sync + 'static> Hub<S> {
 
 impl<S> Shared<S> {
     /// Who a connection is, by the request that starts it (HB-07).
-    pub(crate) fn who(&self, id: ConnectionId, parts: &Parts) -> Who {
-        let who = parts.extensions.get::<User>().cloned();
-        let user = self.user_of(parts);
-        Who { id, user, who }
+    pub(crate) fn identity(&self, connection_id: ConnectionId, parts: &Parts) -> Identity {
+        Identity {
+            connection_id,
+            user_identifier: self.user_identifier_of(parts),
+            user: parts.extensions.get::<User>().cloned(),
+        }
     }
 
     /// The identifier of the user that a request belongs to.
-    pub(crate) fn user_of(&self, parts: &Parts) -> Option<Arc<str>> {
+    pub(crate) fn user_identifier_of(&self, parts: &Parts) -> Option<Arc<str>> {
         match &self.user_identifier {
             Some(of) => of(parts).map(Into::into),
             None => {

@@ -20,7 +20,7 @@ use raw_ws::sync::Mutex;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    error::{HubError, Result},
+    error::{ErrorDetail, HubError, Result},
     protocol::Encoding,
     values::dotnet,
 };
@@ -48,16 +48,16 @@ const ITEM_OVERHEAD: usize = 64;
 pub struct UploadStream<T> {
     upload: Arc<Upload>,
     encoding: Encoding,
-    detailed_errors: bool,
+    detail: ErrorDetail,
     _item: PhantomData<fn() -> T>,
 }
 
 impl<T> UploadStream<T> {
-    pub(crate) fn new(upload: Arc<Upload>, encoding: Encoding, detailed_errors: bool) -> Self {
+    pub(crate) fn new(upload: Arc<Upload>, encoding: Encoding, detail: ErrorDetail) -> Self {
         Self {
             upload,
             encoding,
-            detailed_errors,
+            detail,
             _item: PhantomData,
         }
     }
@@ -75,7 +75,7 @@ impl<T: DeserializeOwned> Stream for UploadStream<T> {
                 state.fail(&self.upload.budget, None);
                 let generic = "Failed to bind Stream message.";
                 let (class, why) = dotnet::mismatch::<T>(self.encoding, &item, "item", &error);
-                HubError::new(if self.detailed_errors {
+                HubError::new(if self.detail == ErrorDetail::Full {
                     format!("{generic} {class}: {why}")
                 } else {
                     generic.to_owned()

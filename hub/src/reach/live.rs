@@ -25,9 +25,10 @@ use crate::{
 /// What a connection shares with everybody who may reach it.
 pub(crate) struct Live {
     pub(crate) id: ConnectionId,
-    /// The identifier of its user: settled once (HB-07).
-    pub(crate) user: Option<Arc<str>>,
-    who: RwLock<Option<User>>,
+    /// Settled once (HB-07).
+    pub(crate) user_identifier: Option<Arc<str>>,
+    /// As the last request had it.
+    user: RwLock<Option<User>>,
     pub(crate) encoding: Encoding,
     pub(crate) sender: Sender,
     pub(crate) request: Request,
@@ -42,12 +43,12 @@ pub(crate) struct Live {
 }
 
 /// Who a connection is.
-pub(crate) struct Who {
-    pub(crate) id: ConnectionId,
-    /// The identifier of its user.
-    pub(crate) user: Option<Arc<str>>,
-    /// The user itself, where a layer of the app knows it.
-    pub(crate) who: Option<User>,
+pub(crate) struct Identity {
+    pub(crate) connection_id: ConnectionId,
+    /// `None` when nobody was identified.
+    pub(crate) user_identifier: Option<Arc<str>>,
+    /// `None` where no layer of the app knows one.
+    pub(crate) user: Option<User>,
 }
 
 /// The groups of a connection, in the order in which it joined them. They are kept here because the
@@ -55,7 +56,8 @@ pub(crate) struct Who {
 #[derive(Default)]
 pub(crate) struct Joined {
     pub(crate) names: Vec<Arc<str>>,
-    /// It is over: what it was in stays here, and it joins nothing more (API-09).
+    /// The connection has ended: these are the groups it was in until then, and it joins no more
+    /// (API-09).
     pub(crate) is_over: bool,
 }
 
@@ -69,12 +71,21 @@ pub(crate) enum Command {
 }
 
 impl Live {
-    pub(crate) fn new(who: Who, encoding: Encoding, sender: Sender, request: Request) -> Arc<Self> {
-        let Who { id, user, who } = who;
+    pub(crate) fn new(
+        identity: Identity,
+        encoding: Encoding,
+        sender: Sender,
+        request: Request,
+    ) -> Arc<Self> {
+        let Identity {
+            connection_id: id,
+            user_identifier,
+            user,
+        } = identity;
         Arc::new(Self {
             id,
-            user,
-            who: RwLock::new(who),
+            user_identifier,
+            user: RwLock::new(user),
             encoding,
             sender,
             request,
@@ -144,15 +155,15 @@ impl Live {
     }
 
     /// The user as its last request had it.
-    pub(crate) fn who(&self) -> Option<User> {
-        let who = self.who.read();
-        who.clone()
+    pub(crate) fn user(&self) -> Option<User> {
+        let user = self.user.read();
+        user.clone()
     }
 
     /// A later request of the same user came (AU-04).
-    pub(crate) fn set_who(&self, who: User) {
-        let mut current = self.who.write();
-        *current = Some(who);
+    pub(crate) fn set_user(&self, user: User) {
+        let mut current = self.user.write();
+        *current = Some(user);
     }
 
     /// Fires when the connection is over (HB-05).

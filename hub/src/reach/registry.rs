@@ -95,7 +95,7 @@ impl Registry {
         drop(connections);
         let topics = self.topics_of(live);
         topics.subscribe(Topic::All, &live.sender);
-        if let Some(user) = &live.user {
+        if let Some(user) = &live.user_identifier {
             topics.subscribe(Topic::User(user.clone()), &live.sender);
         }
     }

@@ -41,7 +41,7 @@ pub(super) enum Place {
 
 /// Why a call was not begun.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NotBegun {
     /// Its invocation id belongs to a running stream (ST-05).
     IdInUse(ByteString),
     /// One of its stream ids belongs to another upload.
@@ -84,7 +84,7 @@ impl Calls {
         invocation_id: Option<ByteString>,
         kind: CallKind,
         stream_ids: Vec<ByteString>,
-    ) -> Result<ActiveCall, (Refused, Option<ByteString>)> {
+    ) -> Result<ActiveCall, (NotBegun, Option<ByteString>)> {
         if let Err(refused) = self.check(invocation_id.as_ref(), kind, &stream_ids) {
             return Err((refused, invocation_id));
         }
@@ -125,18 +125,18 @@ impl Calls {
         invocation_id: Option<&ByteString>,
         kind: CallKind,
         stream_ids: &[ByteString],
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NotBegun> {
         if let (CallKind::Stream, Some(id)) = (kind, invocation_id) {
             if self.streams.contains_key(id) {
-                return Err(Refused::IdInUse(id.clone()));
+                return Err(NotBegun::IdInUse(id.clone()));
             }
             if self.streams.len() >= self.max_streams {
-                return Err(Refused::TooManyStreams);
+                return Err(NotBegun::TooManyStreams);
             }
         }
         for (position, id) in stream_ids.iter().enumerate() {
             if self.uploads.contains_key(id) || stream_ids[..position].contains(id) {
-                return Err(Refused::StreamIdInUse(id.clone()));
+                return Err(NotBegun::StreamIdInUse(id.clone()));
             }
         }
         // What takes no slot has no other limit.
@@ -146,7 +146,7 @@ impl Calls {
             CallKind::Stream => false,
         };
         if is_one_too_many || self.uploads.len() + stream_ids.len() > self.max_streams {
-            return Err(Refused::TooManyStreams);
+            return Err(NotBegun::TooManyStreams);
         }
         Ok(())
     }

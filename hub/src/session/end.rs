@@ -4,7 +4,7 @@ use bytestring::ByteString;
 use raw_ws::CloseCode;
 
 use crate::{
-    error::HubError,
+    error::{ErrorDetail, HubError},
     protocol::{ProtocolError, message::HubMessage},
 };
 
@@ -159,10 +159,10 @@ impl End {
 
 impl Ending {
     /// What the client is told, in detail where the hub is so set.
-    pub(super) fn close_message(self, detailed: bool) -> HubMessage {
+    pub(super) fn close_message(self, detail: ErrorDetail) -> HubMessage {
         let error = self.details.map(|details| match details {
-            Details::Shown(details) => with_details(GENERIC, &details, true),
-            Details::Hidden(details) => with_details(GENERIC, &details, detailed),
+            Details::Shown(details) => with_details(GENERIC, &details, ErrorDetail::Full),
+            Details::Hidden(details) => with_details(GENERIC, &details, detail),
         });
         HubMessage::Close {
             error,
@@ -175,9 +175,9 @@ impl Ending {
 pub(super) fn with_details(
     generic: &str,
     details: &dyn std::fmt::Display,
-    detailed: bool,
+    detail: ErrorDetail,
 ) -> ByteString {
-    if detailed {
+    if detail == ErrorDetail::Full {
         format!("{generic} {details}").into()
     } else {
         generic.into()

@@ -127,7 +127,7 @@ impl Handshake {
         let request = HandshakeRequest::decode(record).map_err(|fault| {
             let generic = "An unexpected error occurred during connection handshake.";
             // A record that is no handshake (H-04).
-            with_details(generic, &fault, self.options.enable_detailed_errors)
+            with_details(generic, &fault, self.options.detail())
         })?;
         let name = &request.protocol;
         let supported = Protocol::from_name(name)

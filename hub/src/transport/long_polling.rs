@@ -18,7 +18,7 @@ use raw_ws::{
     clock::{Alarm, now},
 };
 
-use super::{Intake, Received, Transport, posts::Posts};
+use super::{Duplex, Intake, Received, posts::Posts};
 use crate::{events, protocol::Protocol, session::Signals};
 use polls::Wish;
 pub(crate) use polls::{Answer, Polls};
@@ -99,7 +99,7 @@ impl LongPolling {
     }
 }
 
-impl Transport for LongPolling {
+impl Duplex for LongPolling {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
     }

@@ -87,7 +87,7 @@ enum Reader {
 
 /// Why a POST was not taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NotTaken {
     /// The connection is gone (P-08).
     Gone,
     /// Its body did not come whole (P-09).
@@ -118,10 +118,10 @@ impl Posts {
         &self,
         mut body: BodyDataStream,
         mut at_most: usize,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NotTaken> {
         let _turn = self.turn.lock().await;
         while let Some(mut piece) = poll_fn(|cx| self.poll_body(&mut body, cx)).await? {
-            at_most = at_most.checked_sub(piece.len()).ok_or(Refused::TooLarge)?;
+            at_most = at_most.checked_sub(piece.len()).ok_or(NotTaken::TooLarge)?;
             poll_fn(|cx| self.poll_push(&mut piece, cx)).await?;
         }
         poll_fn(|cx| self.poll_taken(cx)).await
@@ -200,11 +200,11 @@ impl Posts {
         &self,
         body: &mut BodyDataStream,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Bytes>, Refused>> {
+    ) -> Poll<Result<Option<Bytes>, NotTaken>> {
         let mut state = self.state.lock();
         state.writer.register(cx);
         match state.reader {
-            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Gone => return Poll::Ready(Err(NotTaken::Gone)),
             Reader::Over => return Poll::Ready(Ok(None)),
             _ => {}
         }
@@ -212,16 +212,16 @@ impl Posts {
         Pin::new(body).poll_next(cx).map(|piece| match piece {
             None => Ok(None),
             Some(Ok(piece)) => Ok(Some(piece)),
-            Some(Err(_)) => Err(Refused::Broken),
+            Some(Err(_)) => Err(NotTaken::Broken),
         })
     }
 
     /// Copies a piece: as it is it would keep alive the buffer that it was read into.
-    fn poll_push(&self, piece: &mut Bytes, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
+    fn poll_push(&self, piece: &mut Bytes, cx: &Context<'_>) -> Poll<Result<(), NotTaken>> {
         let mut state = self.state.lock();
         let free = self.limit.saturating_sub(state.bytes.len());
         let room = match state.reader {
-            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Gone => return Poll::Ready(Err(NotTaken::Gone)),
             Reader::Over => return Poll::Ready(Ok(())),
             Reader::Full => 0,
             Reader::NotYet => self.unused.take(free.min(piece.len())),
@@ -240,10 +240,10 @@ impl Posts {
     }
 
     /// Whether a POST may be answered (P-02, P-07).
-    fn poll_taken(&self, cx: &Context<'_>) -> Poll<Result<(), Refused>> {
+    fn poll_taken(&self, cx: &Context<'_>) -> Poll<Result<(), NotTaken>> {
         let mut state = self.state.lock();
         let is_taken = match state.reader {
-            Reader::Gone => return Poll::Ready(Err(Refused::Gone)),
+            Reader::Gone => return Poll::Ready(Err(NotTaken::Gone)),
             Reader::Over => true,
             Reader::NotYet | Reader::Resting => state.bytes.len() < self.limit,
             Reader::Open { room } => state.bytes.len() < room,

@@ -21,7 +21,7 @@ use raw_ws::{
     sync::WakerSlot,
 };
 
-use super::{Intake, Received, Transport, posts::Posts};
+use super::{Duplex, Intake, Received, posts::Posts};
 use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// Bytes of events laid out before the client has to read; the rest stays in the queue.
@@ -143,7 +143,7 @@ impl EventStream {
     }
 }
 
-impl Transport for EventStream {
+impl Duplex for EventStream {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
     }

@@ -27,11 +27,11 @@ use raw_ws::{
 pub(crate) use detached::Detached;
 use detached::Ticket;
 use seat::Order;
-pub(crate) use seat::{Refused, Reservation, Seat};
+pub(crate) use seat::{NoSeat, Reservation, Seat};
 use sent::{Overflow, Sent};
 use socket::{Heard, Socket, Uncounted};
 
-use super::{Intake, Received, Transport};
+use super::{Duplex, Intake, Received};
 use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// Bytes given to a socket before the client has to read; the rest waits where it is kept.
@@ -221,7 +221,7 @@ impl Stateful {
     }
 }
 
-impl Transport for Stateful {
+impl Duplex for Stateful {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
     }

@@ -7,7 +7,7 @@ use std::{
 
 use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
 
-use super::{Intake, Received, Transport};
+use super::{Duplex, Intake, Received};
 use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
 
 /// What one WebSocket message may hold if hub messages have no limit.
@@ -40,7 +40,7 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         .close_answer(CloseAnswer::Normal)
 }
 
-impl Transport for WebSocket {
+impl Duplex for WebSocket {
     fn sender(&self) -> Sender {
         self.sender()
     }

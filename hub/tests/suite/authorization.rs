@@ -29,7 +29,7 @@ async fn identify(mut request: Request, next: middleware::Next) -> Response {
 fn hub() -> Hub {
     let options = HubOptions::new().authentication_refresh(true);
     Hub::with_options((), options).method("IsAdmin", async |cx: Context| {
-        let user = cx.user_of_request();
+        let user = cx.current_user();
         Ok(user.is_some_and(|user| user.is_in_role("admin")))
     })
 }

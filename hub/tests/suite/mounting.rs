@@ -253,11 +253,8 @@ async fn c_14_a_method_knows_its_clients_address_and_scheme_over_every_transport
     };
     let at: SocketAddr = "203.0.113.7:4711".parse().unwrap();
     for (remote, expected) in [
-        (Some(Remote::new(at, true)), r#"["203.0.113.7:4711",true]"#),
-        (
-            Some(Remote::new(at, false)),
-            r#"["203.0.113.7:4711",false]"#,
-        ),
+        (Some(Remote::https(at)), r#"["203.0.113.7:4711",true]"#),
+        (Some(Remote::http(at)), r#"["203.0.113.7:4711",false]"#),
         (None, "[null,false]"),
     ] {
         let hub = hub().method("Who", told);

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 ///
 /// let app: Router = Router::new().route("/who", get(who));
 /// # }
-/// assert!(raw_ws::Remote::new(([203, 0, 113, 7], 0).into(), true).is_https());
+/// assert!(raw_ws::Remote::https(([203, 0, 113, 7], 0).into()).is_https());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remote {
@@ -29,8 +29,15 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// A client's address and scheme, for a layer that knows them from elsewhere.
-    pub fn new(address: SocketAddr, is_https: bool) -> Self {
+    /// A client without TLS, for a layer that knows its address from elsewhere.
+    pub fn http(address: SocketAddr) -> Self {
+        let is_https = false;
+        Self { address, is_https }
+    }
+
+    /// A client with TLS.
+    pub fn https(address: SocketAddr) -> Self {
+        let is_https = true;
         Self { address, is_https }
     }
 

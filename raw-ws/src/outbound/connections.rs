@@ -14,7 +14,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    outbound::{Outbound, Registry},
+    outbound::{Membership, Outbound},
     sync::Mutex,
     vocabulary::close::{CloseCode, CloseFrame},
 };
@@ -180,7 +180,7 @@ impl Connections {
     }
 
     pub(crate) fn add(&self, outbound: &Arc<Outbound>, says_goodbye: bool) {
-        let as_registry: Arc<dyn Registry> = self.0.clone();
+        let as_registry: Arc<dyn Membership> = self.0.clone();
         let mut live = self.0.live();
         if outbound.joined(Arc::downgrade(&as_registry)) {
             let of_its_kind = match says_goodbye {
@@ -248,7 +248,7 @@ impl Inner {
     }
 }
 
-impl Registry for Inner {
+impl Membership for Inner {
     fn forget(&self, id: u64) {
         let mut live = self.live();
         if live.plain.remove(&id).is_none() {

@@ -7,7 +7,7 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 #[cfg(feature = "deflate")]
 use crate::{deflate::deflate_alone, outbound::DeflateAlone, sync::Mutex};
 use crate::{
-    outbound::{Encoding, Outbound, Refused, Segment},
+    outbound::{Encoding, NotQueued, Outbound, Segment},
     vocabulary::{
         close::CloseFrame,
         frame::FrameHeader,
@@ -144,12 +144,12 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-impl From<Refused> for SendError {
-    fn from(refused: Refused) -> Self {
+impl From<NotQueued> for SendError {
+    fn from(refused: NotQueued) -> Self {
         match refused {
-            Refused::Closed => Self::Closed,
-            Refused::Full => Self::SlowConsumer,
-            Refused::TooBig => Self::TooBig,
+            NotQueued::Closed => Self::Closed,
+            NotQueued::Full => Self::SlowConsumer,
+            NotQueued::TooBig => Self::TooBig,
         }
     }
 }

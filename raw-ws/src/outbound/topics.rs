@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     outbound::{
-        Batch, Outbound, Registry, Segment,
+        Batch, Membership, Outbound, Segment,
         sender::{PreparedMessage, Sender},
     },
     sync::Mutex,
@@ -79,7 +79,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 
     /// Subscribes a connection; `false` if it was subscribed already or has ended.
     pub fn subscribe(&self, topic: K, sender: &Sender) -> bool {
-        let as_registry: Arc<dyn Registry> = self.inner.clone();
+        let as_registry: Arc<dyn Membership> = self.inner.clone();
         let mut members = self.inner.members.lock();
         if !sender.outbound.joined(Arc::downgrade(&as_registry)) {
             return false;
@@ -340,7 +340,7 @@ impl Subscribers {
     }
 }
 
-impl<K: Eq + Hash + Send> Registry for Inner<K> {
+impl<K: Eq + Hash + Send> Membership for Inner<K> {
     fn forget(&self, id: u64) {
         let mut members = self.members.lock();
         for topic in members.topics_of.remove(&id).unwrap_or_default() {

@@ -15,7 +15,7 @@ use crate::{
         assembler::Assembler,
         config::{CloseAnswer, Config},
         keep_alive::KeepAlive,
-        reader::Reader,
+        reader::{Masking, Reader},
         writer::Writer,
     },
     vocabulary::{
@@ -113,7 +113,10 @@ impl Connection {
             config,
             phase: Phase::Listening,
             phase_since: now,
-            reader: Reader::new(masking_key.is_none()),
+            reader: Reader::new(match masking_key {
+                None => Masking::Required,
+                Some(_) => Masking::Forbidden,
+            }),
             assembler: Assembler::default(),
             writer: Writer::new(masking_key),
             sending: None,

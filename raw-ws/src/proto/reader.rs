@@ -9,12 +9,20 @@ use crate::vocabulary::{
     mask::{mask, rotated},
 };
 
+/// Whether the peer masks its frames (RFC 6455 5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Masking {
+    /// It is a client.
+    Required,
+    /// It is a server.
+    Forbidden,
+}
+
 /// Cuts frames off the front of an input buffer. The payload of an unfinished frame stays there,
 /// unmasked as far as it has come.
 #[derive(Debug)]
 pub(super) struct Reader {
-    /// RFC 6455 5.1: clients mask, servers must not.
-    expects_mask: bool,
+    masking: Masking,
     /// The frame whose payload is at the front of the input.
     current: Option<FrameHeader>,
     /// How much of it is unmasked; frames are below 4 GiB.
@@ -22,9 +30,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(expects_mask: bool) -> Self {
+    pub(super) fn new(masking: Masking) -> Self {
         Self {
-            expects_mask,
+            masking,
             current: None,
             unmasked: 0,
         }
@@ -101,9 +109,9 @@ impl Reader {
     }
 
     fn check_mask(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        match (self.expects_mask, header.mask) {
-            (true, None) => Err(ProtocolError::UnmaskedFrame),
-            (false, Some(_)) => Err(ProtocolError::MaskedFrame),
+        match (self.masking, header.mask) {
+            (Masking::Required, None) => Err(ProtocolError::UnmaskedFrame),
+            (Masking::Forbidden, Some(_)) => Err(ProtocolError::MaskedFrame),
             _ => Ok(()),
         }
     }

@@ -152,10 +152,12 @@ impl Requests {
             })?;
         }
         let Self { peer, .. } = self;
-        Ok(Remote::new(
-            forwarded.client.unwrap_or_else(|| peer.address()),
-            forwarded.is_https.unwrap_or_else(|| peer.is_https()),
-        ))
+        let address = forwarded.client.unwrap_or_else(|| peer.address());
+        Ok(if forwarded.is_https.unwrap_or_else(|| peer.is_https()) {
+            Remote::https(address)
+        } else {
+            Remote::http(address)
+        })
     }
 
     fn forwarded(&self, headers: &HeaderMap) -> Result<Forwarded, Malformed> {
@@ -290,8 +292,10 @@ impl http_body::Body for Answer {
 
 /// Whose address a connection has, as the PROXY protocol may have said.
 pub(super) fn peer(address: SocketAddr, is_https: bool) -> Remote {
-    Remote::new(
-        SocketAddr::new(address.ip().to_canonical(), address.port()),
-        is_https,
-    )
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    if is_https {
+        Remote::https(address)
+    } else {
+        Remote::http(address)
+    }
 }

@@ -230,14 +230,14 @@ async fn run(table: Arc<Table>, mut ws: WebSocket) -> Result<()> {
         };
         match requests.take(message, &mut ws, &mut subscriptions).await {
             Ok(()) => {}
-            Err(Refused::Socket(error)) => return Err(error),
+            Err(NotServed::Socket(error)) => return Err(error),
             // What still runs ends now, not when the peer has answered the Close.
-            Err(Refused::Malformed(why)) => {
+            Err(NotServed::Malformed(why)) => {
                 drop(requests);
                 ws.close(MALFORMED_PACKET, why.to_string()).await?;
                 return Ok(());
             }
-            Err(Refused::Policy(why)) => {
+            Err(NotServed::Policy(why)) => {
                 drop(requests);
                 ws.close(CloseCode::POLICY_VIOLATION, why).await?;
                 return Ok(());
@@ -254,19 +254,19 @@ enum Turn {
 }
 
 /// Why a packet ends the connection.
-enum Refused {
+enum NotServed {
     Malformed(MalformedPacket),
     Policy(&'static str),
     Socket(crate::vocabulary::error::Error),
 }
 
-impl From<MalformedPacket> for Refused {
+impl From<MalformedPacket> for NotServed {
     fn from(why: MalformedPacket) -> Self {
         Self::Malformed(why)
     }
 }
 
-impl From<crate::vocabulary::error::Error> for Refused {
+impl From<crate::vocabulary::error::Error> for NotServed {
     fn from(error: crate::vocabulary::error::Error) -> Self {
         Self::Socket(error)
     }
@@ -324,7 +324,7 @@ impl Requests {
         message: Message,
         ws: &mut WebSocket,
         subscriptions: &mut HashSet<u32>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), NotServed> {
         match Packet::parse(message.into_bytes())? {
             Packet::Request {
                 operation,
@@ -334,7 +334,7 @@ impl Requests {
             Packet::Subscribe { topic } => {
                 let topics = self.topics()?;
                 if subscriptions.len() == MAX_SUBSCRIPTIONS && !subscriptions.contains(&topic) {
-                    return Err(Refused::Policy("too many subscriptions"));
+                    return Err(NotServed::Policy("too many subscriptions"));
                 }
                 topics.subscribe(topic, &self.context.sender);
                 subscriptions.insert(topic);
@@ -399,11 +399,11 @@ impl Requests {
         ws.feed(packet.encode())
     }
 
-    fn topics(&self) -> Result<&Topics<u32>, Refused> {
+    fn topics(&self) -> Result<&Topics<u32>, NotServed> {
         self.table
             .topics
             .as_ref()
-            .ok_or(Refused::Policy("no topics here"))
+            .ok_or(NotServed::Policy("no topics here"))
     }
 }
 

@@ -107,10 +107,9 @@ pub(crate) fn bare(places: &[PathBuf]) -> Vec<String> {
             };
             let is_whole = line.trim_start().starts_with("//");
             let before = at.checked_sub(1).and_then(|before| lines.get(before));
-            if !is_whole || !(goes_on(before) || goes_on(lines.get(at + 1))) {
-                if is_bare(line) {
-                    bare.push(format!("{}:{}: {}", file.display(), at + 1, line.trim()));
-                }
+            let stands_alone = !is_whole || !(goes_on(before) || goes_on(lines.get(at + 1)));
+            if stands_alone && is_bare(line) {
+                bare.push(format!("{}:{}: {}", file.display(), at + 1, line.trim()));
             }
         }
     }

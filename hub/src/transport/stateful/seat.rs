@@ -48,7 +48,7 @@ enum Place {
 
 /// Why nobody gets the place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NoSeat {
     /// Another comes already, or the connection ends.
     Taken,
     /// It was resumed too often.
@@ -72,10 +72,10 @@ pub(crate) struct Reservation {
 
 impl Seat {
     /// Row 188: of several that come at once the first gets the place.
-    pub(crate) fn reserve(self: &Arc<Self>, now: Instant) -> Result<Reservation, Refused> {
+    pub(crate) fn reserve(self: &Arc<Self>, now: Instant) -> Result<Reservation, NoSeat> {
         let mut state = self.state.lock();
         let Place::Nobody = state.place else {
-            return Err(Refused::Taken);
+            return Err(NoSeat::Taken);
         };
         let began = *state.window.get_or_insert(now);
         if now.duration_since(began) >= WINDOW {
@@ -83,7 +83,7 @@ impl Seat {
             state.resumes = 0;
         }
         if state.resumes >= RESUMES {
-            return Err(Refused::TooOften);
+            return Err(NoSeat::TooOften);
         }
         state.resumes += 1;
         state.place = Place::Promised;
@@ -150,12 +150,12 @@ mod tests {
     fn row_188_the_place_is_promised_to_one_at_a_time() {
         let (seat, now) = (Arc::new(Seat::default()), Instant::now());
         let first = seat.reserve(now).ok().unwrap();
-        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+        assert_eq!(seat.reserve(now).err(), Some(NoSeat::Taken));
         drop(first); // its upgrade failed
         let second = seat.reserve(now).ok().unwrap();
-        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+        assert_eq!(seat.reserve(now).err(), Some(NoSeat::Taken));
         drop(second);
         seat.end();
-        assert_eq!(seat.reserve(now).err(), Some(Refused::Taken));
+        assert_eq!(seat.reserve(now).err(), Some(NoSeat::Taken));
     }
 }

@@ -80,7 +80,7 @@ fn authorized(options: HubOptions) -> Hub {
     super::hub(options)
         .method("AdminsOnly", async |_| Ok("welcome"))
         .authorize("AdminsOnly", |cx| {
-            let user = cx.user_of_request();
+            let user = cx.current_user();
             user.is_some_and(|user| user.is_in_role("admin"))
         })
         .require_user()
