@@ -152,20 +152,6 @@ impl Default for HubOptions {
     }
 }
 
-/// A setter for each field, of the same name.
-macro_rules! setters {
-    ($($field:ident: $type:ty),* $(,)?) => {
-        $(
-            #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
-            #[must_use]
-            pub fn $field(mut self, $field: $type) -> Self {
-                self.$field = $field;
-                self
-            }
-        )*
-    };
-}
-
 impl HubOptions {
     /// How much clients are told of errors that are not meant for them.
     pub(crate) fn detail(&self) -> ErrorDetail {
@@ -181,7 +167,8 @@ impl HubOptions {
         Self::default()
     }
 
-    setters! {
+    raw_ws::__setters! {
+        maximum_receive_message_size?: usize,
         handshake_timeout: Duration,
         keep_alive_interval: Duration,
         client_timeout_interval: Duration,
@@ -203,6 +190,7 @@ impl HubOptions {
         maximum_group_name_length: usize,
         maximum_id_length: usize,
         maximum_target_length: usize,
+        maximum_request_body_size?: usize,
         origins: Origins,
         close_on_authentication_expiration: bool,
         authentication_refresh: bool,
@@ -211,20 +199,6 @@ impl HubOptions {
         max_detached_connections: usize,
         max_detached_bytes: usize,
         shutdown_spread: Duration,
-    }
-
-    /// Sets [`maximum_receive_message_size`](Self#structfield.maximum_receive_message_size).
-    #[must_use]
-    pub fn maximum_receive_message_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
-        self.maximum_receive_message_size = bytes.into();
-        self
-    }
-
-    /// Sets [`maximum_request_body_size`](Self#structfield.maximum_request_body_size).
-    #[must_use]
-    pub fn maximum_request_body_size(mut self, bytes: impl Into<Option<usize>>) -> Self {
-        self.maximum_request_body_size = bytes.into();
-        self
     }
 
     /// Sets [`supported_protocols`](Self#structfield.supported_protocols).

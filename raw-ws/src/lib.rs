@@ -3,6 +3,7 @@
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 #[doc(hidden)]
 pub mod clock;
+mod setters;
 #[doc(hidden)]
 pub mod sync;
 mod vocabulary;
@@ -38,7 +39,7 @@ pub use proto::config::{CloseAnswer, Config};
 #[cfg(feature = "serve")]
 pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, listen, serve};
 pub use socket::WebSocket;
-pub use stream::upgraded::{Stream, Upgraded};
+pub use stream::upgraded::{ByteStream, Upgraded};
 pub use upgrade::{
     Outcome, Upgrade,
     origins::{ForeignOrigin, InvalidOrigin, Origins},

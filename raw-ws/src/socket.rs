@@ -32,7 +32,7 @@ use crate::{
     },
     stream::{
         tcp,
-        upgraded::{DirectWrite, Stream, Upgraded, socket_of},
+        upgraded::{ByteStream, DirectWrite, Upgraded, socket_of},
     },
     vocabulary::{
         close::{CloseCode, CloseFrame},
@@ -72,12 +72,12 @@ const SMALL_PARTIAL: usize = 4 * 1024;
 /// A `WebSocket` that is dropped while open says goodbye in the background. The handler of
 /// [`Upgrade::on_upgrade`](crate::Upgrade::on_upgrade) decides what: Close 1000 when it returns,
 /// 1011 when it returns an error or panics. Elsewhere it is 1001.
-pub struct WebSocket<S: Stream = Upgraded> {
+pub struct WebSocket<S: ByteStream = Upgraded> {
     /// Boxed, so that moving a `WebSocket` into a task costs a pointer.
     inner: Box<Inner<S>>,
 }
 
-struct Inner<S: Stream> {
+struct Inner<S: ByteStream> {
     /// `None` once the connection is over.
     io: Option<S>,
     proto: Connection,
@@ -104,7 +104,7 @@ pub(crate) struct Settings {
     pub(crate) deflate: Option<crate::deflate::Negotiated>,
 }
 
-impl<S: Stream> WebSocket<S> {
+impl<S: ByteStream> WebSocket<S> {
     /// A connection over a stream on which the opening handshake is done. `read_ahead` holds what
     /// came behind the handshake.
     ///
@@ -324,7 +324,7 @@ impl<S: Stream> WebSocket<S> {
     }
 }
 
-impl<S: Stream> Inner<S> {
+impl<S: ByteStream> Inner<S> {
     /// The next event (or frame), doing everything else that a connection has to do meanwhile.
     fn poll_next<T>(
         &mut self,
@@ -550,7 +550,7 @@ impl<S: Stream> Inner<S> {
     }
 }
 
-impl<S: Stream> fmt::Debug for WebSocket<S> {
+impl<S: ByteStream> fmt::Debug for WebSocket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("id", &self.inner.outbound.id())

@@ -31,6 +31,7 @@ const LAYERS: Layers = Layers {
         "use raw_ws::CloseCode;",
         "use raw_ws::Origins;",
         "use raw_ws::sync::RwLock;",
+        "raw_ws::__setters!",
     ],
 };
 

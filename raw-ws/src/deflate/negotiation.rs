@@ -51,7 +51,12 @@ impl Deflate {
         Self::default()
     }
 
+    crate::__setters! {
+        min_size: usize,
+    }
+
     /// Whether the server may refer back to earlier messages, and the client to its own.
+    #[must_use]
     pub fn context_takeover(mut self, server: bool, client: bool) -> Self {
         self.server_no_context_takeover = !server;
         self.client_no_context_takeover = !client;
@@ -62,6 +67,7 @@ impl Deflate {
     ///
     /// # Panics
     /// Outside 9 to 15.
+    #[must_use]
     pub fn window_bits(mut self, server: u8, client: u8) -> Self {
         assert!(
             (9..=15).contains(&server) && (9..=15).contains(&client),
@@ -72,16 +78,11 @@ impl Deflate {
         self
     }
 
-    /// Sets [`min_size`](Self#structfield.min_size), in bytes.
-    pub fn min_size(mut self, bytes: usize) -> Self {
-        self.min_size = bytes;
-        self
-    }
-
     /// Sets [`level`](Self#structfield.level).
     ///
     /// # Panics
     /// Outside 1 to 9.
+    #[must_use]
     pub fn level(mut self, level: u8) -> Self {
         assert!((1..=9).contains(&level), "levels are 1 to 9");
         self.level = level;

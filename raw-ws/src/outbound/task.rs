@@ -13,7 +13,7 @@ use crate::{
     proto::{Connection, SLICES},
     stream::{
         tcp::{LOOK_EVERY, Tick},
-        upgraded::{Stream, socket_of},
+        upgraded::{ByteStream, socket_of},
     },
 };
 
@@ -36,7 +36,7 @@ pub(crate) enum Registered {
 impl Outbound {
     /// Writes the queue and the task's own frames as far as the socket takes them, and registers
     /// the task.
-    pub(crate) fn poll_write<S: Stream>(
+    pub(crate) fn poll_write<S: ByteStream>(
         &self,
         io: &mut S,
         own: &mut Connection,
@@ -113,7 +113,7 @@ impl Outbound {
     }
 
     /// Whether the peer's TCP has acknowledged nothing for too long of what was written to it.
-    pub(crate) fn is_stuck<S: Stream>(&self, io: &S) -> bool {
+    pub(crate) fn is_stuck<S: ByteStream>(&self, io: &S) -> bool {
         let Some(socket) = socket_of(io) else {
             return false;
         };
@@ -125,7 +125,7 @@ impl Outbound {
 
 impl State {
     /// Since when the socket takes nothing.
-    fn blocked_since<S: Stream>(&mut self, io: &S) -> Instant {
+    fn blocked_since<S: ByteStream>(&mut self, io: &S) -> Instant {
         let blocked = *self.blocked.get_or_insert_with(Tick::now);
         if let Some(socket) = socket_of(io)
             && Tick::is_due(&mut self.looked, LOOK_EVERY)

@@ -112,34 +112,33 @@ impl Config {
         Self::default()
     }
 
-    /// Sets [`max_frame_size`](Self#structfield.max_frame_size), in bytes.
-    pub fn max_frame_size(mut self, bytes: usize) -> Self {
-        self.max_frame_size = bytes;
-        self
+    crate::__setters! {
+        max_frame_size: usize,
+        max_fragments: usize,
+        message_timeout: Duration,
+        max_queued_bytes: usize,
+        max_queued_messages: usize,
+        kernel_queue_bytes?: u32,
+        progress_timeout: Duration,
+        max_unfinished_bytes: usize,
+        keep_alive_interval?: Duration,
+        keep_alive_timeout: Duration,
+        close_timeout: Duration,
+        close_answer: CloseAnswer,
     }
 
     /// Sets [`max_message_size`](Self#structfield.max_message_size) in bytes, and with it
     /// [`max_frame_size`](Self#structfield.max_frame_size): a message may come in one frame.
+    #[must_use]
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes;
         self.max_frame_size = bytes;
         self
     }
 
-    /// Sets [`max_fragments`](Self#structfield.max_fragments).
-    pub fn max_fragments(mut self, frames: usize) -> Self {
-        self.max_fragments = frames;
-        self
-    }
-
-    /// Sets [`message_timeout`](Self#structfield.message_timeout).
-    pub fn message_timeout(mut self, after: Duration) -> Self {
-        self.message_timeout = after;
-        self
-    }
-
     /// Sets [`control_frames_per_second`](Self#structfield.control_frames_per_second) and
     /// [`control_frame_burst`](Self#structfield.control_frame_burst).
+    #[must_use]
     pub fn control_frames(mut self, per_second: u32, burst: u32) -> Self {
         self.control_frames_per_second = per_second;
         self.control_frame_burst = burst;
@@ -147,67 +146,15 @@ impl Config {
     }
 
     /// Sets [`only`](Self#structfield.only).
+    #[must_use]
     pub fn only(mut self, kind: MessageKind) -> Self {
         self.only = Some(kind);
         self
     }
 
-    /// Sets [`max_queued_bytes`](Self#structfield.max_queued_bytes).
-    pub fn max_queued_bytes(mut self, bytes: usize) -> Self {
-        self.max_queued_bytes = bytes;
-        self
-    }
-
-    /// Sets [`max_queued_messages`](Self#structfield.max_queued_messages).
-    pub fn max_queued_messages(mut self, messages: usize) -> Self {
-        self.max_queued_messages = messages;
-        self
-    }
-
-    /// Sets [`kernel_queue_bytes`](Self#structfield.kernel_queue_bytes); `None` for the system's own.
-    pub fn kernel_queue_bytes(mut self, bytes: impl Into<Option<u32>>) -> Self {
-        self.kernel_queue_bytes = bytes.into();
-        self
-    }
-
-    /// Sets [`progress_timeout`](Self#structfield.progress_timeout).
-    pub fn progress_timeout(mut self, after: Duration) -> Self {
-        self.progress_timeout = after;
-        self
-    }
-
-    /// Sets [`max_unfinished_bytes`](Self#structfield.max_unfinished_bytes).
-    pub fn max_unfinished_bytes(mut self, bytes: usize) -> Self {
-        self.max_unfinished_bytes = bytes;
-        self
-    }
-
-    /// Sets [`keep_alive_interval`](Self#structfield.keep_alive_interval); `None` for no pings.
-    pub fn keep_alive_interval(mut self, every: impl Into<Option<Duration>>) -> Self {
-        self.keep_alive_interval = every.into();
-        self
-    }
-
-    /// Sets [`keep_alive_timeout`](Self#structfield.keep_alive_timeout).
-    pub fn keep_alive_timeout(mut self, after: Duration) -> Self {
-        self.keep_alive_timeout = after;
-        self
-    }
-
-    /// Sets [`close_timeout`](Self#structfield.close_timeout).
-    pub fn close_timeout(mut self, after: Duration) -> Self {
-        self.close_timeout = after;
-        self
-    }
-
-    /// Sets [`close_answer`](Self#structfield.close_answer).
-    pub fn close_answer(mut self, answer: CloseAnswer) -> Self {
-        self.close_answer = answer;
-        self
-    }
-
     /// Sets [`deflate`](Self#structfield.deflate); `None` for no compression.
     #[cfg(feature = "deflate")]
+    #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<crate::deflate::Deflate>>) -> Self {
         self.deflate = deflate.into();
         self

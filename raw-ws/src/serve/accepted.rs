@@ -21,7 +21,7 @@ use crate::{
     proto::config::Config,
     stream::{
         tcp,
-        upgraded::{self, Parts, Stream, Upgraded, downcast},
+        upgraded::{self, ByteStream, Parts, Upgraded, downcast},
     },
     sync::Mutex,
 };
@@ -128,7 +128,7 @@ impl Io {
         }
     }
 
-    fn stream(&mut self) -> Pin<&mut dyn Stream> {
+    fn stream(&mut self) -> Pin<&mut dyn ByteStream> {
         match self {
             Self::Tcp(stream) => Pin::new(stream),
             #[cfg(feature = "tls")]

@@ -121,29 +121,19 @@ impl ServeConfig {
         Self::default()
     }
 
-    /// Sets [`max_connections`](Self#structfield.max_connections).
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections;
-        self
-    }
-
-    /// Sets [`max_connections_per_address`](Self#structfield.max_connections_per_address).
-    pub fn max_connections_per_address(mut self, connections: impl Into<Option<usize>>) -> Self {
-        self.max_connections_per_address = connections.into();
-        self
-    }
-
-    /// Sets [`max_unfinished_heads`](Self#structfield.max_unfinished_heads).
-    pub fn max_unfinished_heads(mut self, heads: usize) -> Self {
-        self.max_unfinished_heads = heads;
-        self
-    }
-
-    /// Sets
-    /// [`max_unfinished_heads_per_address`](Self#structfield.max_unfinished_heads_per_address).
-    pub fn max_unfinished_heads_per_address(mut self, heads: impl Into<Option<usize>>) -> Self {
-        self.max_unfinished_heads_per_address = heads.into();
-        self
+    crate::__setters! {
+        max_connections: usize,
+        max_connections_per_address?: usize,
+        max_unfinished_heads: usize,
+        max_unfinished_heads_per_address?: usize,
+        forwarded_headers: ForwardedHeaders,
+        proxy_protocol: bool,
+        max_head_size: usize,
+        head_timeout: Duration,
+        keep_alive_timeout: Duration,
+        max_body_size: usize,
+        shutdown_delay: Duration,
+        shutdown_timeout: Duration,
     }
 
     /// Sets [`trusted_proxies`](Self#structfield.trusted_proxies), from texts: `"10.0.0.7"`,
@@ -164,44 +154,9 @@ impl ServeConfig {
         self
     }
 
-    /// Sets [`forwarded_headers`](Self#structfield.forwarded_headers).
-    pub fn forwarded_headers(mut self, headers: ForwardedHeaders) -> Self {
-        self.forwarded_headers = headers;
-        self
-    }
-
-    /// Sets [`proxy_protocol`](Self#structfield.proxy_protocol).
-    pub fn proxy_protocol(mut self, is_spoken: bool) -> Self {
-        self.proxy_protocol = is_spoken;
-        self
-    }
-
-    /// Sets [`max_head_size`](Self#structfield.max_head_size), in bytes.
-    pub fn max_head_size(mut self, bytes: usize) -> Self {
-        self.max_head_size = bytes;
-        self
-    }
-
-    /// Sets [`head_timeout`](Self#structfield.head_timeout).
-    pub fn head_timeout(mut self, after: Duration) -> Self {
-        self.head_timeout = after;
-        self
-    }
-
-    /// Sets [`keep_alive_timeout`](Self#structfield.keep_alive_timeout).
-    pub fn keep_alive_timeout(mut self, after: Duration) -> Self {
-        self.keep_alive_timeout = after;
-        self
-    }
-
-    /// Sets [`max_body_size`](Self#structfield.max_body_size), in bytes.
-    pub fn max_body_size(mut self, bytes: usize) -> Self {
-        self.max_body_size = bytes;
-        self
-    }
-
     /// Sets [`min_body_rate`](Self#structfield.min_body_rate) in bytes per second, and
     /// [`body_grace`](Self#structfield.body_grace).
+    #[must_use]
     pub fn min_body_rate(mut self, bytes_per_second: u32, grace: Duration) -> Self {
         self.min_body_rate = bytes_per_second;
         self.body_grace = grace;
@@ -211,18 +166,6 @@ impl ServeConfig {
     /// Sets [`allowed_hosts`](Self#structfield.allowed_hosts).
     pub fn allowed_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.allowed_hosts = Some(hosts.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Sets [`shutdown_delay`](Self#structfield.shutdown_delay).
-    pub fn shutdown_delay(mut self, time: Duration) -> Self {
-        self.shutdown_delay = time;
-        self
-    }
-
-    /// Sets [`shutdown_timeout`](Self#structfield.shutdown_timeout).
-    pub fn shutdown_timeout(mut self, after: Duration) -> Self {
-        self.shutdown_timeout = after;
         self
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use crate::stream::upgraded::Stream;
+use crate::stream::upgraded::ByteStream;
 
 /// How long, and how much, a client may still send; and how long it may be silent.
 const LINGER_FOR: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ impl Linger {
     /// Half-closes, then reads on.
     pub(super) fn poll_close(
         &mut self,
-        mut stream: Pin<&mut dyn Stream>,
+        mut stream: Pin<&mut dyn ByteStream>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         if let Self::NotYet = self {

@@ -4,7 +4,7 @@ use super::{Inner, now};
 use crate::{
     events,
     outbound::Request,
-    stream::upgraded::Stream,
+    stream::upgraded::ByteStream,
     vocabulary::{
         close::CloseFrame,
         error::{CapacityError, Result},
@@ -17,7 +17,7 @@ use crate::{
 /// costs half as much again.
 const PINGED_FOR: u32 = 20 * 1024;
 
-impl<S: Stream> Inner<S> {
+impl<S: ByteStream> Inner<S> {
     /// Does what another party asked for.
     pub(super) fn obey(&mut self) -> Result<()> {
         match self.outbound.take_request() {

@@ -12,7 +12,7 @@ use crate::{
     stream::{
         farewell::farewell,
         tcp,
-        upgraded::{Stream, socket_of},
+        upgraded::{ByteStream, socket_of},
     },
     vocabulary::{
         close::{CloseCode, CloseFrame},
@@ -23,7 +23,7 @@ use crate::{
 /// How long a dropped connection waits for the result of its handler, which decides what to say.
 const ENDING_WITHIN: Duration = Duration::from_millis(500);
 
-impl<S: Stream> Inner<S> {
+impl<S: ByteStream> Inner<S> {
     /// The connection has failed.
     pub(super) fn over(&mut self, error: Error) -> Error {
         match error.close_code() {
@@ -80,7 +80,7 @@ impl<S: Stream> Inner<S> {
     }
 }
 
-impl<S: Stream> Drop for Inner<S> {
+impl<S: ByteStream> Drop for Inner<S> {
     fn drop(&mut self) {
         events::ended();
         if self.io.is_some() {

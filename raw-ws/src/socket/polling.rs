@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use crate::vocabulary::error::ApiMisuse;
 use crate::{
     socket::WebSocket,
-    stream::upgraded::Stream,
+    stream::upgraded::ByteStream,
     vocabulary::{
         close::{CloseCode, CloseFrame},
         error::Result,
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-impl<S: Stream> WebSocket<S> {
+impl<S: ByteStream> WebSocket<S> {
     /// Polls until everything that was fed, and the queue of this connection's senders, is
     /// written, as [`flush`](Self::flush) does. `Pending` while the peer takes nothing; the task
     /// is woken when it does.

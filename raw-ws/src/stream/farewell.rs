@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::stream::upgraded::Stream;
+use crate::stream::upgraded::ByteStream;
 
 /// How long, and how much, the peer may still send.
 const DRAIN_FOR: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ const DRAIN_AT_MOST: usize = 1024 * 1024;
 /// Writes the last bytes, half-closes, and reads on until the peer has closed too. Bytes left
 /// unread at a close turn it into a reset, and a reset takes the Close frame with it.
 pub(crate) async fn farewell(
-    mut stream: impl Stream,
+    mut stream: impl ByteStream,
     last_bytes: BytesMut,
     write_within: Duration,
 ) {

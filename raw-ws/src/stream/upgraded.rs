@@ -24,12 +24,12 @@ use tokio::{
 use crate::stream::tcp;
 
 /// A byte stream that a [`WebSocket`](crate::WebSocket) can run on.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ByteStream for S {}
 
 /// A stream that may run on a socket, which is known then.
-pub(crate) trait OnSocket: Stream {
+pub(crate) trait OnSocket: ByteStream {
     /// The socket below.
     fn socket(&self) -> Option<&TcpStream> {
         None
@@ -113,7 +113,7 @@ impl Upgraded {
 }
 
 /// The socket below a stream, where there is one and it is known.
-pub(crate) fn socket_of<S: Stream>(stream: &S) -> Option<&TcpStream> {
+pub(crate) fn socket_of<S: ByteStream>(stream: &S) -> Option<&TcpStream> {
     let upgraded = (stream as &dyn Any).downcast_ref::<Upgraded>()?;
     match &upgraded.io {
         Io::Tcp(half) => Some(half.as_ref()),
@@ -129,7 +129,7 @@ pub(crate) struct Takeover(
 );
 
 /// The stream that a server gave to hyper, if it is a `T`, and what hyper has read ahead of it.
-pub(crate) fn downcast<T: Stream>(
+pub(crate) fn downcast<T: ByteStream>(
     upgraded: hyper::upgrade::Upgraded,
 ) -> Result<(T, BytesMut), hyper::upgrade::Upgraded> {
     let parts = upgraded.downcast::<TokioIo<T>>()?;

@@ -29,7 +29,7 @@ fn in_memory(config: &Config, capacity: usize) -> (WebSocket<DuplexStream>, Dupl
     (ws, far)
 }
 
-fn client<S: raw_ws::Stream>(stream: S) -> WebSocket<S> {
+fn client<S: raw_ws::ByteStream>(stream: S) -> WebSocket<S> {
     WebSocket::from_upgraded(stream, BytesMut::new(), CLIENT, Config::new())
 }
 
@@ -79,7 +79,7 @@ impl Server {
     }
 }
 
-async fn next<S: raw_ws::Stream>(ws: &mut WebSocket<S>) -> Message {
+async fn next<S: raw_ws::ByteStream>(ws: &mut WebSocket<S>) -> Message {
     let message = timeout(SOON, ws.recv()).await.expect("a message");
     message.unwrap().expect("an open connection")
 }
@@ -89,7 +89,9 @@ fn is_slow_consumer<T>(result: &Result<T, Error>) -> bool {
 }
 
 /// A server's task that does nothing but its duty.
-fn attend<S: raw_ws::Stream>(mut ws: WebSocket<S>) -> tokio::task::JoinHandle<Result<(), Error>> {
+fn attend<S: raw_ws::ByteStream>(
+    mut ws: WebSocket<S>,
+) -> tokio::task::JoinHandle<Result<(), Error>> {
     tokio::spawn(async move {
         while ws.recv().await?.is_some() {}
         Ok(())
@@ -353,7 +355,7 @@ async fn publish_in_turn(topics: &Topics<String>, sender: &Sender, count: u32, r
     }
 }
 
-async fn receive_in_turn<S: raw_ws::Stream>(stream: S, count: u32, read: &Barrier) {
+async fn receive_in_turn<S: raw_ws::ByteStream>(stream: S, count: u32, read: &Barrier) {
     let mut peer = client(stream);
     for nth in 0..count {
         let message = next(&mut peer).await;
@@ -416,7 +418,7 @@ async fn a_publication_never_lands_between_two_fragments() {
     attend(ws);
     attend(memory);
 
-    async fn check<S: raw_ws::Stream>(stream: S) {
+    async fn check<S: raw_ws::ByteStream>(stream: S) {
         let mut peer = client(stream);
         let mut texts = Vec::new();
         while texts.len() < 250 {

@@ -12,7 +12,7 @@ use std::{
 
 use bytes::BytesMut;
 use raw_ws::{
-    CloseCode, CloseFrame, Config, Message, MessageKind, SendError, Stream, Topics, WebSocket,
+    ByteStream, CloseCode, CloseFrame, Config, Message, MessageKind, SendError, Topics, WebSocket,
     proto::Role,
 };
 use tokio::io::{DuplexStream, duplex};
@@ -27,12 +27,12 @@ fn connection(config: Config, capacity: usize) -> (WebSocket<DuplexStream>, Dupl
     (ws, far)
 }
 
-fn peer<S: Stream>(stream: S, role: Role) -> WebSocket<S> {
+fn peer<S: ByteStream>(stream: S, role: Role) -> WebSocket<S> {
     let config = Config::new().max_message_size(1 << 20);
     WebSocket::from_upgraded(stream, BytesMut::new(), role, config)
 }
 
-async fn next<S: Stream>(ws: &mut WebSocket<S>) -> Message {
+async fn next<S: ByteStream>(ws: &mut WebSocket<S>) -> Message {
     let message = tokio::time::timeout(Duration::from_secs(20), ws.recv()).await;
     message.unwrap().unwrap().unwrap()
 }

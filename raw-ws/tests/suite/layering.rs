@@ -6,7 +6,7 @@ use crate::layers::{Circle, Layers};
 const LAYERS: Layers = Layers {
     root: env!("CARGO_MANIFEST_DIR"),
     rooms: &[
-        &["clock", "sync", "vocabulary"],
+        &["clock", "setters", "sync", "vocabulary"],
         &["deflate", "events", "extensions", "stream"],
         &["proto"],
         &["outbound"],
