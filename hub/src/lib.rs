@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 mod error;
@@ -32,7 +33,7 @@ pub use identity::{
 pub use methods::{
     arguments::{Argument, Arguments, BindError},
     context::Context,
-    dispatch::{Fallible, IntoItems, Optional, Plain, RawArguments},
+    dispatch::{IntoItems, RawArguments},
     filter::{Call, Filter, Next},
     handle::HubHandle,
     hub::Hub,
@@ -49,5 +50,10 @@ pub use reach::{
 };
 pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 
+/// What this crate's macros write, and its compile errors may name.
 #[doc(hidden)]
-pub use serde;
+pub mod __private {
+    pub use serde;
+
+    pub use crate::methods::dispatch::{Fallible, Optional, Plain};
+}

@@ -14,3 +14,13 @@ pub(crate) mod method;
 pub(crate) mod reply;
 pub(crate) mod running;
 pub(crate) mod uploads;
+
+use sealed::Seal;
+
+mod sealed {
+    /// A required method that takes this can be written here alone: traits with one may grow, since
+    /// nobody else implements them.
+    #[derive(Debug)]
+    #[expect(unnameable_types, reason = "nobody else is to name it")]
+    pub struct Seal;
+}

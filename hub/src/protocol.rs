@@ -10,6 +10,7 @@ mod frames;
 mod handshake;
 mod json;
 pub(crate) mod message;
+#[cfg(feature = "messagepack")]
 mod messagepack;
 pub(crate) mod value;
 
@@ -28,7 +29,9 @@ pub use value::{CallArguments, Elements, Encoding, Names, ValueError};
 pub enum Protocol {
     /// `json`: text records, each ended by the byte 0x1E (F-01).
     Json,
-    /// `messagepack`: binary records, each behind its length (F-02).
+    /// `messagepack`: binary records, each behind its length (F-02). With the feature of that name.
+    #[cfg(feature = "messagepack")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "messagepack")))]
     MessagePack,
 }
 
@@ -43,12 +46,17 @@ pub enum TransferFormat {
 
 impl Protocol {
     /// All of them.
+    #[cfg(feature = "messagepack")]
     pub const ALL: [Self; 2] = [Self::Json, Self::MessagePack];
+    /// All of them.
+    #[cfg(not(feature = "messagepack"))]
+    pub const ALL: [Self; 1] = [Self::Json];
 
     /// The name in the hub handshake.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => "messagepack",
         }
     }
@@ -64,6 +72,7 @@ impl Protocol {
     pub fn transfer_format(self) -> TransferFormat {
         match self {
             Self::Json => TransferFormat::Text,
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => TransferFormat::Binary,
         }
     }
@@ -72,6 +81,7 @@ impl Protocol {
     pub(crate) fn nothing(self) -> &'static [u8] {
         match self {
             Self::Json => b"null",
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => &[0xC0],
         }
     }
@@ -83,6 +93,7 @@ impl Protocol {
                 [digit @ b'1'..=b'9', b',' | b'}', ..] => Some(digit - b'0'),
                 _ => None,
             },
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => match record {
                 [0x91..=0x9f, number @ 1..=9, ..] => Some(*number),
                 _ => None,
@@ -98,15 +109,21 @@ impl Protocol {
     pub fn decode(self, record: &Bytes) -> Result<Option<HubMessage>, ProtocolError> {
         match self {
             Self::Json => json::decode(record),
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => messagepack::decode(record),
         }
     }
 
     /// Why the result of a completion that belongs to nobody ends the connection: it is skipped, and
     /// has no end. In JSON the message would have none.
+    #[cfg_attr(
+        not(feature = "messagepack"),
+        allow(unused_variables, reason = "JSON has no such result")
+    )]
     pub(crate) fn unskippable(self, result: &[u8]) -> Option<ProtocolError> {
         match self {
             Self::Json => None,
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => messagepack::unskippable(result),
         }
     }
@@ -115,6 +132,7 @@ impl Protocol {
     pub(crate) fn encode_call(self, call: message::Call<'_>, out: &mut BytesMut) {
         match self {
             Self::Json => json::encode_call(call, out),
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => messagepack::encode_call(call, out),
         }
     }
@@ -123,6 +141,7 @@ impl Protocol {
     pub fn encode(self, message: &HubMessage, out: &mut BytesMut) {
         match self {
             Self::Json => json::encode(message, out),
+            #[cfg(feature = "messagepack")]
             Self::MessagePack => messagepack::encode(message, out),
         }
     }
@@ -156,6 +175,7 @@ impl ProtocolError {
     }
 
     /// The same, of what stands behind the arguments of a call.
+    #[cfg(feature = "messagepack")]
     pub(crate) fn behind(self, call: Invocation, wants_stream: bool) -> Self {
         Self {
             call: Some(Box::new((call, wants_stream))),

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 #[doc(hidden)]
@@ -27,6 +28,7 @@ mod serve;
 pub mod wire;
 
 #[cfg(feature = "deflate")]
+#[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
 pub use deflate::{Deflate, Negotiated};
 pub use extensions::{ack_deadline::AckDeadline, body_limit::BodyLimit, remote::Remote};
 pub use outbound::{
@@ -37,6 +39,7 @@ pub use outbound::{
 };
 pub use proto::config::{CloseAnswer, Config};
 #[cfg(feature = "serve")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serve")))]
 pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, listen, serve};
 pub use socket::WebSocket;
 pub use stream::upgraded::{ByteStream, Upgraded};

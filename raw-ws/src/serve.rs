@@ -121,6 +121,7 @@ impl Serve {
 
     /// Speaks TLS (`https`, `wss`). Offer `http/1.1` alone in the ALPN protocols, if any.
     #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn tls(mut self, config: Arc<rustls::ServerConfig>) -> Self {
         self.tls = Some(config.into());
         self

@@ -232,12 +232,24 @@ impl Upgrade {
 pub trait Outcome: Send {
     /// What the peer is told if the connection is still open.
     fn close_code(&self) -> CloseCode;
+
+    #[doc(hidden)]
+    fn seal(_: sealed::Seal);
+}
+
+mod sealed {
+    /// A required method that takes this can be written here alone: nobody else implements its trait.
+    #[derive(Debug)]
+    #[expect(unnameable_types, reason = "nobody else is to name it")]
+    pub struct Seal;
 }
 
 impl Outcome for () {
     fn close_code(&self) -> CloseCode {
         CloseCode::NORMAL
     }
+
+    fn seal(_: sealed::Seal) {}
 }
 
 impl<T: Send, E: Send> Outcome for Result<T, E> {
@@ -248,6 +260,8 @@ impl<T: Send, E: Send> Outcome for Result<T, E> {
             CloseCode::INTERNAL_ERROR
         }
     }
+
+    fn seal(_: sealed::Seal) {}
 }
 
 /// Tells the connection how its handler ended, a panic included.

@@ -28,6 +28,7 @@ mod packet;
 mod server;
 
 #[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
 pub use client::{Client, ClientError, Events, Items};
 pub use packet::{MalformedPacket, Packet, WireError};
 pub use server::{Context, Server};

@@ -153,7 +153,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
             return bound.map_err(Denied::from);
         };
         // IN-13: as declared, but for streams in MessagePack.
-        let is_quoted = kind == CallKind::Stream && encoding.protocol == Protocol::MessagePack;
+        let is_quoted = kind == CallKind::Stream && encoding.protocol != Protocol::Json;
         let name = if is_quoted {
             Arc::from(&**target)
         } else {

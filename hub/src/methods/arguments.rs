@@ -6,7 +6,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     error::ErrorDetail,
-    methods::uploads::{Upload, UploadStream},
+    methods::{
+        Seal,
+        uploads::{Upload, UploadStream},
+    },
     protocol::{Elements, Encoding, Protocol, ValueError},
 };
 
@@ -22,6 +25,7 @@ pub struct Arguments {
 
 /// Why arguments do not fit a method (IN-05).
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum BindError {
     /// More or fewer than it has parameters.
     Count {
@@ -79,8 +83,7 @@ impl Arguments {
     pub(crate) fn check_count(&self, expected: usize) -> Result<(), BindError> {
         match &self.elements {
             Ok(elements)
-                if self.encoding.protocol == Protocol::MessagePack
-                    && elements.remaining() != expected =>
+                if self.encoding.protocol != Protocol::Json && elements.remaining() != expected =>
             {
                 let provided = elements.remaining();
                 Err(BindError::Count { provided, expected })
@@ -117,6 +120,9 @@ pub trait Argument: Sized {
     /// # Errors
     /// When there is none, or it has another type.
     fn take(arguments: &mut Arguments) -> Result<Self, BindError>;
+
+    #[doc(hidden)]
+    fn seal(_: Seal);
 }
 
 #[diagnostic::do_not_recommend]
@@ -135,6 +141,8 @@ impl<T: DeserializeOwned> Argument for T {
             }),
         }
     }
+
+    fn seal(_: Seal) {}
 }
 
 impl<T: DeserializeOwned> Argument for UploadStream<T> {
@@ -145,4 +153,6 @@ impl<T: DeserializeOwned> Argument for UploadStream<T> {
         let upload = arguments.uploads.next().ok_or(BindError::Type)?;
         Ok(Self::new(upload, arguments.encoding, arguments.detail))
     }
+
+    fn seal(_: Seal) {}
 }

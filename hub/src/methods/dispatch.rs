@@ -10,6 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     error::{HubError, Result},
     methods::{
+        Seal,
         arguments::{Arguments, BindError},
         context::Context,
         filter::{Call, Filters, Running},
@@ -173,6 +174,9 @@ pub trait IntoItems<R> {
     /// When the method failed before there was one.
     #[doc(hidden)]
     fn into_items(self, encoding: Encoding) -> Result<Option<Items>>;
+
+    #[doc(hidden)]
+    fn seal(_: Seal);
 }
 
 /// Marks the plain form of [`IntoItems`].
@@ -196,6 +200,8 @@ where
         let items = self.map(move |item| Ok(encoding.encode(&item?)?));
         Ok(Some(Box::pin(items)))
     }
+
+    fn seal(_: Seal) {}
 }
 
 impl<O, T> IntoItems<(Fallible, T)> for Result<O>
@@ -206,6 +212,8 @@ where
     fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
         self?.into_items(encoding)
     }
+
+    fn seal(_: Seal) {}
 }
 
 impl<O, T> IntoItems<(Optional, T)> for Option<O>
@@ -216,6 +224,8 @@ where
     fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
         self.map_or(Ok(None), |stream| stream.into_items(encoding))
     }
+
+    fn seal(_: Seal) {}
 }
 
 /// The arguments of a call whose method is not known at compile time, for

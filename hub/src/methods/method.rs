@@ -1,6 +1,7 @@
 //! Plain functions as hub methods.
 
 use crate::methods::{
+    Seal,
     arguments::{Argument, Arguments, BindError},
     context::Context,
 };
@@ -21,6 +22,9 @@ pub trait Method<S, Args>: Clone + Send + Sync + 'static {
 
     /// Calls it.
     fn invoke(&self, cx: Context<S>, args: Args) -> Self::Output;
+
+    #[doc(hidden)]
+    fn seal(_: Seal);
 }
 
 /// The parameters of a hub method behind its [`Context`].
@@ -35,6 +39,9 @@ pub trait ArgumentList: Sized + Send + 'static {
     /// # Errors
     /// When they do not fit.
     fn bind(arguments: Arguments) -> Result<Self, BindError>;
+
+    #[doc(hidden)]
+    fn seal(_: Seal);
 }
 
 macro_rules! impl_for_arity {
@@ -48,6 +55,8 @@ macro_rules! impl_for_arity {
             fn invoke(&self, cx: Context<S>, ($($arg,)*): ($($arg,)*)) -> Out {
                 self(cx, $($arg,)*)
             }
+
+            fn seal(_: Seal) {}
         }
 
         #[allow(unused_mut, unused_variables)] // for no arguments
@@ -68,6 +77,8 @@ macro_rules! impl_for_arity {
                 arguments.finish(Self::VALUES)?;
                 Ok(bound)
             }
+
+            fn seal(_: Seal) {}
         }
     };
 }

@@ -10,6 +10,7 @@ use super::{Protocol, ProtocolError};
 const SEPARATOR: u8 = 0x1E;
 
 /// The longest length prefix of a MessagePack record (F-02).
+#[cfg(feature = "messagepack")]
 const MAX_PREFIX: usize = 5;
 
 /// The input of a connection, cut into records. What a transport delivers may cut and join
@@ -61,6 +62,7 @@ impl Frames {
     ) -> Result<Option<Bytes>, ProtocolError> {
         let frame = match protocol {
             Protocol::Json => self.find_json(max)?,
+            #[cfg(feature = "messagepack")]
             Protocol::MessagePack => self.find_messagepack(max)?,
         };
         let Some(frame) = frame else {
@@ -122,6 +124,7 @@ impl Frames {
         }
     }
 
+    #[cfg(feature = "messagepack")]
     fn find_messagepack(&self, max: Option<usize>) -> Result<Option<Frame>, ProtocolError> {
         // F-02: seven bits a byte, the lowest first; the top bit says that another byte follows.
         let mut length = 0_u64;
@@ -198,6 +201,7 @@ fn too_long(max: usize) -> ProtocolError {
     ))
 }
 
+#[cfg(feature = "messagepack")]
 fn over_2_gb() -> ProtocolError {
     ProtocolError::new(
         "FormatException",

@@ -9,8 +9,11 @@
 //! rmp-serde itself, which is not human-readable.
 
 mod arguments;
+#[cfg(feature = "messagepack")]
+mod messagepack;
 mod names;
 pub(crate) mod native;
+#[cfg(feature = "messagepack")]
 mod skip;
 
 #[cfg(test)]
@@ -23,10 +26,9 @@ use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
 
 use super::Protocol;
-use names::{Bins, Place, Read, ReadAs, Reading, WriteAs};
+use names::{ReadAs, WriteAs};
 
 pub use arguments::CallArguments;
-use skip::Extent;
 
 /// How the values of a connection are written: its protocol, and the naming of its hub.
 ///
@@ -110,10 +112,8 @@ impl Encoding {
         let value = WriteAs::new(value, self);
         match self.protocol {
             Protocol::Json => serde_json::to_writer(out, &value).map_err(ValueError::new),
-            Protocol::MessagePack => {
-                let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
-                value.serialize(&mut serializer).map_err(ValueError::new)
-            }
+            #[cfg(feature = "messagepack")]
+            Protocol::MessagePack => messagepack::write(&value, out),
         }
     }
 
@@ -149,10 +149,8 @@ impl Encoding {
             (Protocol::Json, Names::DotNet) => serde_json::from_slice(bytes)
                 .map(|ReadAs(value)| value)
                 .map_err(ValueError::new),
-            (Protocol::MessagePack, _) => match skip::value(bytes) {
-                Some(extent) if extent.len == bytes.len() => self.decode_messagepack(bytes, extent),
-                _ => Err(ValueError::text("not exactly one MessagePack value")),
-            },
+            #[cfg(feature = "messagepack")]
+            (Protocol::MessagePack, _) => messagepack::decode(self, bytes),
         }
     }
 
@@ -182,45 +180,14 @@ impl Encoding {
                     0
                 })
             }
-            Protocol::MessagePack => {
-                let mut reader = &rest[..];
-                let len = rmp::decode::read_array_len(&mut reader).ok();
-                // Each element takes a byte: a higher count is a lie, and .NET refuses it here.
-                let len = len
-                    .map(|len| len as usize)
-                    .filter(|len| *len <= reader.len());
-                rest.advance(rest.len() - reader.len());
-                len
-            }
+            #[cfg(feature = "messagepack")]
+            Protocol::MessagePack => messagepack::take_array_len(&mut rest),
         };
         Ok(Elements {
             encoding: self,
             rest,
             declared: declared.ok_or_else(|| ValueError::text(NO_ARRAY))?,
         })
-    }
-
-    /// Decodes the value of this extent: every count in it is true, none nests too deeply.
-    fn decode_messagepack<T: DeserializeOwned>(
-        self,
-        bytes: &[u8],
-        extent: Extent,
-    ) -> Result<T, ValueError> {
-        let bytes = &bytes[..extent.len];
-        let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
-        if extent.has_bins && !is_bin {
-            // rmp-serde takes them for text and for lists of numbers, and does not tell.
-            let place = Place::new(bytes);
-            let mut deserializer = rmp_serde::Deserializer::new(&place);
-            deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-            let reading = Reading::new(self, Bins::Somewhere(&place));
-            return T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new);
-        }
-        let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
-        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
-        deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-        let reading = Reading::new(self, bins);
-        T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
     }
 }
 
@@ -247,6 +214,7 @@ impl Elements {
                 let mut rest = self.rest.clone();
                 std::iter::from_fn(|| next_json::<IgnoredAny>(&mut rest)?.ok()).count()
             }
+            #[cfg(feature = "messagepack")]
             Protocol::MessagePack => self.declared,
         }
     }
@@ -261,22 +229,15 @@ impl Elements {
             (Protocol::Json, Names::DotNet) => {
                 next_json(&mut self.rest)?.map(|ReadAs(value)| value)
             }
-            (Protocol::MessagePack, _) => self.next_messagepack()?,
+            #[cfg(feature = "messagepack")]
+            (Protocol::MessagePack, _) => {
+                messagepack::take(self.encoding, &mut self.rest, &mut self.declared)?
+            }
         };
         if result.is_err() {
             self.rest = Bytes::new();
             self.declared = 0;
         }
-        Some(result)
-    }
-
-    fn next_messagepack<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
-        self.declared = self.declared.checked_sub(1)?;
-        let Some(extent) = skip::value(&self.rest) else {
-            return Some(Err(ValueError::text("not a MessagePack value")));
-        };
-        let result = self.encoding.decode_messagepack(&self.rest, extent);
-        self.rest.advance(extent.len);
         Some(result)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     error::{HubError, Result},
     identity::connection_id::ConnectionId,
     protocol::{
-        CallArguments, Encoding, Protocol,
+        CallArguments, Encoding, TransferFormat,
         message::{Call, Completion},
     },
     reach::{
@@ -182,9 +182,9 @@ fn prepare(
     target: &str,
     arguments: &impl CallArguments,
 ) -> Result<PreparedMessage> {
-    let kind = match encoding.protocol {
-        Protocol::Json => MessageKind::Text,
-        Protocol::MessagePack => MessageKind::Binary,
+    let kind = match encoding.protocol.transfer_format() {
+        TransferFormat::Text => MessageKind::Text,
+        TransferFormat::Binary => MessageKind::Binary,
     };
     let message = encoding.with_arguments(arguments, |arguments| {
         PreparedMessage::written(kind, |out| {

@@ -80,7 +80,7 @@ impl Registry {
             options,
             results: ClientResults::default(),
             connections: RwLock::default(),
-            topics: [Topics::new(), Topics::new()],
+            topics: Protocol::ALL.map(|_| Topics::new()),
             stopping: Stopping::default(),
         })
     }
@@ -194,7 +194,7 @@ impl Registry {
     ) -> Result<()> {
         let mut message = Encoded {
             encode,
-            messages: [None, None],
+            messages: Protocol::ALL.map(|_| None),
             max_size: self.options.max_queued_bytes,
         };
         match to {

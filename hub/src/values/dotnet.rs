@@ -26,7 +26,7 @@ pub(crate) fn mismatch<T>(
     field: &str,
     error: &ValueError,
 ) -> (&'static str, String) {
-    if encoding.protocol == Protocol::MessagePack {
+    if encoding.protocol != Protocol::Json {
         let name = name_of::<T>();
         let text = format!("Deserializing object of the `{name}` type for '{field}' failed.");
         return ("InvalidDataException", text);

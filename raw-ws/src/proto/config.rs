@@ -78,6 +78,7 @@ pub struct Config {
     /// Compression; `None`, the default, for never. It costs a server CPU time and memory per
     /// message, and may leak secrets that are compressed next to a peer's own text (CRIME).
     #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub deflate: Option<crate::deflate::Deflate>,
 }
 
@@ -154,6 +155,7 @@ impl Config {
 
     /// Sets [`deflate`](Self#structfield.deflate); `None` for no compression.
     #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<crate::deflate::Deflate>>) -> Self {
         self.deflate = deflate.into();

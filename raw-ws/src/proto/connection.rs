@@ -53,6 +53,7 @@ pub enum State {
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// A whole message.
     Message(Message),
@@ -133,6 +134,7 @@ impl Connection {
 
     /// Compresses messages both ways as the opening handshake agreed.
     #[cfg(feature = "deflate")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "deflate")))]
     pub fn with_deflate(mut self, negotiated: &Negotiated) -> Self {
         let mirrored;
         let negotiated = if self.writer.masks() {

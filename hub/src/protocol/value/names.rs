@@ -7,6 +7,10 @@
 //! the plan. No cost to speak of where nothing is renamed: a branch per struct, and the compiler
 //! sees through the rest.
 
+#[cfg_attr(
+    not(feature = "messagepack"),
+    allow(dead_code, reason = "JSON has no bytes")
+)]
 mod bins;
 mod read;
 mod write;
@@ -14,8 +18,11 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "messagepack")]
 pub(crate) use bins::{Bins, Place, Reading};
-pub(crate) use read::{Read, ReadAs};
+#[cfg(feature = "messagepack")]
+pub(crate) use read::Read;
+pub(crate) use read::ReadAs;
 pub(crate) use write::WriteAs;
 
 use std::collections::BTreeMap;
@@ -37,6 +44,7 @@ impl Case {
         match (encoding.names, encoding.protocol) {
             (Names::AsDeclared, _) => None,
             (Names::DotNet, Protocol::Json) => Some(Self::Camel),
+            #[cfg(feature = "messagepack")]
             (Names::DotNet, Protocol::MessagePack) => Some(Self::Pascal),
         }
     }

@@ -133,16 +133,16 @@ macro_rules! dotnet_enum {
             const VARIANTS: &'static [(Self, &'static str, i32)] =
                 &[$((Self::$Variant, stringify!($Variant), $number)),*];
         }
-        impl $crate::serde::Serialize for $Name {
-            fn serialize<S: $crate::serde::Serializer>(
+        impl $crate::__private::serde::Serialize for $Name {
+            fn serialize<S: $crate::__private::serde::Serializer>(
                 &self,
                 serializer: S,
             ) -> ::core::result::Result<S::Ok, S::Error> {
                 $crate::Enumeration::write(*self, serializer)
             }
         }
-        impl<'de> $crate::serde::Deserialize<'de> for $Name {
-            fn deserialize<D: $crate::serde::Deserializer<'de>>(
+        impl<'de> $crate::__private::serde::Deserialize<'de> for $Name {
+            fn deserialize<D: $crate::__private::serde::Deserializer<'de>>(
                 deserializer: D,
             ) -> ::core::result::Result<Self, D::Error> {
                 $crate::Enumeration::read(deserializer)

@@ -274,3 +274,11 @@ impl Timestamp {
         Self::from_unix(ticks.div_euclid(10_000_000), nanoseconds).unwrap()
     }
 }
+
+#[test]
+fn an_extension_has_the_name_that_rmp_serde_gives_it() {
+    assert_eq!(
+        super::timestamp::EXTENSION_NAME,
+        rmp_serde::MSGPACK_EXT_STRUCT_NAME
+    );
+}

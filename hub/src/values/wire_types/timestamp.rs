@@ -249,6 +249,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// No instant between the years 1 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TimestampError;
 
 impl fmt::Display for TimestampError {
@@ -274,7 +275,7 @@ impl Serialize for Inner {
         let mut bytes = [0; 12];
         let bytes = self.0.to_messagepack(&mut bytes);
         let extension = (EXTENSION, Raw(bytes));
-        serializer.serialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, &extension)
+        serializer.serialize_newtype_struct(EXTENSION_NAME, &extension)
     }
 }
 
@@ -299,7 +300,7 @@ impl<'de> Visitor<'de> for Native {
         if inner.is_human_readable() {
             inner.deserialize_str(Text)
         } else {
-            inner.deserialize_newtype_struct(rmp_serde::MSGPACK_EXT_STRUCT_NAME, Extension)
+            inner.deserialize_newtype_struct(EXTENSION_NAME, Extension)
         }
     }
 }
@@ -317,6 +318,9 @@ impl Visitor<'_> for Text {
         text::read(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
+
+/// The name under which rmp-serde writes and reads an extension, or is any other newtype's.
+pub(super) const EXTENSION_NAME: &str = "_ExtStruct";
 
 struct Extension;
 

@@ -1,4 +1,4 @@
-//! Bugs put back in, each of which some seed must find: `cargo test -p hub simulation -- --ignored`.
+//! Bugs put back in, each of which some seed must find: `cargo test -p signalr-hub simulation -- --ignored`.
 //! It builds a copy of the workspace for each.
 
 use std::{
@@ -69,7 +69,7 @@ fn each_bug_that_is_put_back_is_found() {
         }
         fs::write(&file, source).unwrap();
         let tested = Command::new(env!("CARGO"))
-            .args(["test", "-p", "hub", "--test", "suite", "no_seed"])
+            .args(["test", "-p", "signalr-hub", "--test", "suite", "no_seed"])
             .current_dir(&copy)
             .env("CARGO_TARGET_DIR", test_binaries)
             .env("SIMULATION_SEEDS", SEEDS)

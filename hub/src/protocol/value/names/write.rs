@@ -64,7 +64,7 @@ impl<S: Serializer> Write<S> {
 
     /// JSON has no such number, and serde_json would write null for it (CL-08).
     fn check_finite(&self, finite: bool) -> Result<(), S::Error> {
-        if finite || self.encoding.protocol == Protocol::MessagePack {
+        if finite || self.encoding.protocol != Protocol::Json {
             return Ok(());
         }
         Err(S::Error::custom("JSON has no NaN and no infinities"))
@@ -109,8 +109,11 @@ impl<S: Serializer> Serializer for Write<S> {
     fn serialize_i128(self, v: i128) -> Result<S::Ok, S::Error> {
         match (self.encoding.protocol, i64::try_from(v), u64::try_from(v)) {
             (Protocol::Json, ..) => self.inner.serialize_i128(v),
+            #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, Ok(v), _) => self.inner.serialize_i64(v),
+            #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, _, Ok(v)) => self.inner.serialize_u64(v),
+            #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, ..) => Err(S::Error::custom(TOO_LONG)),
         }
     }
@@ -118,7 +121,9 @@ impl<S: Serializer> Serializer for Write<S> {
     fn serialize_u128(self, v: u128) -> Result<S::Ok, S::Error> {
         match (self.encoding.protocol, u64::try_from(v)) {
             (Protocol::Json, _) => self.inner.serialize_u128(v),
+            #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, Ok(v)) => self.inner.serialize_u64(v),
+            #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, Err(_)) => Err(S::Error::custom(TOO_LONG)),
         }
     }
@@ -247,6 +252,7 @@ impl<S: Serializer> Serializer for Write<S> {
     }
 }
 
+#[cfg(feature = "messagepack")]
 const TOO_LONG: &str = "MessagePack has no integer of more than 64 bits";
 
 /// What has elements, and hands each on as [`WriteAs`].

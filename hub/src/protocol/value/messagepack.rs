@@ -1,0 +1,77 @@
+//! Values in MessagePack. rmp-serde writes and reads them; what it takes and .NET refuses is found
+//! before.
+
+use bytes::{Buf as _, Bytes};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Encoding, ValueError,
+    names::{Bins, Place, Read, Reading},
+    skip::{self, Extent},
+};
+
+/// Appends a value, structs as maps.
+pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), ValueError> {
+    let mut serializer = rmp_serde::Serializer::new(out).with_struct_map();
+    value.serialize(&mut serializer).map_err(ValueError::new)
+}
+
+/// Decodes one value, all of `bytes`.
+pub(super) fn decode<T: DeserializeOwned>(
+    encoding: Encoding,
+    bytes: &[u8],
+) -> Result<T, ValueError> {
+    match skip::value(bytes) {
+        Some(extent) if extent.len == bytes.len() => decode_extent(encoding, bytes, extent),
+        _ => Err(ValueError::text("not exactly one MessagePack value")),
+    }
+}
+
+/// Takes the header of an array off the front, and gives how many elements follow.
+pub(super) fn take_array_len(rest: &mut Bytes) -> Option<usize> {
+    let mut reader = &rest[..];
+    let len = rmp::decode::read_array_len(&mut reader).ok();
+    // Each element takes a byte: a higher count is a lie, and .NET refuses it here.
+    let len = len.map(|len| len as usize);
+    let len = len.filter(|len| *len <= reader.len());
+    rest.advance(rest.len() - reader.len());
+    len
+}
+
+/// Takes the next of so many `declared` elements off the front.
+pub(super) fn take<T: DeserializeOwned>(
+    encoding: Encoding,
+    rest: &mut Bytes,
+    declared: &mut usize,
+) -> Option<Result<T, ValueError>> {
+    *declared = declared.checked_sub(1)?;
+    let Some(extent) = skip::value(rest) else {
+        return Some(Err(ValueError::text("not a MessagePack value")));
+    };
+    let result = decode_extent(encoding, rest, extent);
+    rest.advance(extent.len);
+    Some(result)
+}
+
+/// Decodes the value of this extent: every count in it is true, none nests too deeply.
+fn decode_extent<T: DeserializeOwned>(
+    encoding: Encoding,
+    bytes: &[u8],
+    extent: Extent,
+) -> Result<T, ValueError> {
+    let bytes = &bytes[..extent.len];
+    let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
+    if extent.has_bins && !is_bin {
+        // rmp-serde takes them for text and for lists of numbers, and does not tell.
+        let place = Place::new(bytes);
+        let mut deserializer = rmp_serde::Deserializer::new(&place);
+        deserializer.set_max_depth(skip::MAX_DEPTH + 1);
+        let reading = Reading::new(encoding, Bins::Somewhere(&place));
+        return T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new);
+    }
+    let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(skip::MAX_DEPTH + 1);
+    let reading = Reading::new(encoding, bins);
+    T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
+}
