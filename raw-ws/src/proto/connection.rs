@@ -53,7 +53,6 @@ pub enum State {
 
 /// What came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Event {
     /// A whole message.
     Message(Message),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::contract_of::{bare, cited, held, is_bare, missing};
+use crate::contract_of::{bare, cited, held, is_bare, lost_steps, missing, relative_links};
 
 #[test]
 fn every_row_that_is_cited_is_there() {
@@ -19,6 +19,21 @@ fn every_row_that_is_cited_is_there() {
 fn no_row_stands_where_a_sentence_should() {
     let found = bare(&[Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
     assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn the_walk_through_the_files_names_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = root.parent().unwrap().join("README.md");
+    assert_eq!(lost_steps(&readme, &root.join("src")), [""; 0]);
+}
+
+#[test]
+fn what_is_published_links_to_nothing_beside_it() {
+    for file in ["README.md", "CHANGELOG.md", "LIMITS.md", "PROTOCOL.md"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        assert_eq!(relative_links(&file), [""; 0], "{}", file.display());
+    }
 }
 
 #[test]

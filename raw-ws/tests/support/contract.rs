@@ -161,3 +161,47 @@ fn files(places: &[PathBuf]) -> Vec<PathBuf> {
     assert!(!files.is_empty(), "{places:?}");
     files
 }
+
+/// The steps of a walk through the sources of a crate, `file.rs` and a function in it, that are not
+/// there.
+pub(crate) fn lost_steps(readme: &Path, src: &Path) -> Vec<String> {
+    let text = fs::read_to_string(readme).unwrap();
+    let walk = text.split("## How it fits together").nth(1).unwrap();
+    let walk = walk.split("\n## ").next().unwrap();
+    let spans: Vec<_> = walk.split('`').collect();
+    let mut steps = 0;
+    let mut lost = Vec::new();
+    // Text and spans take turns: a file, `, `, a function.
+    for at in (1..spans.len()).step_by(2) {
+        let [file, between, function] = [at, at + 1, at + 2].map(|at| spans.get(at).copied());
+        let file = file.unwrap();
+        if !file.ends_with(".rs") || file.starts_with("raw-ws/") {
+            continue;
+        }
+        let source = fs::read_to_string(src.join(file)).unwrap_or_default();
+        let function = function.filter(|_| between == Some(", "));
+        let is_there = match function {
+            Some(function) => ["(", "<"]
+                .iter()
+                .any(|end| source.contains(&format!("fn {function}{end}"))),
+            None => !source.is_empty(),
+        };
+        if !is_there {
+            lost.push(format!("{file}: {}", function.unwrap_or("no such file")));
+        }
+        steps += usize::from(function.is_some());
+    }
+    assert!(steps >= 9, "a walk of {steps} steps");
+    lost
+}
+
+/// Links that lead nowhere where the file is published alone.
+pub(crate) fn relative_links(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let links = text
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    let is_relative = |link: &&str| link.contains('/') && !link.contains("://");
+    links.filter(is_relative).map(str::to_owned).collect()
+}
