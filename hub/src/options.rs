@@ -73,13 +73,13 @@ pub struct HubOptions {
     pub maximum_streams_per_client: usize,
     /// Groups that one connection may be in; 128 by default.
     pub maximum_groups_per_connection: usize,
-    /// How long the name of a group may be, in bytes; 256 by default. Over it joining fails (L13).
+    /// How long the name of a group may be, in bytes; 256 by default. Over it joining fails.
     pub maximum_group_name_length: usize,
     /// How long an invocation id or a stream id of a client may be, in bytes; 128 by default. Over
-    /// it the connection ends (L10). Official clients count: `1`, `2`.
+    /// it the connection ends. Official clients count: `1`, `2`.
     pub maximum_id_length: usize,
     /// How long the method name in a client's call may be, in bytes; 256 by default. Over it the
-    /// connection ends (L10).
+    /// connection ends.
     pub maximum_target_length: usize,
     /// Bytes that one POST of a client may hold, where it has no WebSocket; 30,000,000 by default,
     /// and no limit but its messages' own where `None` (P-01). Clients put into one what waited for

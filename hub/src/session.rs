@@ -162,7 +162,7 @@ impl Session {
         };
     }
 
-    /// Whether it will not.
+    /// Whether the transport delivers nothing more.
     pub(crate) fn has_all(&self) -> bool {
         matches!(self.client, Client::Gone { .. } | Client::GivenUp { .. })
     }

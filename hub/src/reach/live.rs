@@ -129,7 +129,7 @@ impl Live {
         self.gone.get_or_init(CancellationToken::new).cancel();
     }
 
-    /// Waits for that.
+    /// Waits until the connection is over, and its transport closed.
     pub(crate) async fn gone(&self) {
         self.gone
             .get_or_init(CancellationToken::new)
@@ -144,7 +144,7 @@ impl Live {
         }
     }
 
-    /// Tells of that.
+    /// What tells those who wait that the client is back on another socket.
     pub(crate) fn resumed(&self) -> &Arc<Notify> {
         self.resumed.get_or_init(Arc::default)
     }

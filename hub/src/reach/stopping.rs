@@ -8,7 +8,7 @@ use std::{
 
 use raw_ws::sync::Mutex;
 
-/// What of a hub stops.
+/// Which servers of a hub stop, and whether the hub itself does.
 #[derive(Default)]
 pub(crate) struct Stopping {
     is_whole: AtomicBool,

@@ -1,4 +1,4 @@
-//! How long the names may be that a client gives (L10): they are kept while what they name lives,
+//! How long the names may be that a client gives: they are kept while what they name lives,
 //! and come back in answers and logs.
 
 use bytestring::ByteString;

@@ -20,7 +20,7 @@ use crate::{
     },
     vocabulary::{
         close::{CloseCode, CloseFrame},
-        error::{ApiMisuse, CapacityError, Error, ProtocolError, Result},
+        error::{ApiMisuse, CapacityError, Error, Result},
         frame::{Frame, FrameHeader, OpCode},
         message::{Message, MessageKind},
         utf8::Utf8Validator,
@@ -544,7 +544,7 @@ impl Connection {
             && self.phase != Phase::Closed
         {
             if self.is_open() {
-                let close = CloseFrame::fixed(code, reason(&error));
+                let close = CloseFrame::fixed(code, error.close_reason());
                 self.writer.push(&Frame::close(Some(&close)));
             }
             self.phase = Phase::Closed;
@@ -585,22 +585,6 @@ impl Connection {
             Phase::Listening | Phase::Closed => return None,
         };
         self.phase_since.checked_add(patience)
-    }
-}
-
-/// The reason in the Close frame: the violation in words.
-fn reason(error: &Error) -> &'static str {
-    match error {
-        Error::Protocol(ProtocolError::InvalidUtf8) => "invalid UTF-8",
-        Error::Protocol(ProtocolError::InvalidDeflate) => "invalid compressed data",
-        Error::Protocol(ProtocolError::UnsupportedKind) => "message kind not accepted here",
-        Error::Protocol(_) => "protocol error",
-        Error::Capacity(CapacityError::MessageTooSlow) => "message timeout",
-        Error::Capacity(CapacityError::TooManyFragments) => "too many fragments",
-        Error::Capacity(CapacityError::TooManyControlFrames) => "too many control frames",
-        Error::Capacity(CapacityError::Overloaded) => "overloaded",
-        Error::Capacity(_) => "message too big",
-        _ => "",
     }
 }
 

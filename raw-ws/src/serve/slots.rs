@@ -344,7 +344,7 @@ impl Slot {
         }
     }
 
-    /// Whether it has not.
+    /// Whether its head is not read yet.
     pub(super) fn waits_for_head(&self) -> bool {
         self.unfinished.is_some()
     }

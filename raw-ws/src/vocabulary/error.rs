@@ -40,6 +40,22 @@ impl Error {
             Self::Io(_) | Self::Handshake(_) | Self::ApiMisuse(_) => None,
         }
     }
+
+    /// The reason in that Close frame: the violation in words.
+    pub(crate) fn close_reason(&self) -> &'static str {
+        match self {
+            Self::Protocol(ProtocolError::InvalidUtf8) => "invalid UTF-8",
+            Self::Protocol(ProtocolError::InvalidDeflate) => "invalid compressed data",
+            Self::Protocol(ProtocolError::UnsupportedKind) => "message kind not accepted here",
+            Self::Protocol(_) => "protocol error",
+            Self::Capacity(CapacityError::MessageTooSlow) => "message timeout",
+            Self::Capacity(CapacityError::TooManyFragments) => "too many fragments",
+            Self::Capacity(CapacityError::TooManyControlFrames) => "too many control frames",
+            Self::Capacity(CapacityError::Overloaded) => "overloaded",
+            Self::Capacity(_) => "message too big",
+            _ => "",
+        }
+    }
 }
 
 impl fmt::Display for Error {

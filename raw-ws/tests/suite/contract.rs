@@ -46,9 +46,10 @@ fn what_is_cited_and_what_is_held_is_seen() {
     assert_eq!(names("rows 15, 16 and 63"), ["row 15", "row 16", "row 63"]);
     assert_eq!(names("fn row_24_64_a()"), ["row 24", "row 64"]);
     assert_eq!(names("fn row_1_b_row_2_c()"), ["row 1", "row 2"]);
-    let contract = "- **SR-08** Then.\n- **bold** words\n| 58 | a | b |\n|--:|---|\n| row | x |";
+    assert_eq!(names("fn l4_a(), L18; l4 is a variable"), ["L18", "L4"]);
+    let contract = "- **SR-08** Then.\n- **bold** words\n| 58 | a | b |\n| L4 | a | b |\n|--:|---|\n| row | x |";
     let all: Vec<_> = held(contract).into_iter().collect();
-    assert_eq!(all, ["SR-08", "bold", "row 58"]);
+    assert_eq!(all, ["L4", "SR-08", "bold", "row 58"]);
     for line in [
         "x(); // SR-08",
         "/// C-10, C-11 and row 5.",

@@ -13,7 +13,8 @@ pub(crate) const SECTIONS: &[&str] = &[
     "K", "CL", "HB", "API", "O", "AU", "SR", "RC", "RD", "X",
 ];
 
-/// What a text cites: `SR-08`, `row 58`, `fn sr_08_…`, `fn row_58_…`, by the names in the contract.
+/// What a text cites: `SR-08`, `row 58`, `L4`, `fn sr_08_…`, `fn row_58_…`, `fn l4_…`, by the names in
+/// the contract.
 pub(crate) fn cited(text: &str) -> BTreeSet<String> {
     let mut cited = BTreeSet::new();
     let words = |c: char| !(c.is_alphanumeric() || c == '-' || c == '_');
@@ -34,6 +35,16 @@ pub(crate) fn cited(text: &str) -> BTreeSet<String> {
                     cited.insert(row(next));
                 }
             }
+        }
+        if let Some(limit) = word
+            .split('_')
+            .next()
+            .and_then(|part| part.strip_prefix(['L', 'l']))
+            && (word.contains('_') || word.starts_with('L'))
+            && limit.len() < 3
+            && is_row(limit)
+        {
+            cited.insert(format!("L{limit}"));
         }
         let mut parts = word.split('_').peekable();
         while let Some(part) = parts.next() {
@@ -71,8 +82,13 @@ pub(crate) fn held(contract: &str) -> BTreeSet<String> {
         if let Some(rule) = line.strip_prefix("- **") {
             return rule.split_once("** ").map(|(name, _)| name.to_owned());
         }
-        let (row, _) = line.strip_prefix("| ")?.split_once(" |")?;
-        is_row(row).then(|| format!("row {row}"))
+        let (name, _) = line.strip_prefix("| ")?.split_once(" |")?;
+        let is_limit = name.strip_prefix('L').is_some_and(is_row);
+        match name {
+            row if is_row(row) => Some(format!("row {row}")),
+            limit if is_limit => Some(limit.to_owned()),
+            _ => None,
+        }
     });
     rules.collect()
 }

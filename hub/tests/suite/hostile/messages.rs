@@ -264,7 +264,7 @@ async fn row_122_invocation_ids() {
                 &format!("{}{RS}", live::call(&fits, "Echo", "[5]")),
                 &[&answer],
             ),
-            // L10; the real server sets ids no limit but that of the message.
+            // The real server sets ids no limit but that of the message.
             (
                 &format!("{}{RS}", live::call(&long, "Echo", "[5]")),
                 &[CLOSED, "1000"],
@@ -312,7 +312,7 @@ async fn row_122_targets() {
         &[
             (&call(&fits), &[&failed("1", &unknown)]),
             (&stream(&fits), &[&failed("1", &unknown)]),
-            // L10
+            // Nor does it set targets one.
             (&call(&long), &[CLOSED, "1000"]),
             (&stream(&long), &[CLOSED, "1000"]),
         ],
