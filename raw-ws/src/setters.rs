@@ -27,3 +27,5 @@ macro_rules! __setters {
         $crate::__setters! { $($rest)* }
     };
 }
+
+pub(crate) use __setters as setters;

@@ -51,7 +51,7 @@ impl Deflate {
         Self::default()
     }
 
-    crate::__setters! {
+    crate::setters::setters! {
         min_size: usize,
     }
 

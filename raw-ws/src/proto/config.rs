@@ -113,7 +113,7 @@ impl Config {
         Self::default()
     }
 
-    crate::__setters! {
+    crate::setters::setters! {
         max_frame_size: usize,
         max_fragments: usize,
         message_timeout: Duration,

@@ -121,7 +121,7 @@ impl ServeConfig {
         Self::default()
     }
 
-    crate::__setters! {
+    crate::setters::setters! {
         max_connections: usize,
         max_connections_per_address?: usize,
         max_unfinished_heads: usize,
