@@ -45,7 +45,7 @@ const MUTATIONS: &[Mutation] = &[
                 "        self.away = None;\n        let mut socket",
             ),
             (
-                "            socket.write(sent.resume()); // SR-08\n",
+                "            socket.write(sent.resume());\n",
                 "            socket.write(sent.resume());\n            if let Some(old) = &mut self.socket && let Some(next) = sent.next() {\n                old.write(next);\n            }\n",
             ),
         ],
