@@ -190,11 +190,7 @@ impl Tokens {
         may: impl FnOnce(Asks) -> Result<(), E>,
     ) -> Result<Socket, E> {
         let mut table = self.table(presented.now);
-        let Table {
-            by_token, unused, ..
-        } = &mut *table;
-        let negotiated = find(by_token, presented)?;
-        may(negotiated.use_.asks())?;
+        let (negotiated, unused) = table.present(presented, may)?;
         match &mut negotiated.use_ {
             Use::Unused { dies, posts } => {
                 unused.remove(dies);
@@ -227,11 +223,7 @@ impl Tokens {
         may: impl FnOnce(Asks) -> Result<(), E>,
     ) -> Result<NewStream, E> {
         let mut table = self.table(presented.now);
-        let Table {
-            by_token, unused, ..
-        } = &mut *table;
-        let negotiated = find(by_token, presented)?;
-        may(negotiated.use_.asks())?;
+        let (negotiated, unused) = table.present(presented, may)?;
         match &mut negotiated.use_ {
             Use::Unused { dies, posts } => {
                 unused.remove(dies);
@@ -256,11 +248,7 @@ impl Tokens {
         may: impl FnOnce(Asks) -> Result<(), E>,
     ) -> Result<Poll, E> {
         let mut table = self.table(presented.now);
-        let Table {
-            by_token, unused, ..
-        } = &mut *table;
-        let negotiated = find(by_token, presented)?;
-        may(negotiated.use_.asks())?;
+        let (negotiated, unused) = table.present(presented, may)?;
         match &mut negotiated.use_ {
             Use::Unused { dies, posts } => {
                 unused.remove(dies);
@@ -369,6 +357,18 @@ fn find<'t>(
 }
 
 impl Table {
+    /// The connection that a token leads to, if who presents it may use it; and those that are
+    /// unused, of which it is one no more when it begins.
+    fn present<E: From<NotFound>>(
+        &mut self,
+        presented: Presented<'_>,
+        may: impl FnOnce(Asks) -> Result<(), E>,
+    ) -> Result<(&mut Negotiated, &mut BTreeMap<Dies, ConnectionToken>), E> {
+        let negotiated = find(&mut self.by_token, presented)?;
+        may(negotiated.use_.asks())?;
+        Ok((negotiated, &mut self.unused))
+    }
+
     fn expire(&mut self, now: Instant) {
         while let Some(first) = self.unused.first_entry()
             && first.key().0 <= now
