@@ -17,16 +17,11 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
-    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use clap::Parser;
-use examples::{
-    Error, ServerOptions,
-    jwt::{self, Keys},
-    observe, page, run,
-};
+use examples::{Error, ServerOptions, jwt::Keys, observe, page, run};
 use hub::{Context, Hub, HubOptions};
 use serde::{Deserialize, Serialize};
 
@@ -93,12 +88,12 @@ async fn main() -> Result<(), Error> {
         lifetime: Duration::from_secs(options.token_lifetime),
     };
     // The layer is around the hub alone: nothing else takes a token from its query.
-    let authenticate = from_fn_with_state(logins.keys.clone(), jwt::authenticate);
+    let talk = talk().router("/talk").layer(logins.keys.bearer());
     let app = Router::new()
         .route("/login", post(log_in))
         .with_state(logins)
         .merge(page_and_client(options.signalr_js))
-        .merge(talk().router("/talk").layer(authenticate));
+        .merge(talk);
     run(options.listen, &options.server, app).await
 }
 

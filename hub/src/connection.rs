@@ -58,6 +58,8 @@ pub(crate) struct Arrival {
     pub(crate) request: Request,
     pub(crate) identity: Identity,
     pub(crate) reconnect: Reconnect,
+    /// What holds at the path that it came to.
+    pub(crate) options: Arc<HubOptions>,
 }
 
 /// Runs a connection from its first byte to its last.
@@ -71,7 +73,7 @@ pub(crate) async fn run<S: Send + Sync + 'static, T: Duplex>(
 
     // 1. Agree on a protocol. H-10: if that fails, nobody notices.
     let terms = terms(arrival.request.transport(), arrival.reconnect);
-    let mut connection = match shake_hands(&hub.registry.options, &mut transport, terms).await {
+    let mut connection = match shake_hands(&arrival.options, &mut transport, terms).await {
         Some(session) => Connection::new(hub, &mut transport, session, *arrival),
         None => return,
     };
@@ -263,9 +265,16 @@ impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
         let Arrival {
             request, identity, ..
         } = arrival;
-        let live = Live::new(identity, session.encoding(), transport.sender(), request);
+        let state = hub.connection_state(&request);
+        let live = Live::new(
+            identity,
+            session.encoding(),
+            transport.sender(),
+            request,
+            state,
+        );
         let mut connection = Self {
-            uploads: UploadBudget::new(hub.registry.options.application_max_buffer_size),
+            uploads: UploadBudget::new(session.options().endpoint.application_max_buffer_size),
             hub,
             transport,
             session,

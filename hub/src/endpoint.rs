@@ -43,6 +43,7 @@ use crate::{
         user::{Challenge, User},
     },
     methods::hub::{Hub, Shared},
+    options::{EndpointOptions, HubOptions},
     reach::goodbye,
     session::Reconnect,
     transport::{
@@ -59,52 +60,62 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// It owns `path` and `path/negotiate`, and `path/refresh` where its options say so, each also
     /// with one slash at the end (R-01). The path is written as people read it, `"/my hub"` or
     /// `"/café"`, or percent-encoded. axum matches it by case; [`ignore_path_case`] adds what
-    /// ASP.NET Core does (R-02).
+    /// ASP.NET Core does (R-02). For a hub at several paths see [`map`](Self::map).
     ///
     /// # Panics
     /// When `path` does not begin with a slash. Merging two hubs at one path panics too, and names
     /// the path.
     #[track_caller]
     pub fn router(self, path: &str) -> Router {
+        self.map(path)
+    }
+
+    /// The hub at one more path: as [`router`](Self::router), for a hub that has several. All of them
+    /// reach the same clients, groups and users. Layers around one of the routers hold for that
+    /// path alone.
+    ///
+    /// ```
+    /// use axum::Router;
+    /// use hub::{Context, Hub, Transport};
+    /// let chat: Hub = Hub::new(()).method("Hello", async |_: Context| Ok("hello"));
+    /// let app = Router::new()
+    ///     .merge(chat.map("/chat"))
+    ///     .merge(chat.map_with("/chat-polled", |path| path.transports([Transport::LongPolling])));
+    /// # let _: Router = app;
+    /// ```
+    ///
+    /// # Panics
+    /// As [`router`](Self::router). A hub that is mapped takes no more methods: adding one panics.
+    #[track_caller]
+    pub fn map(&self, path: &str) -> Router {
+        self.map_with(path, |options| options)
+    }
+
+    /// The hub at one more path, which has options of its own: those of the hub, changed. What is
+    /// counted for a path, such as [`max_unused_connections`](EndpointOptions), is counted for each.
+    ///
+    /// # Panics
+    /// As [`map`](Self::map).
+    #[track_caller]
+    pub fn map_with(
+        &self,
+        path: &str,
+        change: impl FnOnce(EndpointOptions) -> EndpointOptions,
+    ) -> Router {
         assert!(
             path.starts_with('/'),
             "the path of a hub begins with a slash: \"/{path}\""
         );
-        events::begins();
-        let options = self.shared.registry.options.clone();
-        let endpoint = Arc::new(Endpoint {
-            tokens: Arc::new(Tokens::new(options.clone())),
-            detached: Arc::new(Detached::new(&options)),
-            config: Arc::new(websocket::config(&options)),
-            hub: Arc::new(self.shared),
-        });
-        let connects = any(connect::<S>).with_state(endpoint.clone());
-        let negotiates = any(negotiate_with::<S>).with_state(endpoint.clone());
-        let refreshes = any(refresh_user::<S>).with_state(endpoint);
-        let mut router = Router::new();
-        for path in spellings(path.trim_end_matches('/')) {
-            // Services and not handlers: of those axum would say, where two hubs meet, that two
-            // have a fallback, and not where.
-            let below = |name: &str| format!("{path}/{name}");
-            if !path.is_empty() {
-                router = router.route_service(&path, connects.clone());
-            }
-            router = router
-                .route_service(&below(""), connects.clone())
-                .route_service(&below("negotiate"), negotiates.clone())
-                .route_service(&below("negotiate/"), negotiates.clone());
-            if options.authentication_refresh {
-                router = router
-                    .route_service(&below("refresh"), refreshes.clone())
-                    .route_service(&below("refresh/"), refreshes.clone());
-            }
-        }
-        router
+        let mut options = HubOptions::clone(&self.shared.registry.options);
+        options.endpoint = change(options.endpoint);
+        Endpoint::new(self.shared.clone(), Arc::new(options)).router(path)
     }
 }
 
 struct Endpoint<S> {
     hub: Arc<Shared<S>>,
+    /// The hub's, with what holds at this path.
+    options: Arc<HubOptions>,
     tokens: Arc<Tokens>,
     detached: Arc<Detached>,
     config: Arc<Config>,
@@ -122,7 +133,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         // Clients negotiate with POST alone (R-06).
         return text(StatusCode::METHOD_NOT_ALLOWED, "");
     }
-    let options = &endpoint.hub.registry.options;
+    let options = &endpoint.options;
     let query = parts.uri.query().unwrap_or_default();
     let version = match negotiate::read(query, options) {
         Negotiation::Version(version) => version,
@@ -151,7 +162,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     }
     let known = parts.extensions.get::<User>();
     let lifetime = known
-        .filter(|_| options.authentication_refresh)
+        .filter(|_| options.endpoint.authentication_refresh)
         .and_then(User::lifetime);
     let shown = (version > 0).then(|| token.reveal());
     json(negotiate::accepted(
@@ -160,7 +171,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         shown,
         lifetime,
         reconnect,
-        &options.transports,
+        &options.endpoint.transports,
     ))
 }
 
@@ -209,13 +220,51 @@ async fn refresh_user<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
+    fn new(hub: Arc<Shared<S>>, options: Arc<HubOptions>) -> Arc<Self> {
+        events::begins();
+        Arc::new(Self {
+            tokens: Arc::new(Tokens::new(options.clone())),
+            detached: Arc::new(Detached::new(&options)),
+            config: Arc::new(websocket::config(&options)),
+            options,
+            hub,
+        })
+    }
+
+    #[track_caller]
+    fn router(self: Arc<Self>, path: &str) -> Router {
+        let refreshes = self.options.endpoint.authentication_refresh;
+        let connect = any(connect::<S>).with_state(self.clone());
+        let negotiate = any(negotiate_with::<S>).with_state(self.clone());
+        let refresh = any(refresh_user::<S>).with_state(self);
+        let mut router = Router::new();
+        for path in spellings(path.trim_end_matches('/')) {
+            // Services and not handlers: of those axum would say, where two hubs meet, that two
+            // have a fallback, and not where.
+            let below = |name: &str| format!("{path}/{name}");
+            if !path.is_empty() {
+                router = router.route_service(&path, connect.clone());
+            }
+            router = router
+                .route_service(&below(""), connect.clone())
+                .route_service(&below("negotiate"), negotiate.clone())
+                .route_service(&below("negotiate/"), negotiate.clone());
+            if refreshes {
+                router = router
+                    .route_service(&below("refresh"), refresh.clone())
+                    .route_service(&below("refresh/"), refresh.clone());
+            }
+        }
+        router
+    }
+
     /// What is looked at before everything else, whatever the request: so what is refused here has
     /// changed nothing.
     fn refuse(&self, parts: &Parts) -> Option<Response> {
         // R-09, and the same for all other requests: a page that may not open a WebSocket here does
         // not get its way by another transport. CORS would keep the answer from it, but not the
         // request from us.
-        if let Err(foreign) = self.hub.registry.options.origins.check(&parts.headers) {
+        if let Err(foreign) = self.options.endpoint.origins.check(&parts.headers) {
             if foreign.is_first() {
                 events::foreign_origin(foreign.origin(), foreign.host());
             }
@@ -274,8 +323,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         if let Some(seat) = seat {
             let arrival = self.arrival(id, parts, Transport::WebSockets, Reconnect::Stateful);
             let (config, detached) = (self.config.clone(), self.detached.clone());
+            let options = self.options.clone();
             return upgrade.on_upgrade(move |ws: WebSocket| {
-                let options = hub.registry.options.clone();
                 let transport = Stateful::new(options, config, ws, first, seat, detached);
                 // A task of its own: it outlives this socket.
                 tokio::spawn(connection::run(hub, transport, arrival).map(|()| drop(in_use)));
@@ -345,8 +394,8 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     fn is_offered(&self, transport: Transport) -> Result<(), Refusal> {
-        let options = &self.hub.registry.options;
-        if !options.transports.contains(&transport) {
+        let options = &self.options;
+        if !options.endpoint.transports.contains(&transport) {
             return Err(Refusal::NotOffered(transport));
         }
         Ok(())
@@ -376,6 +425,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             request: Request::new(parts, transport),
             identity: self.hub.identity(id, parts),
             reconnect,
+            options: self.options.clone(),
         })
     }
 

@@ -1,15 +1,17 @@
 //! Errors of hub methods: shown to the client, or hidden from it.
 
-use std::{any::type_name, borrow::Cow, error::Error as StdError, fmt};
+use std::{any::type_name, borrow::Cow, error::Error as StdError, fmt, iter::successors};
 
 /// What every hub method returns.
-pub type Result<T> = std::result::Result<T, HubError>;
+pub type Result<T, E = HubError> = std::result::Result<T, E>;
 
-/// Why a hub method failed.
+/// Why a hub method failed: for the client to read, or hidden from it.
 ///
-/// The client sees the text of an error made with [`HubError::new`]. Any other error that reaches
-/// the hub through `?` is logged and answered with a generic text, so that internals do not leak
-/// by accident; [`HubOptions::enable_detailed_errors`](crate::HubOptions) shows those too (E-01).
+/// The client reads what was made with [`HubError::new`], word for word. Everything else that reaches
+/// the hub through `?` is hidden: any `std::error::Error`, `Box<dyn Error + Send + Sync>`,
+/// `anyhow::Error`, `eyre::Report`, a text alone. It is logged with its sources, and answered with a
+/// generic text, so that internals do not leak by accident;
+/// [`HubOptions::enable_detailed_errors`](crate::HubOptions) shows those too (E-01).
 ///
 /// ```
 /// use hub::HubError;
@@ -22,11 +24,29 @@ pub type Result<T> = std::result::Result<T, HubError>;
 /// assert!(parse("").unwrap_err().is_shown());
 /// assert!(!parse("x").unwrap_err().is_shown());
 /// ```
+///
+/// Words for the client and the cause for the log are two things:
+///
+/// ```
+/// use hub::HubError;
+/// fn load(id: &str) -> hub::Result<String> {
+///     let path = format!("/nowhere/{id}");
+///     std::fs::read_to_string(path)
+///         .map_err(|error| HubError::new("There is no such document.").with_cause(error))
+/// }
+/// let error = load("1").unwrap_err();
+/// assert_eq!(error.to_string(), "There is no such document.");
+/// assert!(error.cause().is_some()); // of the client's file it learns nothing
+/// ```
 pub struct HubError {
     class: &'static str,
     is_shown: bool,
-    text: Cow<'static, str>,
+    /// What it says, unless its cause says it.
+    text: Option<Cow<'static, str>>,
+    cause: Option<Cause>,
 }
+
+type Cause = Box<dyn StdError + Send + Sync>;
 
 /// How much clients are told of errors that are not meant for them (E-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,23 +60,44 @@ pub(crate) enum ErrorDetail {
 /// The class name under which the official clients know an error that is meant for them.
 const SHOWN: &str = "HubException";
 
+/// The class of errors whose type was forgotten on the way: .NET's base class of all.
+const ANY: &str = "Exception";
+
 impl HubError {
-    /// An error whose text the client sees.
+    /// An error whose text the client reads. Write it for people who use the application: another
+    /// error's text (`error.to_string()`) belongs in [`with_cause`](Self::with_cause).
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             class: SHOWN,
             is_shown: true,
-            text: text.into(),
+            text: Some(text.into()),
+            cause: None,
         }
     }
 
-    /// An error that the client does not see, of a class that detailed errors name.
-    pub(crate) fn hidden(class: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
+    /// An error that the client does not read, of a class that detailed errors name as .NET names
+    /// that of an exception: `Failed …. InvalidOperationException: The text`.
+    ///
+    /// ```
+    /// use hub::HubError;
+    /// let error = HubError::hidden("InvalidOperationException", "the ledger is closed");
+    /// assert!(!error.is_shown());
+    /// assert_eq!(error.class(), "InvalidOperationException");
+    /// ```
+    pub fn hidden(class: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             class,
             is_shown: false,
-            text: text.into(),
+            text: Some(text.into()),
+            cause: None,
         }
+    }
+
+    /// The same error, with what led to it: for the log alone, whatever the client is shown.
+    #[must_use]
+    pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
     }
 
     /// Whether the client sees the text.
@@ -65,31 +106,58 @@ impl HubError {
     }
 
     /// The name of the kind of error, as detailed errors give it: `HubException` for one that is
-    /// shown, otherwise the simple name of the error's type.
+    /// shown, otherwise the simple name of the error's type; `Exception` where that was forgotten on
+    /// the way, in a `Box<dyn Error>`, an `anyhow::Error` or an `eyre::Report`.
     pub fn class(&self) -> &'static str {
         self.class
+    }
+
+    /// The error that it was made from, to be looked at or downcast; `None` where it was made from a
+    /// text.
+    pub fn cause(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+
+    /// What led to it, each behind the one that it caused, for the log: `b: c`. Empty where nothing
+    /// is known.
+    pub(crate) fn sources(&self) -> String {
+        // Its own text is said already where it is its cause's.
+        let said = usize::from(self.text.is_none());
+        let sources = successors(self.cause(), |&error| error.source());
+        let sources: Vec<String> = sources.skip(said).map(ToString::to_string).collect();
+        sources.join(": ")
     }
 
     /// `generic`, and the details behind it if they may be shown (E-01).
     pub(crate) fn for_client(&self, generic: &str, detail: ErrorDetail) -> String {
         if self.is_shown || detail == ErrorDetail::Full {
-            format!("{generic} {}: {}", self.class, self.text)
+            format!("{generic} {}: {self}", self.class)
         } else {
             generic.to_owned()
         }
     }
 }
 
-// `HubError` is deliberately not `std::error::Error`: that is what lets `?` take any error.
-impl<E: StdError + Send + Sync + 'static> From<E> for HubError {
+// `HubError` is deliberately not `std::error::Error`: that is what lets `?` take any error. And not
+// `E: std::error::Error`, which boxed errors are not, nor those of `anyhow` and `eyre`.
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for HubError {
     fn from(error: E) -> Self {
-        Self::hidden(simple_name(type_name::<E>()), error.to_string())
+        Self {
+            class: class_of::<E>(),
+            is_shown: false,
+            text: None,
+            cause: Some(error.into()),
+        }
     }
 }
 
 impl fmt::Display for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        match (&self.text, &self.cause) {
+            (Some(text), _) => f.write_str(text),
+            (None, Some(cause)) => cause.fmt(f),
+            (None, None) => Ok(()),
+        }
     }
 }
 
@@ -97,13 +165,102 @@ impl fmt::Debug for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubError")
             .field("class", &self.class)
-            .field("text", &self.text)
+            .field("text", &self.to_string())
+            .field("sources", &self.sources())
             .finish()
     }
 }
 
-/// `Error` of `core::num::error::Error<T>`.
-fn simple_name(path: &'static str) -> &'static str {
+/// `Error` of `core::num::error::Error<T>`; of what can hold any error, nothing is known by its type.
+fn class_of<E>() -> &'static str {
+    let path = type_name::<E>();
+    let holds_any = [
+        "alloc::boxed::Box<",
+        "alloc::string::String",
+        "alloc::borrow::Cow<",
+        "&",
+    ];
+    let reports = ["anyhow::Error", "eyre::Report"];
+    if holds_any.iter().any(|start| path.starts_with(start)) || reports.contains(&path) {
+        return ANY;
+    }
     let path = path.split('<').next().unwrap_or(path);
     path.rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("outer")
+        }
+    }
+
+    impl StdError for Outer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    fn outer() -> Outer {
+        Outer(io::Error::other("inner"))
+    }
+
+    fn boxed() -> Result<()> {
+        Err(Box::<dyn StdError + Send + Sync>::from(outer()))?
+    }
+
+    fn by_anyhow() -> Result<()> {
+        Err(anyhow::Error::new(outer()).context("context"))?
+    }
+
+    fn by_eyre() -> Result<()> {
+        Err(eyre::Report::new(outer()).wrap_err("context"))?
+    }
+
+    fn plain() -> Result<()> {
+        Err(outer())?
+    }
+
+    fn text() -> Result<()> {
+        Err("a text")?
+    }
+
+    #[test]
+    fn e_01_whatever_comes_by_a_question_mark_is_hidden_and_keeps_its_sources() {
+        for (failed, class, text, sources) in [
+            (plain(), "Outer", "outer", "inner"),
+            (boxed(), "Exception", "outer", "inner"),
+            (by_anyhow(), "Exception", "context", "outer: inner"),
+            (by_eyre(), "Exception", "context", "outer: inner"),
+            (text(), "Exception", "a text", ""),
+        ] {
+            let error = failed.unwrap_err();
+            assert!(!error.is_shown());
+            assert_eq!(error.class(), class);
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.sources(), sources);
+            assert_eq!(error.for_client("Failed.", ErrorDetail::Generic), "Failed.");
+            let full = format!("Failed. {class}: {text}");
+            assert_eq!(error.for_client("Failed.", ErrorDetail::Full), full);
+        }
+    }
+
+    #[test]
+    fn e_01_a_cause_is_for_the_log_alone() {
+        let error = HubError::new("shown").with_cause(outer());
+        for detail in [ErrorDetail::Generic, ErrorDetail::Full] {
+            let text = error.for_client("Failed.", detail);
+            assert_eq!(text, "Failed. HubException: shown");
+        }
+        assert_eq!(error.sources(), "outer: inner");
+        assert!(error.cause().is_some_and(|cause| cause.is::<Outer>()));
+    }
 }

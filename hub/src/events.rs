@@ -113,9 +113,15 @@ pub(crate) fn handshake_failed() {
 pub(crate) fn method_failed(method: &str, error: &HubError) {
     told(|| {
         if error.is_shown() {
-            tracing::debug!(method, error = %error, "a hub method refused");
+            tracing::debug!(method, error = %error, sources = error.sources(), "a hub method refused");
         } else {
-            tracing::error!(method, class = error.class(), error = %error, "a hub method failed");
+            tracing::error!(
+                method,
+                class = error.class(),
+                error = %error,
+                sources = error.sources(),
+                "a hub method failed"
+            );
         }
     });
 }

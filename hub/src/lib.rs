@@ -9,6 +9,10 @@ mod values;
 
 mod identity;
 
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub mod jwt;
+
 mod events;
 mod options;
 
@@ -22,6 +26,10 @@ mod methods;
 mod connection;
 
 mod endpoint;
+
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
 
 pub use endpoint::ignore_path_case;
 pub use error::{HubError, Result};
@@ -41,7 +49,7 @@ pub use methods::{
     reply::Reply,
     uploads::UploadStream,
 };
-pub use options::HubOptions;
+pub use options::{EndpointOptions, HubOptions};
 pub use protocol::message::{Completion, HubMessage, Invocation};
 pub use raw_ws::Origins;
 pub use reach::{
@@ -55,5 +63,5 @@ pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 pub mod __private {
     pub use serde;
 
-    pub use crate::methods::dispatch::{Fallible, Optional, Plain};
+    pub use crate::methods::dispatch::{Awaited, Fallible, Optional, Plain};
 }

@@ -155,7 +155,7 @@ impl Session {
 
     /// The transport will deliver nothing more: once all that came is done, the connection is over.
     pub(crate) fn handle_eof(&mut self, now: Instant) {
-        let give_up_at = now + self.options.disconnect_timeout;
+        let give_up_at = now + self.options.endpoint.disconnect_timeout;
         self.client = match self.client {
             Client::Away | Client::GivenUp { .. } => Client::GivenUp { give_up_at },
             Client::Here | Client::Gone { .. } => Client::Gone { give_up_at },
@@ -234,7 +234,7 @@ impl Session {
     /// How many bytes more may wait; at none the transport should deliver no more for now. `is_clogged`
     /// when the client does not read its answers.
     pub(crate) fn room(&self, is_clogged: bool) -> usize {
-        let mut limit = self.options.application_max_buffer_size;
+        let mut limit = self.options.endpoint.application_max_buffer_size;
         if self.arrived.is_some() {
             // a client sends so much without an Ack, and its own Acks behind it.
             limit = limit.max(4 * self.options.stateful_reconnect_buffer_size);
@@ -252,6 +252,11 @@ impl Session {
     }
 
     /// How the connection's values are encoded; settled by the handshake.
+    /// What its client may do, at its path.
+    pub(crate) fn options(&self) -> &HubOptions {
+        &self.options
+    }
+
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
     }

@@ -43,6 +43,8 @@ pub use proto::config::{CloseAnswer, Config};
 pub use serve::{ForwardedHeaders, InvalidNetwork, Network, Serve, ServeConfig, listen, serve};
 pub use socket::WebSocket;
 pub use stream::upgraded::{ByteStream, Upgraded};
+#[doc(hidden)]
+pub use upgrade::layers::__of_layers;
 pub use upgrade::{
     Outcome, Upgrade,
     origins::{ForeignOrigin, InvalidOrigin, Origins},

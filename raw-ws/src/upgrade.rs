@@ -3,6 +3,7 @@
 //! It may import `socket` and all below it. Begin with [`Upgrade`], and see [`origins`] for who may
 //! ask; whose requests these are does not matter, `serve` is one such server.
 
+pub(crate) mod layers;
 pub(crate) mod origins;
 
 use std::{future::Future, sync::Arc};

@@ -159,7 +159,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         } else {
             entry.name.clone()
         };
-        let detail = self.hub.registry.options.detail();
+        let detail = self.session.options().detail();
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
             .collect();
@@ -209,7 +209,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         let Some(fallback) = fallback else {
             return Err(CallRefusal::unknown(target));
         };
-        let detail = self.hub.registry.options.detail();
+        let detail = self.session.options().detail();
         let name: Arc<str> = Arc::from(&**target);
         if streams > 0 {
             return Err(CallRefusal::wrong_streams(&name, streams, 0));
@@ -295,7 +295,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         if self.live.asked().is_some() {
             return;
         }
-        let detail = self.hub.registry.options.detail();
+        let detail = self.session.options().detail();
         let (call, name, handle) = running.into_parts();
         let completion = match end {
             // Nothing is a result too: `null` (IN-07, IN-08).
@@ -386,7 +386,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
 
     /// uploads that nobody reads must not stop the connection for good: the fullest ends.
     pub(super) fn end_stuck_upload(&mut self) {
-        let patience = self.hub.registry.options.transport_send_timeout;
+        let patience = self.session.options().endpoint.transport_send_timeout;
         let is_stuck = self
             .uploads_stuck_since
             .is_some_and(|since| now().duration_since(since) >= patience);

@@ -68,7 +68,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         if let Some(command) = self.live.poll_command(cx) {
             return Poll::Ready(Input::Command(command));
         }
-        let patience = self.hub.registry.options.transport_send_timeout;
+        let patience = self.session.options().endpoint.transport_send_timeout;
         let stuck = self.uploads_stuck_since.map(|since| since + patience);
         let deadlines = [self.session.poll_timeout(), stuck, self.expires_at];
         let deadline = deadlines.into_iter().flatten().min();
@@ -140,7 +140,12 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
 
     /// When its user is known no longer, as things are (AU-04).
     pub(super) fn expiry(&self) -> Option<Instant> {
-        if !self.hub.registry.options.close_on_authentication_expiration {
+        if !self
+            .session
+            .options()
+            .endpoint
+            .close_on_authentication_expiration
+        {
             return None;
         }
         let lifetime = self.live.user()?.lifetime()?;
@@ -168,6 +173,6 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         let unread = self.live.sender.queued_bytes()
             + self.transport.waiting_bytes()
             + self.session.outgoing_bytes();
-        unread >= self.hub.registry.options.transport_max_buffer_size
+        unread >= self.session.options().endpoint.transport_max_buffer_size
     }
 }

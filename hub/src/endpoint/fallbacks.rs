@@ -47,7 +47,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             Ok(found) => found,
             Err(refusal) => return Refusal::answer(refusal),
         };
-        let options = &self.hub.registry.options;
+        let options = &self.options;
         let in_use = self.in_use(token.clone());
         let ack_deadline = parts.extensions.get::<AckDeadline>().cloned();
         let config = self.config.clone();
@@ -148,7 +148,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
                 return text(StatusCode::METHOD_NOT_ALLOWED, reason);
             }
         };
-        let max = self.hub.registry.options.maximum_request_body_size;
+        let max = self.options.endpoint.maximum_request_body_size;
         let max = max.unwrap_or(usize::MAX);
         if let Some(limit) = parts.extensions.get::<BodyLimit>() {
             limit.set(u64::MAX); // the server's own; the hub's is looked at here

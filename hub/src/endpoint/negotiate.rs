@@ -34,7 +34,7 @@ pub(crate) fn read(query: &str, options: &HubOptions) -> Negotiation {
             }
         },
     };
-    if version < options.minimum_protocol_version {
+    if version < options.endpoint.minimum_protocol_version {
         // Below the lowest, negative ones and none at all among them (N-09, N-11, N-12).
         return Negotiation::Refused(format!(
             "The client requested version '{version}', but the server does not support this version."
@@ -55,7 +55,7 @@ fn parse_int(text: &str) -> Option<i32> {
 pub(crate) fn reconnect(query: &str, version: i32, options: &HubOptions) -> Reconnect {
     let wanted = query_value(query, "useStatefulReconnect");
     let is_wanted = wanted.is_some_and(|wanted| wanted.trim().eq_ignore_ascii_case("true"));
-    if is_wanted && version > 0 && options.allow_stateful_reconnects {
+    if is_wanted && version > 0 && options.endpoint.allow_stateful_reconnects {
         Reconnect::Stateful
     } else {
         Reconnect::Anew

@@ -149,11 +149,11 @@ impl Tokens {
         now: Instant,
     ) -> Option<()> {
         let mut table = self.table(now);
-        if table.unused.len() >= self.options.max_unused_connections {
+        if table.unused.len() >= self.options.endpoint.max_unused_connections {
             return None;
         }
         table.next += 1;
-        let dies = (now + self.options.disconnect_timeout, table.next);
+        let dies = (now + self.options.endpoint.disconnect_timeout, table.next);
         table.unused.insert(dies, token.clone());
         let negotiated = Negotiated {
             id,
@@ -313,7 +313,7 @@ impl Tokens {
 
     fn posts_in(&self, place: &mut Option<Arc<Posts>>) -> Arc<Posts> {
         let posts = place.get_or_insert_with(|| {
-            let limit = self.options.application_max_buffer_size;
+            let limit = self.options.endpoint.application_max_buffer_size;
             Arc::new(Posts::new(limit, self.unused_bytes.clone()))
         });
         posts.clone()

@@ -1,6 +1,7 @@
 //! Who makes a request.
 
 use std::{
+    any::Any,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -10,46 +11,80 @@ use http::HeaderValue;
 
 use crate::values::wire_types::Timestamp;
 
-/// Who makes a request. A layer of your app that authenticates puts one into the request's
-/// extensions, and hubs find it there (HB-05, HB-07).
+/// Who makes a request, and what is known of it. A layer of your app that authenticates puts one into
+/// the request's extensions, and hubs find it there (HB-05, HB-07).
+///
+/// What is known are claims, each a name and a text, of which a name may have several; or a value of
+/// your own type.
 ///
 /// ```
 /// use std::time::Duration;
 /// use hub::User;
-/// let ann = User::new("ann").with_role("admin").expires_in(Duration::from_secs(3600));
+///
+/// struct Account { credit: u32 }
+///
+/// let ann = User::new("ann")
+///     .with_role("admin")
+///     .with_claim("tenant", "acme")
+///     .with_claim("group", "a")
+///     .with_claim("group", "b")
+///     .with_data(Account { credit: 7 })
+///     .expires_in(Duration::from_secs(3600));
 /// assert_eq!(ann.identifier(), "ann");
 /// assert!(ann.is_in_role("admin"));
+/// assert_eq!(ann.claim("tenant"), Some("acme"));
+/// assert_eq!(ann.claims("group").collect::<Vec<_>>(), ["a", "b"]);
+/// assert_eq!(ann.data::<Account>().map(|account| account.credit), Some(7));
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct User(Arc<Inner>);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 struct Inner {
     identifier: Box<str>,
-    roles: Vec<Box<str>>,
+    claims: Vec<(Box<str>, Box<str>)>,
+    data: Option<Arc<dyn Any + Send + Sync>>,
     expires: Option<SystemTime>,
 }
 
+/// The name of the claim that is a role.
+const ROLE: &str = "role";
+
 impl User {
-    /// A user without roles, for good. Messages to this user reach all connections with the same
-    /// identifier.
+    /// A user of whom nothing else is known, for good. Messages to this user reach all connections
+    /// with the same identifier.
     pub fn new(identifier: impl Into<Box<str>>) -> Self {
         Self(Arc::new(Inner {
             identifier: identifier.into(),
-            roles: Vec::new(),
+            claims: Vec::new(),
+            data: None,
             expires: None,
         }))
     }
 
-    /// The same user, with one more role.
+    /// The same user, with one more role: a claim named `role`.
     #[must_use]
-    pub fn with_role(mut self, role: impl Into<Box<str>>) -> Self {
-        Arc::make_mut(&mut self.0).roles.push(role.into());
+    pub fn with_role(self, role: impl Into<Box<str>>) -> Self {
+        self.with_claim(ROLE, role)
+    }
+
+    /// The same user, with one more claim. One of the same name stays beside it.
+    #[must_use]
+    pub fn with_claim(mut self, name: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
+        let claim = (name.into(), value.into());
+        Arc::make_mut(&mut self.0).claims.push(claim);
+        self
+    }
+
+    /// The same user, with a value of the application's own type, in place of one that it had.
+    #[must_use]
+    pub fn with_data<T: Any + Send + Sync>(mut self, data: T) -> Self {
+        Arc::make_mut(&mut self.0).data = Some(Arc::new(data));
         self
     }
 
     /// The same user, no longer known from `at` on: a hub with
-    /// [`close_on_authentication_expiration`](crate::HubOptions) then ends its connection.
+    /// [`close_on_authentication_expiration`](crate::EndpointOptions) then ends its connection.
     #[must_use]
     pub fn expires_at(mut self, at: SystemTime) -> Self {
         Arc::make_mut(&mut self.0).expires = Some(at);
@@ -69,7 +104,31 @@ impl User {
 
     /// Whether it has a role.
     pub fn is_in_role(&self, role: &str) -> bool {
-        self.0.roles.iter().any(|known| **known == *role)
+        self.claims(ROLE).any(|known| known == role)
+    }
+
+    /// The first claim of a name, matched by case; `None` where there is none.
+    pub fn claim(&self, name: &str) -> Option<&str> {
+        self.claims(name).next()
+    }
+
+    /// All claims of a name, in the order in which they were added.
+    pub fn claims(&self, name: &str) -> impl Iterator<Item = &str> {
+        let of_name = move |claim: &&(Box<str>, Box<str>)| *claim.0 == *name;
+        self.0.claims.iter().filter(of_name).map(|claim| &*claim.1)
+    }
+
+    /// All claims, each with its name, in the order in which they were added.
+    pub fn all_claims(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .claims
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+    }
+
+    /// The application's own value; `None` where there is none, or it has another type.
+    pub fn data<T: Any>(&self) -> Option<&T> {
+        self.0.data.as_ref()?.downcast_ref()
     }
 
     /// How long it is known yet; `None` for good, zero when no longer.
@@ -120,6 +179,7 @@ impl Default for Challenge {
 }
 
 impl fmt::Debug for User {
+    /// Without its claims, which are nobody else's business.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("User")
             .field("identifier", &self.0.identifier)

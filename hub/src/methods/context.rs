@@ -1,9 +1,16 @@
 //! What a hub method knows of its caller, and whom it can reach.
 
-use std::{collections::HashMap, fmt, future::Future, sync::Arc};
+use std::{
+    any::{Any, type_name},
+    collections::HashMap,
+    fmt,
+    future::Future,
+    sync::Arc,
+};
 
 use serde::Serialize;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::Result,
@@ -78,13 +85,33 @@ impl<S> Context<S> {
         self.live().items(use_them)
     }
 
+    /// What [`Hub::connection_state`](crate::Hub::connection_state) made for this connection: a value of
+    /// your own type, for as long as the connection lives.
+    ///
+    /// # Panics
+    /// When the hub makes none, or of another type: like every panic of a method, that is logged, and
+    /// answered as an error.
+    pub fn connection<T: Any>(&self) -> &T {
+        let Some(state) = self.live().state() else {
+            panic!("the hub has no connection_state");
+        };
+        let Some(state) = state.downcast_ref() else {
+            panic!(
+                "the connection_state of the hub is no `{}`",
+                type_name::<T>()
+            );
+        };
+        state
+    }
+
     /// Ends the connection: the client is told not to come back by itself (CL-04).
     pub fn abort(&self) {
         self.live().command(Command::Abort);
     }
 
     /// Waits until the client wants no more of this call, or is gone, or the connection is over
-    /// (ST-06, ST-08).
+    /// (ST-06, ST-08). That the call has ended, its stream too, is no reason: then this waits for the
+    /// end of the connection.
     ///
     /// A stream need not look: it is dropped. A plain method that has begun runs to its end unless
     /// it looks here.
@@ -92,10 +119,33 @@ impl<S> Context<S> {
     /// # Cancel safety
     /// Safe.
     pub async fn cancelled(&self) {
-        tokio::select! {
-            () = self.call.cancelled().cancelled() => {}
-            () = self.live().aborted().cancelled() => {}
-        }
+        self.call.cancelled().cancelled().await;
+    }
+
+    /// The same as a token, for what the call has others do: a task that it spawns, a library that
+    /// takes one. ASP.NET Core's `CancellationToken` parameter is that.
+    ///
+    /// It fires when [`cancelled`](Self::cancelled) would return, and holds nothing of the call: the
+    /// connection forgets it when its last holder does.
+    ///
+    /// ```
+    /// use hub::Context;
+    /// async fn index(cx: Context, words: Vec<String>) -> hub::Result<()> {
+    ///     let token = cx.cancellation_token();
+    ///     tokio::spawn(async move {
+    ///         for word in words {
+    ///             if token.is_cancelled() {
+    ///                 break;
+    ///             }
+    ///             # drop(word);
+    ///             // a long look at each …
+    ///         }
+    ///     });
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn cancellation_token(&self) -> CancellationToken {
+        self.call.cancelled().clone()
     }
 
     /// Waits until the client has come back on a new socket, from this call on (SR-12). Nothing was

@@ -90,7 +90,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
             let encoding = cx.live().encoding;
             let declared = declared.clone();
             Ok(Box::pin(async move {
-                let items = method.invoke(cx, args).into_items(encoding)?;
+                let items = method.invoke(cx, args).into_items(encoding).await?;
                 Ok(match items {
                     Some(items) => Reply::stream(encoding, items),
                     None => Reply::no_stream(encoding, declared),
@@ -166,14 +166,14 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 }
 
 /// What a streaming method may return: a stream of results, a `Result` with one, or an `Option` of
-/// one where there may be none to give (ST-04).
-pub trait IntoItems<R> {
+/// one where there may be none to give (ST-04). Of an `async fn`, one of these at its end.
+pub trait IntoItems<R>: Send + 'static {
     /// The encoded items, if there is a stream.
     ///
     /// # Errors
     /// When the method failed before there was one.
     #[doc(hidden)]
-    fn into_items(self, encoding: Encoding) -> Result<Option<Items>>;
+    fn into_items(self, encoding: Encoding) -> impl Future<Output = Result<Option<Items>>> + Send;
 
     #[doc(hidden)]
     fn seal(_: Seal);
@@ -191,14 +191,17 @@ pub enum Fallible {}
 #[derive(Debug)]
 pub enum Optional {}
 
+/// Marks the form of [`IntoItems`] at the end of a future.
+#[derive(Debug)]
+pub enum Awaited {}
+
 impl<O, T> IntoItems<(Plain, T)> for O
 where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
-        let items = self.map(move |item| Ok(encoding.encode(&item?)?));
-        Ok(Some(Box::pin(items)))
+    async fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        Ok(Some(encoded(self, encoding)))
     }
 
     fn seal(_: Seal) {}
@@ -209,8 +212,8 @@ where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
-        self?.into_items(encoding)
+    async fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        Ok(Some(encoded(self?, encoding)))
     }
 
     fn seal(_: Seal) {}
@@ -221,11 +224,30 @@ where
     O: Stream<Item = Result<T>> + Send + 'static,
     T: Serialize,
 {
-    fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
-        self.map_or(Ok(None), |stream| stream.into_items(encoding))
+    async fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        Ok(self.map(|stream| encoded(stream, encoding)))
     }
 
     fn seal(_: Seal) {}
+}
+
+impl<F, R> IntoItems<(Awaited, R)> for F
+where
+    F: Future + Send + 'static,
+    F::Output: IntoItems<R>,
+{
+    async fn into_items(self, encoding: Encoding) -> Result<Option<Items>> {
+        self.await.into_items(encoding).await
+    }
+
+    fn seal(_: Seal) {}
+}
+
+fn encoded<T: Serialize>(
+    stream: impl Stream<Item = Result<T>> + Send + 'static,
+    encoding: Encoding,
+) -> Items {
+    Box::pin(stream.map(move |item| Ok(encoding.encode(&item?)?)))
 }
 
 /// The arguments of a call whose method is not known at compile time, for

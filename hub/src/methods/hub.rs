@@ -1,6 +1,11 @@
 //! A hub: its methods, its state, and what runs around them.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{
+    fmt,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use bytestring::ByteString;
 use http::request::Parts;
@@ -8,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     error::{HubError, Result},
-    identity::{connection_id::ConnectionId, user::User},
+    identity::{connection_id::ConnectionId, request::Request, user::User},
     methods::{
         context::Context,
         dispatch::{Dispatch, IntoItems, RawArguments},
@@ -18,7 +23,10 @@ use crate::{
         reply::Reply,
     },
     options::HubOptions,
-    reach::{live::Identity, registry::Registry},
+    reach::{
+        live::{ConnectionState, Identity},
+        registry::Registry,
+    },
 };
 
 /// The methods that clients may call at one path, and the state they share.
@@ -41,7 +49,7 @@ use crate::{
 ///     .router("/numbers");
 /// ```
 pub struct Hub<S = ()> {
-    pub(crate) shared: Shared<S>,
+    pub(crate) shared: Arc<Shared<S>>,
 }
 
 /// What all connections of a hub share.
@@ -52,6 +60,7 @@ pub(crate) struct Shared<S> {
     pub(crate) on_connected: Option<OnConnected<S>>,
     pub(crate) on_disconnected: Option<OnDisconnected<S>>,
     pub(crate) user_identifier: Option<UserIdentifier>,
+    connection_state: Option<MakeConnectionState>,
     /// What the user of every request must satisfy; empty when nobody need be known.
     pub(crate) policies: Vec<UserPolicy>,
 }
@@ -60,6 +69,7 @@ pub(crate) type OnConnected<S> = Box<dyn Fn(Context<S>) -> Running<()> + Send + 
 pub(crate) type OnDisconnected<S> =
     Box<dyn Fn(Context<S>, Option<HubError>) -> Running<()> + Send + Sync>;
 pub(crate) type UserPolicy = Box<dyn Fn(&User) -> bool + Send + Sync>;
+type MakeConnectionState = Box<dyn Fn(&Request) -> ConnectionState + Send + Sync>;
 pub(crate) type UserIdentifier = Box<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 impl<S: Send + Sync + 'static> Hub<S> {
@@ -71,15 +81,16 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// A hub without methods.
     pub fn with_options(state: S, options: HubOptions) -> Self {
         Self {
-            shared: Shared {
+            shared: Arc::new(Shared {
                 state: Arc::new(state),
                 dispatch: Dispatch::new(),
                 registry: Registry::new(Arc::new(options)),
                 on_connected: None,
                 on_disconnected: None,
                 user_identifier: None,
+                connection_state: None,
                 policies: Vec::new(),
-            },
+            }),
         }
     }
 
@@ -97,7 +108,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         Args: ArgumentList,
         R: Serialize,
     {
-        self.shared.dispatch.add_method(name, method);
+        self.shared().dispatch.add_method(name, method);
         self
     }
 
@@ -115,12 +126,13 @@ impl<S: Send + Sync + 'static> Hub<S> {
         M::Output: IntoItems<R>,
         Args: ArgumentList,
     {
-        self.shared.dispatch.add_stream(name, method);
+        self.shared().dispatch.add_stream(name, method);
         self
     }
 
     /// Answers every plain call whose target no method has: for hubs whose targets are not known
     /// at compile time. Without it such a call is answered with an error (IN-04).
+    #[track_caller]
     #[must_use]
     pub fn fallback<F, Fut, R>(mut self, method: F) -> Self
     where
@@ -129,7 +141,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
         R: Serialize,
     {
         let method = Arc::new(method);
-        self.shared
+        self.shared()
             .dispatch
             .set_fallback(Arc::new(move |cx, target, arguments| {
                 let encoding = cx.live().encoding;
@@ -144,32 +156,35 @@ impl<S: Send + Sync + 'static> Hub<S> {
 
     /// Runs for each connection before its first call is looked at (HB-03). What it sends follows
     /// the answer to the hub handshake. An error ends the connection (CL-01).
+    #[track_caller]
     #[must_use]
     pub fn on_connected<F, Fut>(mut self, run: F) -> Self
     where
         F: Fn(Context<S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        self.shared.on_connected = Some(Box::new(move |cx| Box::pin(run(cx))));
+        self.shared().on_connected = Some(Box::new(move |cx| Box::pin(run(cx))));
         self
     }
 
     /// Runs once for each connection that ran `on_connected`, when it is over, whatever ended it;
     /// with the error if one did. Nothing reaches the connection any more.
+    #[track_caller]
     #[must_use]
     pub fn on_disconnected<F, Fut>(mut self, run: F) -> Self
     where
         F: Fn(Context<S>, Option<HubError>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        self.shared.on_disconnected = Some(Box::new(move |cx, error| Box::pin(run(cx, error))));
+        self.shared().on_disconnected = Some(Box::new(move |cx, error| Box::pin(run(cx, error))));
         self
     }
 
     /// Puts code around every call, and around connecting and disconnecting (HB-08).
+    #[track_caller]
     #[must_use]
     pub fn filter(mut self, filter: impl Filter<S>) -> Self {
-        self.shared.dispatch.filters.add(filter);
+        self.shared().dispatch.filters.add(filter);
         self
     }
 
@@ -194,12 +209,13 @@ impl<S: Send + Sync + 'static> Hub<S> {
         method: &str,
         policy: impl Fn(&Context<S>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.shared.dispatch.authorize(method, Box::new(policy));
+        self.shared().dispatch.authorize(method, Box::new(policy));
         self
     }
 
     /// Refuses every request of nobody with 401, negotiate included (AU-01): where no layer of the
     /// app has put a [`User`](crate::User) into the request.
+    #[track_caller]
     #[must_use]
     pub fn require_user(self) -> Self {
         self.require(|_| true)
@@ -213,21 +229,68 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// use hub::Hub;
     /// let hub = Hub::new(()).require(|user| user.is_in_role("admin"));
     /// ```
+    #[track_caller]
     #[must_use]
     pub fn require(mut self, policy: impl Fn(&User) -> bool + Send + Sync + 'static) -> Self {
-        self.shared.policies.push(Box::new(policy));
+        self.shared().policies.push(Box::new(policy));
         self
     }
 
     /// Says which user a request belongs to (HB-07); by default the one whose
     /// [`User`](crate::User) is in the request's extensions.
+    #[track_caller]
     #[must_use]
     pub fn user_identifier(
         mut self,
         of: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.shared.user_identifier = Some(Box::new(of));
+        self.shared().user_identifier = Some(Box::new(of));
         self
+    }
+
+    /// Makes a value of your own type for each connection as it begins, by the request that it came
+    /// with; methods find it with [`Context::connection`](crate::Context::connection). It is dropped with
+    /// the connection. What changes in it needs a lock or an atomic of its own: calls may run at the
+    /// same time.
+    ///
+    /// Found by its type when it is asked for, and not a second parameter of `Context`, which every
+    /// method would have to name, those too that never look.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use hub::{Context, Hub};
+    ///
+    /// struct Visit { language: String, calls: AtomicU32 }
+    ///
+    /// async fn count(cx: Context) -> hub::Result<u32> {
+    ///     Ok(cx.connection::<Visit>().calls.fetch_add(1, Ordering::Relaxed) + 1)
+    /// }
+    ///
+    /// let hub = Hub::new(())
+    ///     .connection_state(|request| Visit {
+    ///         language: request.header("accept-language").unwrap_or("en").to_owned(),
+    ///         calls: AtomicU32::new(0),
+    ///     })
+    ///     .method("Count", count);
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn connection_state<T, F>(mut self, make: F) -> Self
+    where
+        T: Send + Sync + 'static,
+        F: Fn(&Request) -> T + Send + Sync + 'static,
+    {
+        self.shared().connection_state = Some(Box::new(move |request| Box::new(make(request))));
+        self
+    }
+
+    /// What is still to be settled.
+    #[track_caller]
+    fn shared(&mut self) -> &mut Shared<S> {
+        let Some(shared) = Arc::get_mut(&mut self.shared) else {
+            panic!("a hub is complete before it is mapped: its methods and what is around them");
+        };
+        shared
     }
 
     /// A handle to reach the hub's clients from anywhere: background tasks, HTTP handlers.
@@ -244,6 +307,13 @@ impl<S> Shared<S> {
             user_identifier: self.user_identifier_of(parts),
             user: parts.extensions.get::<User>().cloned(),
         }
+    }
+
+    /// What the application keeps for a connection, by the request that it came with. A panic in that
+    /// code is as if there were none: a method that asks for it fails.
+    pub(crate) fn connection_state(&self, request: &Request) -> Option<ConnectionState> {
+        let make = self.connection_state.as_ref()?;
+        catch_unwind(AssertUnwindSafe(|| make(request))).ok()
     }
 
     /// The identifier of the user that a request belongs to.

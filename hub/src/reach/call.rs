@@ -94,8 +94,11 @@ impl CallHandle {
         self.cancelled().cancel();
     }
 
+    /// Fires when the call is cancelled, or its connection is over; not when the call has ended. It
+    /// is the call's own: the connection forgets it with the last who holds it.
     pub(crate) fn cancelled(&self) -> &CancellationToken {
-        self.cancelled.get_or_init(CancellationToken::new)
+        self.cancelled
+            .get_or_init(|| self.live.aborted().child_token())
     }
 }
 

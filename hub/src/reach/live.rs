@@ -1,6 +1,7 @@
 //! A connection as others see it while it lives.
 
 use std::{
+    any::Any,
     collections::HashMap,
     sync::{
         Arc, MutexGuard, OnceLock,
@@ -34,6 +35,8 @@ pub(crate) struct Live {
     pub(crate) request: Request,
     /// Made when first used: most connections keep nothing.
     items: OnceLock<Box<Mutex<HashMap<String, serde_json::Value>>>>,
+    /// What the application keeps for it, of a type of its own.
+    state: Option<ConnectionState>,
     aborted: OnceLock<CancellationToken>,
     gone: OnceLock<CancellationToken>,
     resumed: OnceLock<Arc<Notify>>,
@@ -41,6 +44,9 @@ pub(crate) struct Live {
     command: AtomicU8,
     task: AtomicWaker,
 }
+
+/// What an application keeps for a connection.
+pub(crate) type ConnectionState = Box<dyn Any + Send + Sync>;
 
 /// Who a connection is.
 pub(crate) struct Identity {
@@ -76,6 +82,7 @@ impl Live {
         encoding: Encoding,
         sender: Sender,
         request: Request,
+        state: Option<ConnectionState>,
     ) -> Arc<Self> {
         let Identity {
             connection_id: id,
@@ -90,6 +97,7 @@ impl Live {
             sender,
             request,
             items: OnceLock::new(),
+            state,
             aborted: OnceLock::new(),
             gone: OnceLock::new(),
             resumed: OnceLock::new(),
@@ -174,6 +182,11 @@ impl Live {
     /// The groups it is in; at its end, those it was in.
     pub(crate) fn groups(&self) -> MutexGuard<'_, Joined> {
         self.groups.lock()
+    }
+
+    /// What the application keeps for it, if it does.
+    pub(crate) fn state(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.state.as_deref()
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).

@@ -95,7 +95,7 @@ impl Handshake {
     /// How many bytes more may wait.
     pub(crate) fn room(&self) -> usize {
         // What waits for the rest of its record has a bound of its own (F-05).
-        self.options.application_max_buffer_size.max(1)
+        self.options.endpoint.application_max_buffer_size.max(1)
     }
 
     /// What is to be sent to a client that was refused.

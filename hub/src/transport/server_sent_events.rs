@@ -68,7 +68,7 @@ pub(crate) fn event_stream<G: Send + Unpin + 'static>(
         posts,
         outlet: outlet.clone(),
         alarm: Alarm::default(),
-        send_timeout: options.transport_send_timeout,
+        send_timeout: options.endpoint.transport_send_timeout,
         client: Client::Here,
         ack_deadline,
     };

@@ -170,7 +170,7 @@ impl Stateful {
             sent.lost();
         }
         self.away = Some(Away {
-            until: now() + self.options.disconnect_timeout,
+            until: now() + self.options.endpoint.disconnect_timeout,
             kept: 0,
             ticket: self.detached.add(self.seat.clone()),
         });

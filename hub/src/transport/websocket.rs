@@ -30,12 +30,12 @@ pub(crate) fn config(options: &HubOptions) -> Config {
         .max_fragments(FRAGMENTS)
         .max_queued_bytes(options.max_queued_bytes)
         .max_queued_messages(options.max_queued_messages)
-        .progress_timeout(options.transport_send_timeout)
+        .progress_timeout(options.endpoint.transport_send_timeout)
         // Rows 15 and 166: until the client has said by a ping of its own that it can be missed
         // (K-05). Later than the hub's pings, and over at 30 s.
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10))
-        .close_timeout(options.close_timeout)
+        .close_timeout(options.endpoint.close_timeout)
         // A Close of the client is answered with 1000, whatever code it has (WS-10).
         .close_answer(CloseAnswer::Normal)
 }

@@ -9,6 +9,7 @@
 mod allocations;
 mod authorization;
 mod broken;
+mod callers;
 mod contract;
 #[path = "../../../raw-ws/tests/support/contract.rs"]
 mod contract_of;

@@ -188,7 +188,7 @@ fn body_of(size: usize, is_chunked: bool) -> Body {
 #[tokio::test(start_paused = true)]
 async fn p_01_a_post_may_hold_30_mb_and_a_byte_more_gets_413() {
     assert_eq!(
-        HubOptions::new().maximum_request_body_size,
+        HubOptions::new().endpoint.maximum_request_body_size,
         Some(30_000_000)
     );
     for (limit, is_chunked) in [(300_000, false), (300_000, true)] {

@@ -118,9 +118,9 @@ impl Polls {
                 task: WakerSlot::new(),
             }),
             changed: Notify::new(),
-            poll_timeout: options.poll_timeout,
-            idle_timeout: options.disconnect_timeout,
-            send_timeout: options.transport_send_timeout,
+            poll_timeout: options.endpoint.poll_timeout,
+            idle_timeout: options.endpoint.disconnect_timeout,
+            send_timeout: options.endpoint.transport_send_timeout,
         }
     }
 

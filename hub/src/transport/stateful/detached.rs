@@ -35,8 +35,8 @@ impl Detached {
     pub(crate) fn new(options: &HubOptions) -> Self {
         Self {
             table: Mutex::default(),
-            max_connections: options.max_detached_connections,
-            max_bytes: options.max_detached_bytes,
+            max_connections: options.endpoint.max_detached_connections,
+            max_bytes: options.endpoint.max_detached_bytes,
         }
     }
 

@@ -148,6 +148,18 @@ impl App {
         (id, token)
     }
 
+    /// The same, and what comes with or behind the answer to the handshake, up to a word.
+    pub(crate) async fn polling_until(&self, word: &str) -> (String, String) {
+        let (_, token) = self.negotiate().await;
+        assert_eq!(self.poll(&token).await.told(), (200, ""));
+        assert_eq!(self.post(&token, HANDSHAKE).await.status, 200);
+        let mut heard = String::new();
+        while !heard.contains(word) {
+            heard.push_str(&self.poll(&token).await.body);
+        }
+        (token, heard)
+    }
+
     /// A connection with an event stream, its handshake done.
     pub(crate) async fn streaming(&self) -> (String, BodyDataStream) {
         let (_, token) = self.negotiate().await;

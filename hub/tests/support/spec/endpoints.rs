@@ -7,7 +7,7 @@ use axum::{
     Router,
     extract::{Path, Query, Request, State},
     http::{StatusCode, header},
-    middleware::{self, Next, from_fn_with_state},
+    middleware::{self, Next},
     response::Response,
     routing::{get, post},
 };
@@ -16,7 +16,7 @@ use serde::Deserialize;
 use tower::{Layer as _, ServiceExt as _};
 use tower_http::cors::CorsLayer;
 
-use super::jwt::{self, Keys};
+use super::jwt::Keys;
 
 /// All endpoints of the contract, and others beside them.
 pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
@@ -66,8 +66,7 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
     let expiring = super::options().close_on_authentication_expiration(true);
     let refreshed = expiring.clone().authentication_refresh(true);
     for (path, options) in [("/spec-auth", expiring), ("/spec-refresh", refreshed)] {
-        let authenticate = from_fn_with_state(keys.clone(), jwt::authenticate);
-        app = app.merge(authorized(options).router(path).layer(authenticate));
+        app = app.merge(authorized(options).router(path).layer(keys.bearer()));
         paths.push(path);
     }
     app = app.merge(Router::new().route("/token", get(token)).with_state(keys));
