@@ -154,7 +154,7 @@ async fn ask_everyone(cx: Context<Names>, question: String) -> hub::Result<Vec<S
     let others = everybody.filter(|id| id != cx.connection_id());
     let answers = others.map(|id| {
         let (client, question) = (cx.client(id), question.clone());
-        async move { client.invoke("Ask", (question,), PATIENCE).await }
+        async move { client.invoke_within("Ask", (question,), PATIENCE).await }
     });
     let answers = join_all(answers).await.into_iter();
     let mut answers: Vec<String> = answers.filter_map(Result::ok).collect();

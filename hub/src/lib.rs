@@ -45,12 +45,15 @@ pub use methods::{
     filter::{Call, Filter, Next},
     handle::HubHandle,
     hub::Hub,
-    method::{ArgumentList, Method},
+    method::{Answer, ArgumentList, Method},
     reply::Reply,
     uploads::UploadStream,
 };
 pub use options::{EndpointOptions, HubOptions};
-pub use protocol::message::{Completion, HubMessage, Invocation};
+pub use protocol::{
+    Names, Protocol,
+    message::{Completion, HubMessage, Invocation},
+};
 pub use raw_ws::Origins;
 pub use reach::{
     clients::{Client, Clients},
@@ -63,5 +66,11 @@ pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 pub mod __private {
     pub use serde;
 
-    pub use crate::methods::dispatch::{Awaited, Fallible, Optional, Plain};
+    pub use crate::methods::{
+        dispatch::{Awaited, Fallible, Optional, Plain},
+        method::{
+            Owned, OwnedParameters, ParametersAreOwnedWriteStringForStrAndVecForSlice, Whatever,
+        },
+    };
+    pub use crate::reach::clients::{IsOne, Sends};
 }

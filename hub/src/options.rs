@@ -38,6 +38,9 @@ pub struct HubOptions {
     pub maximum_receive_message_size: Option<usize>,
     /// How many plain invocations of one client run at a time; 1 by default (OR-02).
     pub maximum_parallel_invocations_per_client: usize,
+    /// How long [`Client::invoke`](crate::Client::invoke) waits for a client's answer; 30 s by default.
+    /// `Client::invoke_within` takes another time.
+    pub client_result_timeout: Duration,
     /// Whether clients see the texts of all errors; `false` by default (E-01).
     pub enable_detailed_errors: bool,
     /// The hub protocols offered; all by default.
@@ -82,6 +85,7 @@ impl Default for HubOptions {
             client_timeout_interval: Duration::from_secs(30),
             maximum_receive_message_size: Some(32 * 1024),
             maximum_parallel_invocations_per_client: 1,
+            client_result_timeout: Duration::from_secs(30),
             enable_detailed_errors: false,
             supported_protocols: Protocol::ALL.to_vec(),
             names: Names::default(),
@@ -132,6 +136,7 @@ impl HubOptions {
         keep_alive_interval: Duration,
         client_timeout_interval: Duration,
         maximum_parallel_invocations_per_client: usize,
+        client_result_timeout: Duration,
         enable_detailed_errors: bool,
         names: Names,
         max_queued_bytes: usize,

@@ -14,7 +14,7 @@ use crate::{
         arguments::{Arguments, BindError},
         context::Context,
         filter::{Call, Filters, Running},
-        method::{ArgumentList, Method},
+        method::{Answer, ArgumentList, Method},
         reply::{Items, Reply},
     },
     protocol::{Elements, Encoding},
@@ -58,7 +58,7 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
     pub(crate) fn add_method<M, Args, R>(&mut self, name: &str, method: M)
     where
         M: Method<S, Args>,
-        M::Output: Future<Output = Result<R>> + Send + 'static,
+        M::Output: Answer<R> + Send + 'static,
         Args: ArgumentList,
         R: Serialize,
     {
@@ -167,6 +167,12 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 
 /// What a streaming method may return: a stream of results, a `Result` with one, or an `Option` of
 /// one where there may be none to give (ST-04). Of an `async fn`, one of these at its end.
+#[diagnostic::on_unimplemented(
+    message = "a streaming method returns a stream of results; this one returns `{Self}`",
+    label = "no stream of `hub::Result`",
+    note = "write `fn(cx: Context, …) -> impl Stream<Item = hub::Result<T>>`; an `async fn` that returns such a stream, or a `hub::Result` with one, where there is work to do before",
+    note = "a method that is answered with one value is added with `Hub::method`"
+)]
 pub trait IntoItems<R>: Send + 'static {
     /// The encoded items, if there is a stream.
     ///
@@ -195,6 +201,7 @@ pub enum Optional {}
 #[derive(Debug)]
 pub enum Awaited {}
 
+#[diagnostic::do_not_recommend]
 impl<O, T> IntoItems<(Plain, T)> for O
 where
     O: Stream<Item = Result<T>> + Send + 'static,
@@ -207,6 +214,7 @@ where
     fn seal(_: Seal) {}
 }
 
+#[diagnostic::do_not_recommend]
 impl<O, T> IntoItems<(Fallible, T)> for Result<O>
 where
     O: Stream<Item = Result<T>> + Send + 'static,
@@ -219,6 +227,7 @@ where
     fn seal(_: Seal) {}
 }
 
+#[diagnostic::do_not_recommend]
 impl<O, T> IntoItems<(Optional, T)> for Option<O>
 where
     O: Stream<Item = Result<T>> + Send + 'static,
@@ -231,6 +240,7 @@ where
     fn seal(_: Seal) {}
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, R> IntoItems<(Awaited, R)> for F
 where
     F: Future + Send + 'static,

@@ -19,7 +19,7 @@ use crate::{
         dispatch::{Dispatch, IntoItems, RawArguments},
         filter::{Filter, Running},
         handle::HubHandle,
-        method::{ArgumentList, Method},
+        method::{Answer, ArgumentList, Method, OwnedParameters},
         reply::Reply,
     },
     options::HubOptions,
@@ -101,30 +101,47 @@ impl<S: Send + Sync + 'static> Hub<S> {
     /// When the name is taken.
     #[track_caller]
     #[must_use]
-    pub fn method<M, Args, R>(mut self, name: &str, method: M) -> Self
+    pub fn method<M, Args, Kinds, R>(mut self, name: &str, method: M) -> Self
     where
         M: Method<S, Args>,
-        M::Output: Future<Output = Result<R>> + Send + 'static,
-        Args: ArgumentList,
+        M::Output: Answer<R> + Send + 'static,
+        Args: ArgumentList + OwnedParameters<Kinds>,
         R: Serialize,
     {
         self.shared().dispatch.add_method(name, method);
         self
     }
 
-    /// Lets clients stream from `method` as `name`. It is a plain `fn` that returns a stream of
-    /// results, or a `Result` or an `Option` with one; a client that cancels has the stream dropped
-    /// (ST-06).
+    /// Lets clients stream from `method` as `name`: an `fn` that returns a stream of results, or a
+    /// `Result` or an `Option` with one. An `async fn` that returns one of these does its work before
+    /// there is a stream, and what fails there fails the call, as an answer of a plain method would
+    /// (ST-03). A client that cancels has the stream dropped, or that work (ST-06).
+    ///
+    /// ```
+    /// use futures_util::{Stream, stream};
+    /// use hub::{Context, Hub, HubError};
+    ///
+    /// async fn lines(_: Context, name: String) -> hub::Result<impl Stream<Item = hub::Result<String>>> {
+    ///     let text = tokio::fs::read_to_string("notes.txt").await?; // fails the call
+    ///     if !text.contains(&name) {
+    ///         return Err(HubError::new("There are no such notes."));
+    ///     }
+    ///     let lines: Vec<_> = text.lines().map(|line| Ok(line.to_owned())).collect();
+    ///     Ok(stream::iter(lines))
+    /// }
+    ///
+    /// let hub: Hub = Hub::new(()).stream("Lines", lines);
+    /// ```
     ///
     /// # Panics
     /// When the name is taken.
     #[track_caller]
     #[must_use]
-    pub fn stream<M, Args, R>(mut self, name: &str, method: M) -> Self
+    pub fn stream<M, Args, Kinds, R>(mut self, name: &str, method: M) -> Self
     where
         M: Method<S, Args>,
         M::Output: IntoItems<R>,
-        Args: ArgumentList,
+        Args: ArgumentList + OwnedParameters<Kinds>,
     {
         self.shared().dispatch.add_stream(name, method);
         self

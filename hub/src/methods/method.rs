@@ -1,9 +1,14 @@
 //! Plain functions as hub methods.
 
-use crate::methods::{
-    Seal,
-    arguments::{Argument, Arguments, BindError},
-    context::Context,
+use std::future::Future;
+
+use crate::{
+    error::Result,
+    methods::{
+        Seal,
+        arguments::{Argument, Arguments, BindError},
+        context::Context,
+    },
 };
 
 /// A function that clients may call: a [`Context`] first, then one parameter for each argument.
@@ -14,7 +19,8 @@ use crate::methods::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a method of this hub",
     label = "its first parameter must be `Context<{S}>`",
-    note = "write `async fn(cx: Context<{S}>, a: A, b: B) -> hub::Result<R>`"
+    note = "write `async fn(cx: Context<{S}>, a: A, b: B) -> hub::Result<R>`",
+    note = "its parameters are owned: `String` and not `&str`, `Vec<T>` and not `&[T]`"
 )]
 pub trait Method<S, Args>: Clone + Send + Sync + 'static {
     /// What it returns: a future or a stream.
@@ -25,6 +31,24 @@ pub trait Method<S, Args>: Clone + Send + Sync + 'static {
 
     #[doc(hidden)]
     fn seal(_: Seal);
+}
+
+/// What a hub method answers a call with: the future of an `async fn` that returns a
+/// [`Result`](crate::Result).
+#[diagnostic::on_unimplemented(
+    message = "a hub method is an `async fn` that returns `hub::Result<_>`; this one returns `{Self}`",
+    label = "not the future of a `hub::Result`",
+    note = "write `async fn(cx: Context, …) -> hub::Result<T>`, or `-> hub::Result<()>` where there is nothing to tell",
+    note = "a function that returns a stream is added with `Hub::stream`"
+)]
+pub trait Answer<R>: Future<Output = Result<R>> {
+    #[doc(hidden)]
+    fn seal(_: Seal);
+}
+
+#[diagnostic::do_not_recommend]
+impl<F: Future<Output = Result<R>>, R> Answer<R> for F {
+    fn seal(_: Seal) {}
 }
 
 /// The parameters of a hub method behind its [`Context`].
@@ -44,8 +68,42 @@ pub trait ArgumentList: Sized + Send + 'static {
     fn seal(_: Seal);
 }
 
+/// Parameters that own what they hold. Which ones do, only the borrow checker knows, and what it says
+/// of `&str` helps nobody; so references have two implementations of [`Owned`] to choose from, and the
+/// compiler names the second.
+pub trait OwnedParameters<Kinds> {
+    #[doc(hidden)]
+    fn seal(_: Seal);
+}
+
+/// A parameter that owns what it holds.
+pub trait Owned<Kind> {
+    #[doc(hidden)]
+    fn seal(_: Seal);
+}
+
+/// Marks what every type is.
+#[derive(Debug)]
+pub enum Whatever {}
+
+/// Marks a reference, and says what to write in its place.
+#[derive(Debug)]
+pub enum ParametersAreOwnedWriteStringForStrAndVecForSlice {}
+
+impl<T> Owned<Whatever> for T {
+    fn seal(_: Seal) {}
+}
+
+impl<T: ?Sized> Owned<ParametersAreOwnedWriteStringForStrAndVecForSlice> for &T {
+    fn seal(_: Seal) {}
+}
+
 macro_rules! impl_for_arity {
-    ($($arg:ident),*) => {
+    ($($arg:ident $kind:ident),*) => {
+        impl<$($arg: Owned<$kind>, $kind,)*> OwnedParameters<($($kind,)*)> for ($($arg,)*) {
+            fn seal(_: Seal) {}
+        }
+
         #[allow(non_snake_case)] // the parameters are named as their types
         impl<F, S, Out, $($arg,)*> Method<S, ($($arg,)*)> for F
         where
@@ -84,13 +142,13 @@ macro_rules! impl_for_arity {
 }
 
 impl_for_arity!();
-impl_for_arity!(A);
-impl_for_arity!(A, B);
-impl_for_arity!(A, B, C);
-impl_for_arity!(A, B, C, D);
-impl_for_arity!(A, B, C, D, E);
-impl_for_arity!(A, B, C, D, E, G);
-impl_for_arity!(A, B, C, D, E, G, H);
-impl_for_arity!(A, B, C, D, E, G, H, I);
-impl_for_arity!(A, B, C, D, E, G, H, I, J);
-impl_for_arity!(A, B, C, D, E, G, H, I, J, K);
+impl_for_arity!(A KindA);
+impl_for_arity!(A KindA, B KindB);
+impl_for_arity!(A KindA, B KindB, C KindC);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE, G KindG);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE, G KindG, H KindH);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE, G KindG, H KindH, I KindI);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE, G KindG, H KindH, I KindI, J KindJ);
+impl_for_arity!(A KindA, B KindB, C KindC, D KindD, E KindE, G KindG, H KindH, I KindI, J KindJ, K KindK);

@@ -102,7 +102,8 @@ impl Client {
         self.clients.send(target, arguments)
     }
 
-    /// Calls `target` on the client and waits for its answer, at most for `deadline` (section 14).
+    /// Calls `target` on the client and waits for its answer, at most for
+    /// [`client_result_timeout`](crate::HubOptions), 30 s by default (section 14).
     ///
     /// Inside a hub method other calls of the same client may run from here on (CR-07): the answer
     /// could not be read otherwise.
@@ -115,6 +116,22 @@ impl Client {
     /// # Cancel safety
     /// When the future is dropped the answer is ignored. The client has been asked all the same.
     pub async fn invoke<R: DeserializeOwned>(
+        &self,
+        target: &str,
+        arguments: impl CallArguments,
+    ) -> Result<R> {
+        let deadline = self.clients.registry.options.client_result_timeout;
+        self.invoke_within(target, arguments, deadline).await
+    }
+
+    /// The same, at most for `deadline`.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke).
+    ///
+    /// # Cancel safety
+    /// As [`invoke`](Self::invoke).
+    pub async fn invoke_within<R: DeserializeOwned>(
         &self,
         target: &str,
         arguments: impl CallArguments,
@@ -201,44 +218,110 @@ fn prepare(
 }
 
 /// Writes a trait of typed client methods, implemented for [`Clients`](crate::Clients) and
-/// [`Client`](crate::Client).
+/// [`Client`](crate::Client): a `fn` is sent to all of them, an `async fn` asks one and waits for its
+/// answer, as [`Client::invoke`](crate::Client::invoke) does.
 ///
 /// ```
 /// hub::client_methods! {
 ///     /// What the server may call on its clients.
 ///     pub trait ChatClient {
 ///         fn receive_message(user: &str, text: &str) = "ReceiveMessage";
+///         async fn may_join(user: &str) -> bool = "MayJoin";
 ///     }
 /// }
-/// fn greet(everybody: &hub::Clients) -> hub::Result<()> {
-///     everybody.receive_message("server", "hello")
+/// async fn greet(cx: hub::Context, user: String) -> hub::Result<()> {
+///     if cx.caller().may_join(&user).await? {
+///         cx.all().receive_message(&user, "hello")?;
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// Many cannot be asked at once: that does not compile.
+///
+/// ```compile_fail
+/// # hub::client_methods! { trait ChatClient { async fn may_join(user: &str) -> bool = "MayJoin"; } }
+/// async fn ask_all(cx: hub::Context) -> hub::Result<bool> {
+///     cx.all().may_join("ann").await
 /// }
 /// ```
 #[macro_export]
 macro_rules! client_methods {
-    ($(#[$meta:meta])* $vis:vis trait $Name:ident {
-        $($(#[$method_meta:meta])* fn $method:ident($($arg:ident: $ty:ty),* $(,)?) = $target:literal;)*
-    }) => {
+    ($(#[$meta:meta])* $vis:vis trait $Name:ident { $($methods:tt)* }) => {
         $(#[$meta])*
-        $vis trait $Name {
-            $(
-                $(#[$method_meta])*
-                #[doc = concat!("Sends `", $target, "`.")]
-                ///
-                /// # Errors
-                /// As `Clients::send`.
-                fn $method(&self, $($arg: $ty),*) -> $crate::Result<()>;
-            )*
+        $vis trait $Name: $crate::__private::Sends {
+            $crate::client_methods! { @methods $($methods)* }
         }
-        impl $Name for $crate::Clients {
-            $(fn $method(&self, $($arg: $ty),*) -> $crate::Result<()> {
-                self.send($target, ($($arg,)*))
-            })*
-        }
-        impl $Name for $crate::Client {
-            $(fn $method(&self, $($arg: $ty),*) -> $crate::Result<()> {
-                self.send($target, ($($arg,)*))
-            })*
-        }
+        impl $Name for $crate::Clients {}
+        impl $Name for $crate::Client {}
     };
+    (@methods) => {};
+    (@methods
+        $(#[$meta:meta])* fn $method:ident($($arg:ident: $ty:ty),* $(,)?) = $target:literal;
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[doc = concat!("Sends `", $target, "`.")]
+        ///
+        /// # Errors
+        /// As `Clients::send`.
+        fn $method(&self, $($arg: $ty),*) -> $crate::Result<()> {
+            $crate::__private::Sends::send_these(self, $target, ($($arg,)*))
+        }
+        $crate::client_methods! { @methods $($rest)* }
+    };
+    (@methods
+        $(#[$meta:meta])* async fn $method:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $Answer:ty)? = $target:literal;
+        $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[doc = concat!("Asks with `", $target, "`, and waits for the answer.")]
+        ///
+        /// # Errors
+        /// As `Client::invoke`.
+        fn $method(&self, $($arg: $ty),*)
+            -> impl ::std::future::Future<Output = $crate::Result<($($Answer)?)>> + Send
+        where
+            Self: $crate::__private::IsOne,
+        {
+            $crate::__private::IsOne::one(self).invoke($target, ($($arg,)*))
+        }
+        $crate::client_methods! { @methods $($rest)* }
+    };
+}
+
+/// Whom [`client_methods!`](crate::client_methods) can send to.
+pub trait Sends {
+    /// As [`Clients::send`].
+    #[doc(hidden)]
+    fn send_these(&self, target: &str, arguments: impl CallArguments) -> Result<()>;
+}
+
+impl Sends for Clients {
+    fn send_these(&self, target: &str, arguments: impl CallArguments) -> Result<()> {
+        self.send(target, arguments)
+    }
+}
+
+impl Sends for Client {
+    fn send_these(&self, target: &str, arguments: impl CallArguments) -> Result<()> {
+        self.send(target, arguments)
+    }
+}
+
+/// Whom [`client_methods!`](crate::client_methods) can ask.
+#[diagnostic::on_unimplemented(
+    message = "only one client can be asked, and `{Self}` may be many",
+    label = "not one client",
+    note = "`cx.caller()` and `cx.client(id)` are one"
+)]
+pub trait IsOne {
+    #[doc(hidden)]
+    fn one(&self) -> &Client;
+}
+
+impl IsOne for Client {
+    fn one(&self) -> &Client {
+        self
+    }
 }

@@ -144,7 +144,7 @@ async fn a_connection_keeps_what_the_hub_made_for_it() {
     let french = http::Request::get("/hub").header("accept-language", "fr");
     let mut ann = server.try_connect(Protocol::Json, french).await.unwrap();
     let mut bob = server.connect_in(Protocol::MessagePack, "/hub").await;
-    let mut count = async |client: &mut hub::testing::TestClient| {
+    let count = async |client: &mut hub::testing::TestClient| {
         client.invoke::<(String, u32)>("Count", ()).await.unwrap()
     };
     assert_eq!(count(&mut ann).await, ("fr".to_owned(), 1));

@@ -46,7 +46,7 @@ fn hub(options: HubOptions) -> (Hub<Shared>, Shared) {
         .method("Ask", async |cx: Cx, seconds: u64| {
             let _held = cx.state().running.hold();
             let deadline = Duration::from_secs(seconds);
-            cx.caller().invoke::<i64>("Q", (), deadline).await
+            cx.caller().invoke_within::<i64>("Q", (), deadline).await
         })
         .method("Sum", async |cx: Cx, mut numbers: UploadStream<i64>| {
             let _held = cx.state().running.hold();

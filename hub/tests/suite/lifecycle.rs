@@ -425,7 +425,7 @@ async fn cr_06_nobody_is_asked_while_being_connected() {
     let hub = logged(&shared).on_connected(async |cx: Cx| {
         let asked = cx
             .caller()
-            .invoke::<i64>("Q", (), Duration::from_secs(1))
+            .invoke_within::<i64>("Q", (), Duration::from_secs(1))
             .await;
         cx.state().log(asked.unwrap_err().to_string());
         Ok(())
@@ -443,14 +443,14 @@ async fn cr_06_who_is_gone_answers_nothing_and_the_others_do() {
     let hub = logged(&shared).on_disconnected(async |cx: Cx, _| {
         let begun = Instant::now();
         let patience = Duration::from_secs(60);
-        let asked = cx.caller().invoke::<i64>("Q", (), patience).await;
+        let asked = cx.caller().invoke_within::<i64>("Q", (), patience).await;
         let text = asked.unwrap_err().to_string();
         cx.state()
             .log(text.replace(cx.connection_id().as_str(), "ID"));
         cx.state().log(begun.elapsed().as_secs().to_string());
         if let Some(other) = cx.groups().everybody().first() {
             let other = cx.client(other.clone());
-            let answer = other.invoke::<i64>("Q", (), patience).await;
+            let answer = other.invoke_within::<i64>("Q", (), patience).await;
             cx.state().log(format!("{answer:?}"));
         }
         Ok(())

@@ -10,6 +10,7 @@ mod allocations;
 mod authorization;
 mod broken;
 mod callers;
+mod calls;
 mod contract;
 #[path = "../../../raw-ws/tests/support/contract.rs"]
 mod contract_of;

@@ -1,28 +1,40 @@
 //! A wrong registration is a compile error that names what is wrong.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsString,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// The library that this test was built with.
-fn library(deps: &Path) -> PathBuf {
+/// A library that this test was built with.
+fn library(deps: &Path, name: &str) -> PathBuf {
     let files = fs::read_dir(deps)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let libraries = files.filter(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap_or_default();
-        name.starts_with("libhub-") && name.ends_with(".rlib")
+        let file = path.file_name().unwrap().to_str().unwrap_or_default();
+        let hash = file.strip_prefix(&format!("lib{name}-"));
+        hash.is_some_and(|hash| hash.ends_with(".rlib"))
     });
     let newest = libraries.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
     newest.expect("it was built")
 }
 
-/// What the compiler says of `wrong.rs`: for each error its line and its text.
-fn errors() -> Vec<(usize, String)> {
+/// What the compiler says of a file: for each error its line and its text.
+fn errors(name: &str) -> Vec<(usize, String)> {
     let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/mistakes/wrong.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/suite/mistakes")
+        .join(name);
+    let externs = ["hub", "futures_core"].map(|name| {
+        let library = library(&deps, name);
+        [
+            OsString::from("--extern"),
+            format!("{name}={}", library.display()).into(),
+        ]
+    });
     let compiled = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args([
             "--edition=2024",
@@ -30,9 +42,12 @@ fn errors() -> Vec<(usize, String)> {
             "--error-format=json",
             "-o",
         ])
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong.rmeta"))
-        .arg("--extern")
-        .arg(format!("hub={}", library(&deps).display()))
+        .arg(
+            Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .join(name)
+                .with_extension("rmeta"),
+        )
+        .args(externs.as_flattened())
         .arg("-L")
         .arg(format!("dependency={}", deps.display()))
         .arg(source)
@@ -59,8 +74,17 @@ fn errors() -> Vec<(usize, String)> {
 
 #[test]
 fn the_compiler_says_what_is_wrong_with_a_registration() {
-    let source = include_str!("mistakes/wrong.rs");
-    let errors = errors();
+    compare("wrong.rs", include_str!("mistakes/wrong.rs"), 11);
+}
+
+#[test]
+fn the_compiler_says_what_to_write_for_a_parameter_that_borrows() {
+    compare("borrowed.rs", include_str!("mistakes/borrowed.rs"), 3);
+}
+
+/// Every line that is marked so is refused with that text, and no other is.
+fn compare(name: &str, source: &str, count: usize) {
+    let errors = errors(name);
     let mut expected = Vec::new();
     for (number, line) in (1..).zip(source.lines()) {
         let Some((_, text)) = line.split_once("//~ ") else {
@@ -78,7 +102,7 @@ fn the_compiler_says_what_is_wrong_with_a_registration() {
         let parts = said.iter().all(|(_, said)| said.lines().count() < 40);
         assert!(parts, "line {number}: too many words");
     }
-    assert_eq!(expected.len(), 7);
+    assert_eq!(expected.len(), count);
     let other = errors.iter().find(|(at, _)| !expected.contains(at));
     assert_eq!(other, None, "what is right is refused");
 }

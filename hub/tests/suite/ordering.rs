@@ -61,7 +61,7 @@ fn silent(cx: Context<Shared>) -> impl Stream<Item = hub::Result<u64>> {
 async fn ask_caller(cx: Context<Shared>, seconds: u64) -> hub::Result<String> {
     cx.state().begun.add();
     let deadline = Duration::from_secs(seconds);
-    cx.caller().invoke("Name", (), deadline).await
+    cx.caller().invoke_within("Name", (), deadline).await
 }
 
 async fn sum(_: Context<Shared>, mut numbers: UploadStream<i64>) -> hub::Result<i64> {

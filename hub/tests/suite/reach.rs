@@ -139,7 +139,7 @@ async fn handles_ask_clients_and_know_when_they_go() {
         let client = server.handle.client(id.clone());
         tokio::spawn(async move {
             client
-                .invoke::<i64>("Add", (1, 2), Duration::from_secs(seconds))
+                .invoke_within::<i64>("Add", (1, 2), Duration::from_secs(seconds))
                 .await
                 .map_err(|error| error.to_string())
         })

@@ -166,7 +166,7 @@ async fn leave(State(spec): State<HubHandle>, Path((group, connection)): Path<(S
 async fn ask(State(spec): State<HubHandle>, Path(connection): Path<String>) -> String {
     let answer = spec
         .client(connection)
-        .invoke::<i32>("Result", (), Duration::from_secs(5))
+        .invoke_within::<i32>("Result", (), Duration::from_secs(5))
         .await;
     answer.map_or_else(|error| error.to_string(), |answer| answer.to_string())
 }

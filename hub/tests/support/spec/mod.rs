@@ -191,14 +191,17 @@ fn targets(hub: Hub) -> Hub {
     hub.method(
         "AskCaller",
         async |cx: Context, question: Option<String>| {
-            let answer = cx.caller().invoke("Ask", (question,), FOREVER).await;
+            let answer = cx.caller().invoke_within("Ask", (question,), FOREVER).await;
             Ok(or_error(answer))
         },
     )
     .method("AskClient", ask_client)
     .method("AskInt", async |cx: Context, id: Option<String>| {
         let Some(id) = id else { return Ok(-1) };
-        let answer = cx.client(id).invoke::<i32>("AskInt", (), FOREVER).await;
+        let answer = cx
+            .client(id)
+            .invoke_within::<i32>("AskInt", (), FOREVER)
+            .await;
         Ok(answer.unwrap_or(-1))
     })
     .method("JoinGroup", async |cx: Context, group: Option<String>| {
@@ -294,7 +297,11 @@ async fn ask_client(
 ) -> hub::Result<Option<String>> {
     let deadline = delay(ms)?.min(FOREVER);
     let answer = match named(id, "connectionId") {
-        Ok(id) => cx.client(id).invoke("Ask", (question,), deadline).await,
+        Ok(id) => {
+            cx.client(id)
+                .invoke_within("Ask", (question,), deadline)
+                .await
+        }
         Err(error) => Err(error),
     };
     Ok(or_error(answer))
