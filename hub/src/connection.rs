@@ -463,8 +463,8 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn an_idle_connection_stays_small() {
         let size = of(run::<(), WebSocket>);
-        assert!(size <= 1152, "{size}");
-        assert!(size_of::<Live>() <= 272, "{}", size_of::<Live>());
+        assert!(size <= 1112, "{size}");
+        assert!(size_of::<Live>() <= 296, "{}", size_of::<Live>());
     }
 
     fn of<F>(_: fn(Arc<Shared<()>>, WebSocket, Box<Arrival>) -> F) -> usize {

@@ -38,7 +38,10 @@ pub type Result<T, E = HubError> = std::result::Result<T, E>;
 /// assert_eq!(error.to_string(), "There is no such document.");
 /// assert!(error.cause().is_some()); // of the client's file it learns nothing
 /// ```
-pub struct HubError {
+pub struct HubError(Box<Inner>);
+
+/// In a box: whatever may fail carries room for it.
+struct Inner {
     class: &'static str,
     is_shown: bool,
     /// What it says, unless its cause says it.
@@ -67,12 +70,12 @@ impl HubError {
     /// An error whose text the client reads. Write it for people who use the application: another
     /// error's text (`error.to_string()`) belongs in [`with_cause`](Self::with_cause).
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             class: SHOWN,
             is_shown: true,
             text: Some(text.into()),
             cause: None,
-        }
+        }))
     }
 
     /// An error that the client does not read, of a class that detailed errors name as .NET names
@@ -85,44 +88,44 @@ impl HubError {
     /// assert_eq!(error.class(), "InvalidOperationException");
     /// ```
     pub fn hidden(class: &'static str, text: impl Into<Cow<'static, str>>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             class,
             is_shown: false,
             text: Some(text.into()),
             cause: None,
-        }
+        }))
     }
 
     /// The same error, with what led to it: for the log alone, whatever the client is shown.
     #[must_use]
     pub fn with_cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// Whether the client sees the text.
     pub fn is_shown(&self) -> bool {
-        self.is_shown
+        self.0.is_shown
     }
 
     /// The name of the kind of error, as detailed errors give it: `HubException` for one that is
     /// shown, otherwise the simple name of the error's type; `Exception` where that was forgotten on
     /// the way, in a `Box<dyn Error>`, an `anyhow::Error` or an `eyre::Report`.
     pub fn class(&self) -> &'static str {
-        self.class
+        self.0.class
     }
 
     /// The error that it was made from, to be looked at or downcast; `None` where it was made from a
     /// text.
     pub fn cause(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause.as_deref().map(|cause| cause as _)
+        self.0.cause.as_deref().map(|cause| cause as _)
     }
 
     /// What led to it, each behind the one that it caused, for the log: `b: c`. Empty where nothing
     /// is known.
     pub(crate) fn sources(&self) -> String {
         // Its own text is said already where it is its cause's.
-        let said = usize::from(self.text.is_none());
+        let said = usize::from(self.0.text.is_none());
         let sources = successors(self.cause(), |&error| error.source());
         let sources: Vec<String> = sources.skip(said).map(ToString::to_string).collect();
         sources.join(": ")
@@ -130,8 +133,8 @@ impl HubError {
 
     /// `generic`, and the details behind it if they may be shown (E-01).
     pub(crate) fn for_client(&self, generic: &str, detail: ErrorDetail) -> String {
-        if self.is_shown || detail == ErrorDetail::Full {
-            format!("{generic} {}: {self}", self.class)
+        if self.0.is_shown || detail == ErrorDetail::Full {
+            format!("{generic} {}: {self}", self.0.class)
         } else {
             generic.to_owned()
         }
@@ -142,18 +145,18 @@ impl HubError {
 // `E: std::error::Error`, which boxed errors are not, nor those of `anyhow` and `eyre`.
 impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for HubError {
     fn from(error: E) -> Self {
-        Self {
+        Self(Box::new(Inner {
             class: class_of::<E>(),
             is_shown: false,
             text: None,
             cause: Some(error.into()),
-        }
+        }))
     }
 }
 
 impl fmt::Display for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.text, &self.cause) {
+        match (&self.0.text, &self.0.cause) {
             (Some(text), _) => f.write_str(text),
             (None, Some(cause)) => cause.fmt(f),
             (None, None) => Ok(()),
@@ -164,7 +167,7 @@ impl fmt::Display for HubError {
 impl fmt::Debug for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubError")
-            .field("class", &self.class)
+            .field("class", &self.0.class)
             .field("text", &self.to_string())
             .field("sources", &self.sources())
             .finish()

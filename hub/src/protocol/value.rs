@@ -24,9 +24,10 @@ use std::fmt;
 
 use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
+use serde_json::value::RawValue;
 
 use super::Protocol;
-use names::{ReadAs, WriteAs};
+use names::{Bins, Read, ReadAs, Reading, WriteAs, without};
 
 pub use arguments::CallArguments;
 
@@ -78,7 +79,32 @@ pub enum Names {
     /// names of variants stay as they are. serde does not tell which names a type has when it uses
     /// `#[serde(flatten)]`, `#[serde(untagged)]` or `#[serde(tag = "…")]`: what those read is
     /// matched as declared, so give them a `rename_all` of their own, best of `"camelCase"`.
+    ///
+    /// And as .NET's serialisers do, what a client leaves out is its type's least value: zero, false,
+    /// an empty text, list or map, a struct of such members, the first variant of an enum whose first
+    /// holds nothing, and the default that serde's attributes give where they do. So is `null` where
+    /// .NET's type can be null and the Rust one cannot: text, lists, maps, structs. Numbers and
+    /// booleans are never null, there and here, and types of a form of their own, such as a UUID, have
+    /// no least value: make those an `Option`, or give them a `#[serde(default)]`.
+    ///
+    /// ```
+    /// use hub::protocol::{Encoding, Names, Protocol};
+    ///
+    /// #[derive(Debug, PartialEq, serde::Deserialize)]
+    /// struct Order { item: String, count: u32, notes: Vec<String>, #[serde(default = "one")] priority: u8 }
+    ///
+    /// fn one() -> u8 { 1 }
+    ///
+    /// let encoding = Encoding { protocol: Protocol::Json, names: Names::DotNet };
+    /// let order: Order = encoding.decode(br#"{"Item":"tea","notes":null}"#)?;
+    /// assert_eq!(order, Order { item: "tea".into(), count: 0, notes: vec![], priority: 1 });
+    /// assert!(encoding.decode::<Order>(br#"{"count":null}"#).is_err());
+    /// # Ok::<(), hub::protocol::ValueError>(())
+    /// ```
     DotNet,
+    /// As [`DotNet`](Self::DotNet), but written in PascalCase in both protocols: where .NET's JSON has
+    /// `PropertyNamingPolicy = null`, and names are as C# declares them.
+    DotNetPascalCase,
 }
 
 impl Encoding {
@@ -146,9 +172,11 @@ impl Encoding {
             (Protocol::Json, Names::AsDeclared) => {
                 serde_json::from_slice(bytes).map_err(ValueError::new)
             }
-            (Protocol::Json, Names::DotNet) => serde_json::from_slice(bytes)
-                .map(|ReadAs(value)| value)
-                .map_err(ValueError::new),
+            (Protocol::Json, Names::DotNet | Names::DotNetPascalCase) => {
+                let read = serde_json::from_slice(bytes);
+                read.map(|ReadAs(value)| value)
+                    .or_else(|error| json_without(self, bytes, &error))
+            }
             #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, _) => messagepack::decode(self, bytes),
         }
@@ -225,9 +253,20 @@ impl Elements {
     /// When it is not a `T`. Nothing can be taken behind it.
     pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
         let result = match (self.encoding.protocol, self.encoding.names) {
-            (Protocol::Json, Names::AsDeclared) => next_json(&mut self.rest)?,
-            (Protocol::Json, Names::DotNet) => {
-                next_json(&mut self.rest)?.map(|ReadAs(value)| value)
+            (Protocol::Json, Names::AsDeclared) => {
+                next_json(&mut self.rest)?.map_err(ValueError::new)
+            }
+            (Protocol::Json, Names::DotNet | Names::DotNetPascalCase) => {
+                let mut unread = self.rest.clone();
+                let read = next_json(&mut self.rest)?.map(|ReadAs(value)| value);
+                read.or_else(|error| {
+                    let Some(Ok(text)) = next_json::<Box<RawValue>>(&mut unread) else {
+                        return Err(ValueError::new(error));
+                    };
+                    let value = json_without(self.encoding, text.get().as_bytes(), &error)?;
+                    self.rest = unread;
+                    Ok(value)
+                })
             }
             #[cfg(feature = "messagepack")]
             (Protocol::MessagePack, _) => {
@@ -300,7 +339,7 @@ fn give_back(out: Vec<u8>) {
 }
 
 /// The next element of an array of valid JSON whose `[` has been read.
-fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<Result<T, ValueError>> {
+fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<serde_json::Result<T>> {
     skip_white_space(rest);
     if rest.first() == Some(&b',') {
         rest.advance(1);
@@ -310,10 +349,30 @@ fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<Result<T, ValueErr
         return None;
     }
     let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
-    let result = stream.next()?.map_err(ValueError::new);
+    let result = stream.next()?;
     let read = stream.byte_offset();
     rest.advance(read);
     Some(result)
+}
+
+/// A value that could not be read as it is, read with what .NET puts in the place of what it lacks.
+fn json_without<T: DeserializeOwned>(
+    encoding: Encoding,
+    value: &[u8],
+    error: &serde_json::Error,
+) -> Result<T, ValueError> {
+    let error_text = ValueError::new(error);
+    if !error.is_data() {
+        return Err(error_text); // it is no JSON, or nests too deeply
+    }
+    without(error_text, |defaults| {
+        let mut reading = Reading::new(encoding, Bins::Nowhere);
+        reading.defaults = Some(defaults);
+        let mut deserializer = serde_json::Deserializer::from_slice(value);
+        let read = T::deserialize(Read::new(&mut deserializer, reading));
+        read.and_then(|value| deserializer.end().map(|()| value))
+            .map_err(ValueError::new)
+    })
 }
 
 fn skip_white_space(text: &mut Bytes) {

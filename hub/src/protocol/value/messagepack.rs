@@ -5,8 +5,8 @@ use bytes::{Buf as _, Bytes};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Encoding, ValueError,
-    names::{Bins, Place, Read, Reading},
+    Encoding, Names, ValueError,
+    names::{Bins, Defaults, Place, Read, Reading, without},
     skip::{self, Extent},
 };
 
@@ -53,11 +53,27 @@ pub(super) fn take<T: DeserializeOwned>(
     Some(result)
 }
 
-/// Decodes the value of this extent: every count in it is true, none nests too deeply.
+/// Decodes the value of this extent: every count in it is true, none nests too deeply. Where it has not
+/// all that its type wants, it is read as .NET does, if that is how the hub names things.
 fn decode_extent<T: DeserializeOwned>(
     encoding: Encoding,
     bytes: &[u8],
     extent: Extent,
+) -> Result<T, ValueError> {
+    let read = read_extent(encoding, bytes, extent, None);
+    match (read, encoding.names) {
+        (Err(error), Names::DotNet | Names::DotNetPascalCase) => without(error, |defaults| {
+            read_extent(encoding, bytes, extent, Some(defaults))
+        }),
+        (read, _) => read,
+    }
+}
+
+fn read_extent<T: DeserializeOwned>(
+    encoding: Encoding,
+    bytes: &[u8],
+    extent: Extent,
+    defaults: Option<&Defaults>,
 ) -> Result<T, ValueError> {
     let bytes = &bytes[..extent.len];
     let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
@@ -66,12 +82,14 @@ fn decode_extent<T: DeserializeOwned>(
         let place = Place::new(bytes);
         let mut deserializer = rmp_serde::Deserializer::new(&place);
         deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-        let reading = Reading::new(encoding, Bins::Somewhere(&place));
+        let mut reading = Reading::new(encoding, Bins::Somewhere(&place));
+        reading.defaults = defaults;
         return T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new);
     }
     let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-    let reading = Reading::new(encoding, bins);
+    let mut reading = Reading::new(encoding, bins);
+    reading.defaults = defaults;
     T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
 }

@@ -12,6 +12,7 @@
     allow(dead_code, reason = "JSON has no bytes")
 )]
 mod bins;
+mod defaults;
 mod read;
 mod write;
 
@@ -19,10 +20,10 @@ mod write;
 mod tests;
 
 #[cfg(feature = "messagepack")]
-pub(crate) use bins::{Bins, Place, Reading};
-#[cfg(feature = "messagepack")]
-pub(crate) use read::Read;
-pub(crate) use read::ReadAs;
+pub(crate) use bins::Place;
+pub(crate) use bins::{Bins, Reading};
+pub(crate) use defaults::{Defaults, without};
+pub(crate) use read::{Read, ReadAs};
 pub(crate) use write::WriteAs;
 
 use std::collections::BTreeMap;
@@ -46,6 +47,7 @@ impl Case {
             (Names::DotNet, Protocol::Json) => Some(Self::Camel),
             #[cfg(feature = "messagepack")]
             (Names::DotNet, Protocol::MessagePack) => Some(Self::Pascal),
+            (Names::DotNetPascalCase, _) => Some(Self::Pascal),
         }
     }
 

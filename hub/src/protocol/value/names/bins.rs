@@ -6,6 +6,7 @@ use std::{
     io::{self, Read},
 };
 
+use super::Defaults;
 use crate::protocol::Encoding;
 
 /// How a value is read.
@@ -15,6 +16,10 @@ pub(crate) struct Reading<'a> {
     bins: Bins<'a>,
     /// The marker of the next value has been read already.
     is_begun: bool,
+    /// What may be left out; `None` where all must be there.
+    pub(crate) defaults: Option<&'a Defaults>,
+    /// It is known of the next value that it is not null.
+    pub(super) is_something: bool,
 }
 
 /// Where the bytes of a value are.
@@ -40,6 +45,8 @@ impl<'a> Reading<'a> {
             encoding,
             bins,
             is_begun: false,
+            defaults: None,
+            is_something: false,
         }
     }
 
@@ -59,6 +66,7 @@ impl<'a> Reading<'a> {
     pub(super) fn begun(self) -> Self {
         Self {
             is_begun: true,
+            is_something: true,
             ..self
         }
     }
@@ -67,7 +75,22 @@ impl<'a> Reading<'a> {
     pub(super) fn inside(self) -> Self {
         Self {
             is_begun: false,
+            is_something: false,
             ..self
+        }
+    }
+
+    /// Whether what is read next may be null, and that be no fault.
+    pub(super) fn may_be_null(&self) -> bool {
+        self.defaults.is_some() && !self.is_something
+    }
+
+    /// Of what stands in the place of a value that is left out.
+    pub(super) fn of_nothing(self) -> Self {
+        Self {
+            bins: Bins::Nowhere,
+            is_something: true,
+            ..self.inside()
         }
     }
 

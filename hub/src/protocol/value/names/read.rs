@@ -9,6 +9,7 @@ use serde::de::{
 
 use super::{
     bins::{Bins, Reading},
+    defaults::{Defaults, Fault, Struct},
     field_named, is_private_to_serde_json,
 };
 use crate::protocol::value::native::is_native;
@@ -59,8 +60,14 @@ macro_rules! scalars {
 }
 
 macro_rules! wrapped {
-    ($($method:ident($($arg:ident: $type:ty),*) expects $expects:expr;)+) => {$(
+    ($($method:ident($($arg:ident: $type:ty),*) expects $expects:expr $(, or nothing as $asked:expr)?;)+) => {$(
         fn $method<V: Visitor<'de>>(self, $($arg: $type,)* visitor: V) -> Result<V::Value, D::Error> {
+            $(
+                if self.reading.may_be_null() {
+                    let (asked, reading) = ($asked, self.reading);
+                    return self.inner.deserialize_option(OrNothing { visitor, reading, asked });
+                }
+            )?
             let visitor = Self::around(self.reading, visitor, $expects);
             if let Expects::Text | Expects::List = visitor.expects
                 && self.reading.next_is_bin()
@@ -93,15 +100,15 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<'_, D> {
         deserialize_u32() expects Expects::Integer;
         deserialize_u64() expects Expects::Integer;
         deserialize_char() expects Expects::Text;
-        deserialize_str() expects Expects::Text;
-        deserialize_string() expects Expects::Text;
+        deserialize_str() expects Expects::Text, or nothing as Asked::Str;
+        deserialize_string() expects Expects::Text, or nothing as Asked::String;
         deserialize_identifier() expects Expects::Text;
         deserialize_option() expects Expects::Anything;
         deserialize_unit_struct(name: &'static str) expects Expects::Anything;
-        deserialize_seq() expects Expects::List;
+        deserialize_seq() expects Expects::List, or nothing as Asked::Seq;
         deserialize_tuple(len: usize) expects Expects::List;
         deserialize_tuple_struct(name: &'static str, len: usize) expects Expects::List;
-        deserialize_map() expects Expects::Anything;
+        deserialize_map() expects Expects::Anything, or nothing as Asked::Map;
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
             expects Expects::Anything;
     }
@@ -126,8 +133,15 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<'_, D> {
     ) -> Result<V::Value, D::Error> {
         let expects = if is_private_to_serde_json(name) {
             Expects::Anything
+        } else if self.reading.may_be_null() {
+            let (asked, reading) = (Asked::Struct(Struct { name, fields }), self.reading);
+            return self.inner.deserialize_option(OrNothing {
+                visitor,
+                reading,
+                asked,
+            });
         } else {
-            Expects::fields(self.reading.encoding, fields)
+            Expects::fields(self.reading.encoding, name, fields)
         };
         let visitor = Self::around(self.reading, visitor, expects);
         self.inner.deserialize_struct(name, fields, visitor)
@@ -135,6 +149,70 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<'_, D> {
 
     fn is_human_readable(&self) -> bool {
         true
+    }
+}
+
+/// What a type asked for that .NET's can be null for.
+enum Asked {
+    Str,
+    String,
+    Seq,
+    Map,
+    Struct(Struct),
+}
+
+/// Asks again, once it is known whether there is anything.
+struct OrNothing<'a, V> {
+    visitor: V,
+    reading: Reading<'a>,
+    asked: Asked,
+}
+
+impl<V> OrNothing<'_, V> {
+    fn ask<'de, D: Deserializer<'de>>(
+        asked: &Asked,
+        visitor: V,
+        deserializer: D,
+    ) -> Result<V::Value, D::Error>
+    where
+        V: Visitor<'de>,
+    {
+        match *asked {
+            Asked::Str => deserializer.deserialize_str(visitor),
+            Asked::String => deserializer.deserialize_string(visitor),
+            Asked::Seq => deserializer.deserialize_seq(visitor),
+            Asked::Map => deserializer.deserialize_map(visitor),
+            Asked::Struct(Struct { name, fields }) => {
+                deserializer.deserialize_struct(name, fields, visitor)
+            }
+        }
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OrNothing<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(f)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
+        match self.reading.defaults {
+            Some(defaults) => {
+                let nothing = Read::new(defaults.nothing(), self.reading.of_nothing());
+                Self::ask(&self.asked, self.visitor, nothing)
+            }
+            None => Err(E::invalid_type(Unexpected::Unit, &self)),
+        }
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
+        self.visit_none()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        let something = Read::new(deserializer, self.reading.begun());
+        Self::ask(&self.asked, self.visitor, something)
     }
 }
 
@@ -146,15 +224,15 @@ enum Expects {
     /// A string, or the name of a field or variant.
     Text,
     List,
-    /// A struct of these fields, whose members are named as in .NET.
-    Members(&'static [&'static str]),
+    /// A struct, whose members are named as in .NET.
+    Members(Struct),
 }
 
 impl Expects {
-    fn fields(encoding: Encoding, fields: &'static [&'static str]) -> Self {
+    fn fields(encoding: Encoding, name: &'static str, fields: &'static [&'static str]) -> Self {
         match encoding.names {
             Names::AsDeclared => Self::Anything,
-            Names::DotNet => Self::Members(fields),
+            Names::DotNet | Names::DotNetPascalCase => Self::Members(Struct { name, fields }),
         }
     }
 }
@@ -296,10 +374,25 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Visit<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.inner.visit_map(Members {
+        let Self {
+            inner: visitor,
+            reading,
+            expects,
+        } = self;
+        let read = visitor.visit_map(Members {
             inner,
-            reading: self.reading.inside(),
-            expects: self.expects,
+            reading: reading.inside(),
+            expects,
+            seen: Vec::new(),
+            left_out: None,
+        });
+        read.map_err(|fault| {
+            if let (Fault::Missing(field), Expects::Members(of), Some(defaults)) =
+                (&fault, expects, reading.defaults)
+            {
+                defaults.missed(of, field);
+            }
+            fault.into_error()
         })
     }
 
@@ -337,23 +430,76 @@ struct Members<'a, A> {
     inner: A,
     reading: Reading<'a>,
     expects: Expects,
+    /// Where members may be left out: those that are there, and those that were put there.
+    seen: Vec<&'static str>,
+    /// The member that is read next is one that was left out.
+    left_out: Option<&'a Defaults>,
+}
+
+impl<'a, A> Members<'a, A> {
+    /// The next member that is left out and must not be.
+    fn next_left_out(&mut self) -> Option<(&'static str, &'a Defaults)> {
+        let (Some(defaults), Expects::Members(of)) = (self.reading.defaults, self.expects) else {
+            return None;
+        };
+        let mut fields = of.fields.iter();
+        let field = fields.find(|field| !self.seen.contains(field) && defaults.has(of, field))?;
+        self.seen.push(field);
+        Some((field, defaults))
+    }
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, A> {
-    type Error = A::Error;
+    type Error = Fault<A::Error>;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
         &mut self,
         seed: S,
-    ) -> Result<Option<S::Value>, A::Error> {
-        match self.expects {
-            Expects::Members(fields) => self.inner.next_key_seed(MemberName { seed, fields }),
-            _ => self.inner.next_key_seed(Read::new(seed, self.reading)),
+    ) -> Result<Option<S::Value>, Self::Error> {
+        let Expects::Members(of) = self.expects else {
+            let key = self.inner.next_key_seed(Read::new(seed, self.reading));
+            return key.map_err(Fault::Other);
+        };
+        if self.reading.defaults.is_none() {
+            let key = self.inner.next_key_seed(MemberName {
+                seed,
+                of,
+                seen: None,
+            });
+            return key.map_err(Fault::Other);
+        }
+        // The seed can be used once, and is handed back where the map has no more for it.
+        let mut seed = Some(seed);
+        let lent = Lent {
+            seed: &mut seed,
+            of,
+            seen: &mut self.seen,
+        };
+        if let Some(key) = self.inner.next_key_seed(lent).map_err(Fault::Other)? {
+            return Ok(Some(key));
+        }
+        match (seed, self.next_left_out()) {
+            (Some(seed), Some((field, defaults))) => {
+                self.left_out = Some(defaults);
+                let key = seed.deserialize(StrDeserializer::new(field));
+                key.map(Some).map_err(Fault::Other)
+            }
+            _ => Ok(None),
         }
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner.next_value_seed(Read::new(seed, self.reading))
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, Self::Error> {
+        let value = match self.left_out.take() {
+            Some(defaults) => {
+                let reading = self.reading.of_nothing();
+                seed.deserialize(Read::new(defaults.nothing(), reading))
+            }
+            None => self.inner.next_value_seed(Read::new(seed, self.reading)),
+        };
+        value.map_err(Fault::Other)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -361,13 +507,34 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Members<'_, A> {
     }
 }
 
-/// Tells the seed the declared name of the field that a member is meant for.
-struct MemberName<S> {
-    seed: S,
-    fields: &'static [&'static str],
+/// Tells a seed the declared name of the field that a member is meant for, and takes it only where
+/// there is a member.
+struct Lent<'a, S> {
+    seed: &'a mut Option<S>,
+    of: Struct,
+    seen: &'a mut Vec<&'static str>,
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for MemberName<S> {
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Lent<'_, S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        let Some(seed) = self.seed.take() else {
+            return Err(D::Error::custom("a name is read once"));
+        };
+        let (of, seen) = (self.of, Some(self.seen));
+        MemberName { seed, of, seen }.deserialize(deserializer)
+    }
+}
+
+/// Tells the seed the declared name of the field that a member is meant for.
+struct MemberName<'a, S> {
+    seed: S,
+    of: Struct,
+    seen: Option<&'a mut Vec<&'static str>>,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for MemberName<'_, S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
@@ -375,7 +542,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for MemberName<S> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for MemberName<S> {
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for MemberName<'_, S> {
     type Value = S::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -383,7 +550,11 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for MemberName<S> {
     }
 
     fn visit_str<E: de::Error>(self, v: &str) -> Result<S::Value, E> {
-        let name = field_named(v, self.fields).unwrap_or(v);
+        let field = field_named(v, self.of.fields);
+        if let (Some(field), Some(seen)) = (field, self.seen) {
+            seen.push(field);
+        }
+        let name = field.unwrap_or(v);
         self.seed.deserialize(StrDeserializer::new(name))
     }
 }
@@ -424,7 +595,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Read<'_, A> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, A::Error> {
-        let expects = Expects::fields(self.reading.encoding, fields);
+        let expects = Expects::fields(self.reading.encoding, "", fields);
         let visitor = Self::around(self.reading, visitor, expects);
         self.inner.struct_variant(fields, visitor)
     }

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "messagepack")]
+mod defaults;
+
 use super::Case;
 use crate::protocol::{Encoding, Names, Protocol};
 use crate::{Binary, Timestamp};
@@ -149,7 +152,8 @@ fn members_are_found_in_any_case_and_unknown_ones_skipped() {
         messagepack.extend(b"\xa3Ann");
         assert_eq!(MESSAGEPACK.decode(&messagepack), Ok(ann()), "{name}");
     }
-    assert!(JSON.decode::<Person>(br#"{"name":"Ann"}"#).is_err());
+    let of_another_name = JSON.decode::<Person>(br#"{"name":"Ann"}"#);
+    assert_eq!(of_another_name, Ok(Person::default()));
     let escaped = br#"{"\u0046irstName":"Ann"}"#;
     assert_eq!(JSON.decode(escaped), Ok(ann()));
 }
@@ -167,14 +171,13 @@ fn an_exact_name_wins_over_one_that_is_only_alike() {
 
 #[test]
 fn a_struct_is_read_from_an_object_only() {
-    for array in [&br#"["Ann",null]"#[..], b"[]", b"\"Ann\"", b"1", b"null"] {
+    for array in [&br#"["Ann",null]"#[..], b"[]", b"\"Ann\"", b"1"] {
         assert!(JSON.decode::<Person>(array).is_err());
     }
     for other in [
         &b"\x92\xa3Ann\xc0"[..],
         b"\xa1x",
         b"\x07",
-        b"\xc0",
         b"\x81\x00\xa3Ann",
     ] {
         assert!(MESSAGEPACK.decode::<Person>(other).is_err(), "{other:x?}");
@@ -253,7 +256,6 @@ fn m_08_text_is_read_from_strings_only() {
         &b"\xc4\x02hi"[..],
         b"\xc4\x00",
         b"\x01",
-        b"\xc0",
         b"\xc3",
         b"\x91\xa1h",
     ] {
