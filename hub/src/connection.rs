@@ -43,8 +43,7 @@ use crate::{
         registry::Registry,
     },
     session::{
-        Closer, End, Ending, Event, Handshake, NotAgreed, OnDisconnect, Pings, Reconnect, Session,
-        Terms,
+        Closer, End, Ending, Event, Handshake, OnDisconnect, Pings, Reconnect, Session, Terms,
     },
     transport::{Duplex, Intake, Received},
 };
@@ -129,16 +128,16 @@ async fn shake_hands(
 ) -> Option<Session> {
     let mut handshake = Handshake::new(options.clone(), terms, now());
     let mut alarm = Alarm::default();
-    loop {
+    let why = loop {
         match handshake.poll(now()) {
             Some(Ok(mut session)) => {
                 write(&transport.sender(), session.outgoing());
                 transport.opened(session.stateful());
                 return Some(session);
             }
-            Some(Err(NotAgreed)) => {
+            Some(Err(not_agreed)) => {
                 write(&transport.sender(), handshake.outgoing());
-                break;
+                break not_agreed.why();
             }
             None => {}
         }
@@ -152,13 +151,13 @@ async fn shake_hands(
         match received.await {
             Some(Received::Bytes(bytes)) => handshake.handle_input(bytes),
             // Who leaves before is told nothing (H-11).
-            Some(Received::Gone) => break,
+            Some(Received::Gone) => break "the client left",
             Some(Received::Lost) => events::detached(),
             Some(Received::Resumed(_)) => handshake.resumed(),
             None => {} // it is too late, and the handshake says so
         }
-    }
-    events::handshake_failed();
+    };
+    events::handshake_failed(why);
     transport.close(CloseCode::NORMAL).await;
     None
 }

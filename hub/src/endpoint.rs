@@ -22,12 +22,12 @@ use axum::{
 use futures_util::FutureExt as _;
 use http::{
     Extensions, HeaderMap, Method, StatusCode,
-    header::{ACCEPT, WWW_AUTHENTICATE},
+    header::{ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE, WWW_AUTHENTICATE},
     request::Parts,
 };
 use raw_ws::{Config, Connections, Origins, Upgrade, WebSocket, clock::now};
 
-use answers::{Refusal, empty, json, text};
+use answers::{Refusal, empty, json};
 use negotiate::Negotiation;
 pub use paths::ignore_path_case;
 use paths::spellings;
@@ -131,13 +131,19 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     }
     if parts.method != Method::POST {
         // Clients negotiate with POST alone.
-        return text(StatusCode::METHOD_NOT_ALLOWED, "");
+        return Refusal::Method.answer();
     }
     let options = &endpoint.options;
     let query = parts.uri.query().unwrap_or_default();
     let version = match negotiate::read(query, options) {
         Negotiation::Version(version) => version,
-        Negotiation::Refused(error) => return json(negotiate::refused(&error)),
+        Negotiation::Refused(error) => {
+            events::refused(
+                StatusCode::OK,
+                "the client's negotiate version is not served",
+            );
+            return json(negotiate::refused(&error));
+        }
     };
     if endpoint.is_stopping(&parts) {
         return Refusal::Stopping.answer();
@@ -155,10 +161,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
         .tokens
         .add(id.clone(), user_identifier, token.clone(), reconnect, now());
     if added.is_none() {
-        return text(
-            negotiate::OVERLOADED,
-            "Too many connections wait to be used.",
-        );
+        return Refusal::Overloaded.answer();
     }
     let known = parts.extensions.get::<User>();
     let lifetime = known
@@ -192,16 +195,22 @@ async fn connect<S: Send + Sync + 'static>(
             // WS-03: an event stream wins over an upgrade, and what is no upgrade is a poll.
             if accepts_event_stream(&parts.headers) {
                 endpoint.stream_events(&parts, token)
-            } else if let Ok(upgrade) = Upgrade::from_parts(&mut parts) {
-                endpoint.upgrade(upgrade, &parts, token)
             } else {
-                endpoint.poll(&parts, token).await
+                match Upgrade::from_parts(&mut parts) {
+                    Ok(upgrade) => endpoint.upgrade(upgrade, &parts, token),
+                    Err(error) => {
+                        if would_be_upgrade(&parts.headers) {
+                            events::no_upgrade(&error);
+                        }
+                        endpoint.poll(&parts, token).await
+                    }
+                }
             }
         }
         Method::POST => endpoint.post(&parts, body, token).await,
         Method::DELETE => endpoint.delete(&parts, token),
         // HEAD, PUT, OPTIONS and others mean nothing here.
-        _ => text(StatusCode::METHOD_NOT_ALLOWED, ""),
+        _ => Refusal::Method.answer(),
     }
 }
 
@@ -214,7 +223,7 @@ async fn refresh_user<S: Send + Sync + 'static>(
         return refusal;
     }
     if parts.method != Method::POST {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "");
+        return Refusal::Method.answer();
     }
     endpoint.refresh(&parts)
 }
@@ -284,10 +293,11 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             let mut response = empty(StatusCode::UNAUTHORIZED);
             let headers = response.headers_mut();
             headers.insert(WWW_AUTHENTICATE, challenge.header_value());
+            events::refused(response.status(), "no layer knows the user of the request");
             return Some(response);
         };
         let is_let_in = policies.iter().all(|policy| policy(user));
-        (!is_let_in).then(|| empty(StatusCode::FORBIDDEN))
+        (!is_let_in).then(|| Refusal::Forbidden.answer())
     }
 
     /// A WebSocket: the first or the next of a negotiated connection, or without `id` a connection of
@@ -456,6 +466,14 @@ impl Drop for InUse {
     fn drop(&mut self) {
         self.tokens.remove(&self.token);
     }
+}
+
+/// Whether something of a WebSocket's request is there: what is missing was lost on the way, or never
+/// came.
+fn would_be_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+        || headers.contains_key(SEC_WEBSOCKET_KEY)
+        || headers.contains_key(SEC_WEBSOCKET_VERSION)
 }
 
 /// SSE-01: the media type alone; with parameters .NET does not see it.

@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
+
 use crate::{
     error::HubError,
     identity::{connection_id::ConnectionId, request::Transport},
@@ -104,9 +106,24 @@ pub(crate) fn detached_evicted() {
     });
 }
 
-pub(crate) fn handshake_failed() {
+/// A request does not lead to a connection, or not to the one that it names.
+pub(crate) fn refused(status: StatusCode, why: &'static str) {
     told(|| {
-        tracing::debug!("the hub handshake failed");
+        metrics::counter!("hub.requests_refused", "why" => why).increment(1);
+        tracing::debug!(status = status.as_u16(), why, "a request was refused");
+    });
+}
+
+/// A request has some of a WebSocket upgrade, and is none: it is taken for a poll (WS-03).
+pub(crate) fn no_upgrade(error: &raw_ws::HandshakeError) {
+    told(|| {
+        tracing::debug!(%error, "a request that would be a WebSocket upgrade is none");
+    });
+}
+
+pub(crate) fn handshake_failed(why: &'static str) {
+    told(|| {
+        tracing::debug!(why, "the hub handshake failed");
     });
 }
 
@@ -126,10 +143,37 @@ pub(crate) fn method_failed(method: &str, error: &HubError) {
     });
 }
 
-pub(crate) fn call_refused(why: &'static str) {
+/// A call is not begun. `method` is as it is declared, and none where there is no such method: what
+/// clients call it is theirs. Of arguments only what kinds they are.
+pub(crate) fn call_refused(method: Option<&str>, why: &'static str, misfit: Option<&Misfit>) {
     told(|| {
-        tracing::debug!(why, "a call was refused");
+        let method = method.unwrap_or("none");
+        metrics::counter!("hub.calls_refused", "method" => method.to_owned(), "why" => why)
+            .increment(1);
+        match misfit {
+            Some(Misfit::Count { provided, expected }) => {
+                tracing::debug!(method, why, provided, expected, "a call was refused");
+            }
+            Some(Misfit::Type {
+                position,
+                wanted,
+                found,
+            }) => tracing::debug!(method, why, position, wanted, found, "a call was refused"),
+            None => tracing::debug!(method, why, "a call was refused"),
+        }
     });
+}
+
+/// How arguments do not fit a method.
+pub(crate) enum Misfit {
+    /// Their number.
+    Count { provided: usize, expected: usize },
+    /// One of them, the first being 1: its parameter's type, and what kind of value came.
+    Type {
+        position: usize,
+        wanted: &'static str,
+        found: &'static str,
+    },
 }
 
 pub(crate) fn upload_stuck() {

@@ -32,7 +32,7 @@ use bytestring::ByteString;
 pub(crate) use calls::{ActiveCall, NotBegun, StreamKey};
 pub(crate) use counting::{Reconnect, Signals};
 pub(crate) use end::{Closer, End, Ending, OnDisconnect};
-pub(crate) use handshake::{Handshake, NotAgreed, Pings, Terms};
+pub(crate) use handshake::{Handshake, Pings, Terms};
 
 use crate::{
     options::HubOptions,

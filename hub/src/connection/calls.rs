@@ -81,9 +81,11 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
                 refusal,
                 takes_turn: true,
             }) if !self.session.has_free_slot() => {
+                let refusal = refusal.of(self.declared(&target));
                 return self.wait(Waiting::Refused(invocation_id, refusal));
             }
             Err(Denied::Refused { refusal, .. } | Denied::Unbound(refusal)) => {
+                let refusal = refusal.of(self.declared(&target));
                 return self.refuse(invocation_id, refusal);
             }
         };
@@ -96,7 +98,8 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                return self.refuse(invocation_id, CallRefusal::of_ids(&name, refused));
+                let refusal = CallRefusal::of_ids(&name, refused).of(self.declared(&target));
+                return self.refuse(invocation_id, refusal);
             }
         };
         let may_run = self.session.may_run(&mut call);
@@ -116,6 +119,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
     ) -> Option<End> {
         match self.bind(&invocation.target, invocation.arguments, kind, 0) {
             Err(Denied::Unbound(refusal)) => {
+                let refusal = refusal.of(self.declared(&invocation.target));
                 self.refuse(invocation.invocation_id, refusal);
                 None
             }
@@ -130,9 +134,16 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
     }
 
     fn refuse(&mut self, invocation_id: Option<ByteString>, refusal: CallRefusal) {
-        events::call_refused(refusal.why);
+        let method = refusal.method.as_deref();
+        events::call_refused(method, refusal.why, refusal.misfit.as_ref());
         let completion = Completion::Error(refusal.text.into());
         self.session.refuse(invocation_id, completion);
+    }
+
+    /// The name of a method as it is declared.
+    fn declared(&self, target: &str) -> Option<Arc<str>> {
+        let entry = self.hub.dispatch.find(target)?;
+        Some(entry.name.clone())
     }
 
     /// IN-12: arguments, then whether the caller may, then the method's kind, then its streams.

@@ -3,10 +3,7 @@
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 
-use crate::{
-    endpoint::{negotiate, tokens::NotFound},
-    identity::request::Transport,
-};
+use crate::{endpoint::tokens::NotFound, events, identity::request::Transport};
 
 /// Why a request does not lead to a connection (C-08).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,10 +26,40 @@ pub(super) enum Refusal {
     TooOften,
     /// The server stops.
     Stopping,
+    /// Too many negotiated connections wait to be used (C-05).
+    Overloaded,
+    /// The method of the request means nothing here.
+    Method,
+    /// The user is known, and not let in (AU-01).
+    Forbidden,
 }
 
 impl Refusal {
+    /// For the log: the README's table "When a client does not connect" says more of each.
+    fn why(self) -> &'static str {
+        match self {
+            Self::NoId => "no connection is named, and none begun",
+            Self::Unknown => "there is no connection of that id",
+            Self::NotOffered(_) => "the transport is not offered",
+            Self::OtherTransport => "the connection uses another transport",
+            Self::Active => "the connection is in use",
+            Self::ForeignOrigin => "a page of another origin",
+            Self::OtherUser => "the connection is another user's",
+            Self::TooOften => "the connection was resumed too often",
+            Self::Stopping => "the server stops",
+            Self::Overloaded => "too many negotiated connections wait to be used",
+            Self::Method => "the method of the request means nothing here",
+            Self::Forbidden => "the user is not let in",
+        }
+    }
+
     pub(super) fn answer(self) -> Response {
+        let answer = self.unsaid();
+        events::refused(answer.status(), self.why());
+        answer
+    }
+
+    fn unsaid(self) -> Response {
         match self {
             Self::NoId => text(StatusCode::BAD_REQUEST, "Connection ID required"),
             Self::Unknown => text(StatusCode::NOT_FOUND, "No Connection with that ID"),
@@ -52,7 +79,13 @@ impl Refusal {
             }
             Self::OtherUser => empty(StatusCode::FORBIDDEN),
             Self::TooOften => text(StatusCode::TOO_MANY_REQUESTS, ""),
-            Self::Stopping => text(negotiate::OVERLOADED, "The server is stopping."),
+            Self::Stopping => text(StatusCode::SERVICE_UNAVAILABLE, "The server is stopping."),
+            Self::Overloaded => {
+                let reason = "Too many connections wait to be used.";
+                text(StatusCode::SERVICE_UNAVAILABLE, reason)
+            }
+            Self::Method => text(StatusCode::METHOD_NOT_ALLOWED, ""),
+            Self::Forbidden => empty(StatusCode::FORBIDDEN),
         }
     }
 

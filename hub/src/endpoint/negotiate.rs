@@ -2,8 +2,6 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use http::StatusCode;
-
 use crate::{
     identity::{query::query_value, request::Transport},
     options::HubOptions,
@@ -110,9 +108,6 @@ pub(crate) fn accepted(
 pub(crate) fn refused(error: &str) -> String {
     serde_json::json!({ "error": error }).to_string()
 }
-
-/// What is said when nobody can be let in.
-pub(crate) const OVERLOADED: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 
 #[cfg(test)]
 mod tests {

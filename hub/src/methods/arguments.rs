@@ -1,6 +1,6 @@
 //! From the encoded arguments of a call to the parameters of a method.
 
-use std::sync::Arc;
+use std::{any::type_name, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -35,7 +35,14 @@ pub enum BindError {
         expected: usize,
     },
     /// One of them is not of its parameter's type.
-    Type,
+    Type {
+        /// Which, the first being 1.
+        position: usize,
+        /// The parameter's type.
+        wanted: &'static str,
+        /// What kind of value came, as the protocol knows it: `a number`, `an object`.
+        found: &'static str,
+    },
     /// They are no array (M-07).
     Malformed(ValueError),
 }
@@ -47,7 +54,7 @@ impl std::fmt::Display for BindError {
                 f,
                 "Invocation provides {provided} argument(s) but target expects {expected}."
             ),
-            Self::Type => f.write_str(
+            Self::Type { .. } => f.write_str(
                 "Error binding arguments. Make sure that the types of the provided values match the types of the hub method being invoked.",
             ),
             Self::Malformed(error) => error.fmt(f),
@@ -133,7 +140,11 @@ impl<T: DeserializeOwned> Argument for T {
                 arguments.taken += 1;
                 Ok(value)
             }
-            Some(Err(_)) => Err(BindError::Type),
+            Some(Err(_)) => Err(BindError::Type {
+                position: arguments.taken + 1,
+                wanted: type_name::<T>(),
+                found: arguments.elements()?.kind_of_failed(),
+            }),
             // The caller knows how many are expected.
             None => Err(BindError::Count {
                 provided: arguments.taken,
@@ -150,7 +161,11 @@ impl<T: DeserializeOwned> Argument for UploadStream<T> {
 
     fn take(arguments: &mut Arguments) -> Result<Self, BindError> {
         // There is one for each stream parameter; whether the client sends them is checked later.
-        let upload = arguments.uploads.next().ok_or(BindError::Type)?;
+        let upload = arguments.uploads.next().ok_or_else(|| BindError::Type {
+            position: arguments.taken + 1,
+            wanted: type_name::<Self>(),
+            found: "nothing",
+        })?;
         Ok(Self::new(upload, arguments.encoding, arguments.detail))
     }
 

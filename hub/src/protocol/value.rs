@@ -215,6 +215,7 @@ impl Encoding {
             encoding: self,
             rest,
             declared: declared.ok_or_else(|| ValueError::text(NO_ARRAY))?,
+            failed: None,
         })
     }
 }
@@ -227,6 +228,8 @@ pub struct Elements {
     rest: Bytes,
     /// What the header of a MessagePack array says less what was taken; in JSON unused.
     declared: usize,
+    /// The first byte of the element that could not be decoded.
+    failed: Option<u8>,
 }
 
 impl Elements {
@@ -252,6 +255,7 @@ impl Elements {
     /// # Errors
     /// When it is not a `T`. Nothing can be taken behind it.
     pub fn take<T: DeserializeOwned>(&mut self) -> Option<Result<T, ValueError>> {
+        let first = self.first_byte();
         let result = match (self.encoding.protocol, self.encoding.names) {
             (Protocol::Json, Names::AsDeclared) => {
                 next_json(&mut self.rest)?.map_err(ValueError::new)
@@ -274,10 +278,45 @@ impl Elements {
             }
         };
         if result.is_err() {
+            self.failed = first;
             self.rest = Bytes::new();
             self.declared = 0;
         }
         Some(result)
+    }
+}
+
+impl Elements {
+    /// The first byte of the next element.
+    fn first_byte(&self) -> Option<u8> {
+        match self.encoding.protocol {
+            Protocol::Json => {
+                let mut bytes = self.rest.iter();
+                bytes.find(|byte| !byte.is_ascii_whitespace() && **byte != b',')
+            }
+            #[cfg(feature = "messagepack")]
+            Protocol::MessagePack => self.rest.first(),
+        }
+        .copied()
+    }
+
+    /// What kind of value it was that could not be decoded, for people.
+    pub(crate) fn kind_of_failed(&self) -> &'static str {
+        let Some(first) = self.failed else {
+            return "nothing";
+        };
+        match self.encoding.protocol {
+            Protocol::Json => match first {
+                b'n' => "null",
+                b't' | b'f' => "a boolean",
+                b'"' => "text",
+                b'[' => "a list",
+                b'{' => "an object",
+                _ => "a number",
+            },
+            #[cfg(feature = "messagepack")]
+            Protocol::MessagePack => messagepack::kind(first),
+        }
     }
 }
 

@@ -48,7 +48,37 @@ pub(crate) struct Handshake {
 
 /// There is no session: the client is told why, and nothing else happens (H-10).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotAgreed;
+pub(crate) enum NotAgreed {
+    /// The client's request did not come in time (H-08).
+    TooLate,
+    /// Something came that is too long for one.
+    TooLong,
+    /// Something came that is none (H-04).
+    NoRequest,
+    /// It names a protocol that is not offered (H-05).
+    Protocol,
+    /// It names a version of the future (H-06).
+    Version,
+    /// Its protocol needs bytes, and the transport carries text (H-09).
+    TextOnly,
+}
+
+impl NotAgreed {
+    /// For the log.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::TooLate => "no request came in time",
+            Self::TooLong => "what came is too long for a request",
+            Self::NoRequest => "what came is no request",
+            Self::Protocol => "the protocol is not offered",
+            Self::Version => "the version of the protocol is not known",
+            Self::TextOnly => "the protocol needs bytes, and the transport carries text",
+        }
+    }
+}
+
+/// H-08.
+const CANCELED: &str = "Handshake was canceled.";
 
 impl Handshake {
     pub(crate) fn new(options: Arc<HubOptions>, terms: Terms, now: Instant) -> Self {
@@ -79,11 +109,12 @@ impl Handshake {
             Ok(Some(record)) => record,
             Ok(None) if now < self.deadline => return None,
             // H-08: too long is told like too late.
-            Ok(None) | Err(_) => return Some(Err(self.refuse("Handshake was canceled.".into()))),
+            Ok(None) => return Some(Err(self.refuse(NotAgreed::TooLate, CANCELED.into()))),
+            Err(_) => return Some(Err(self.refuse(NotAgreed::TooLong, CANCELED.into()))),
         };
         Some(match self.agree(&record) {
             Ok((protocol, reconnect)) => Ok(self.open(protocol, reconnect, now)),
-            Err(error) => Err(self.refuse(error)),
+            Err((why, error)) => Err(self.refuse(why, error)),
         })
     }
 
@@ -118,16 +149,17 @@ impl Handshake {
         Session::new(self.options.clone(), terms, encoding, frames, outgoing, now)
     }
 
-    fn refuse(&mut self, error: ByteString) -> NotAgreed {
+    fn refuse(&mut self, why: NotAgreed, error: ByteString) -> NotAgreed {
         HandshakeResponse { error: Some(error) }.encode(&mut self.outgoing);
-        NotAgreed
+        why
     }
 
-    fn agree(&self, record: &Bytes) -> Result<(Protocol, Reconnect), ByteString> {
+    fn agree(&self, record: &Bytes) -> Result<(Protocol, Reconnect), (NotAgreed, ByteString)> {
         let request = HandshakeRequest::decode(record).map_err(|fault| {
             let generic = "An unexpected error occurred during connection handshake.";
             // A record that is no handshake (H-04).
-            with_details(generic, &fault, self.options.detail())
+            let text = with_details(generic, &fault, self.options.detail());
+            (NotAgreed::NoRequest, text)
         })?;
         let name = &request.protocol;
         let supported = Protocol::from_name(name)
@@ -135,23 +167,24 @@ impl Handshake {
         let Some(protocol) = supported else {
             // Its name is echoed (H-05), but not a book (row 97).
             let name: String = name.chars().take(64).collect();
-            return Err(format!("The protocol '{name}' is not supported.").into());
+            let text = format!("The protocol '{name}' is not supported.");
+            return Err((NotAgreed::Protocol, text.into()));
         };
         let version = request.version;
         if version > MAX_VERSION {
             // A version of the future (H-06).
-            return Err(format!(
-                "The server does not support version {version} of the '{name}' protocol."
-            )
-            .into());
+            let text =
+                format!("The server does not support version {version} of the '{name}' protocol.");
+            return Err((NotAgreed::Version, text.into()));
         }
         if self.terms.carries == TransferFormat::Text
             && protocol.transfer_format() == TransferFormat::Binary
         {
             // Bytes do not fit into text (H-09).
-            return Err(format!(
+            let text = format!(
                 "Cannot use the '{name}' protocol on the current transport. The transport does not support 'Binary' transfer format."
-            ).into());
+            );
+            return Err((NotAgreed::TextOnly, text.into()));
         }
         let reconnect = if version >= STATEFUL_VERSION {
             self.terms.reconnect

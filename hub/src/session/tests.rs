@@ -166,7 +166,7 @@ impl Pair {
         if let Machine::ShakingHands(handshake) = &mut self.server.machine {
             match handshake.poll(self.now) {
                 None => return,
-                Some(Err(NotAgreed)) => {
+                Some(Err(_)) => {
                     let answer = handshake.outgoing().1.split().freeze();
                     self.client.take(answer, self.protocol);
                     self.server.machine = Machine::Refused;

@@ -16,6 +16,7 @@ mod contract;
 mod contract_of;
 mod cut;
 mod dark;
+mod diagnostics;
 mod dialogues;
 mod fallbacks;
 mod hostile;

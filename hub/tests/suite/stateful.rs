@@ -5,4 +5,4 @@ mod bounds;
 mod hostile;
 mod rules;
 mod seats;
-mod support;
+pub(crate) mod support;

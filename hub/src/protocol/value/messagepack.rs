@@ -27,6 +27,21 @@ pub(super) fn decode<T: DeserializeOwned>(
     }
 }
 
+/// What kind of value begins with this byte, for people.
+pub(super) fn kind(first: u8) -> &'static str {
+    match first {
+        0xC0 => "null",
+        0xC2 | 0xC3 => "a boolean",
+        0xA0..=0xBF | 0xD9..=0xDB => "text",
+        0xC4..=0xC6 => "bytes",
+        0x90..=0x9F | 0xDC | 0xDD => "a list",
+        0x80..=0x8F | 0xDE | 0xDF => "an object",
+        0xC7..=0xC9 | 0xD4..=0xD8 => "an extension",
+        0x00..=0x7F | 0xCA..=0xD3 | 0xE0..=0xFF => "a number",
+        0xC1 => "no value",
+    }
+}
+
 /// Takes the header of an array off the front, and gives how many elements follow.
 pub(super) fn take_array_len(rest: &mut Bytes) -> Option<usize> {
     let mut reader = &rest[..];
