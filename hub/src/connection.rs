@@ -11,6 +11,7 @@
 mod calls;
 mod handlers;
 mod input;
+pub(crate) mod raw;
 mod refusals;
 
 use std::{

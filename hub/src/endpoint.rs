@@ -8,6 +8,7 @@ mod answers;
 mod fallbacks;
 mod negotiate;
 mod paths;
+mod raw_connections;
 mod refresh;
 mod tokens;
 
@@ -31,6 +32,7 @@ use answers::{Refusal, empty, json};
 use negotiate::Negotiation;
 pub use paths::ignore_path_case;
 use paths::spellings;
+pub use raw_connections::RawConnections;
 use tokens::{Asks, NewSocket, Presented, Socket, Tokens};
 
 use crate::{
@@ -344,16 +346,16 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         let arrival = self.arrival(id, parts, Transport::WebSockets, Reconnect::Anew);
         // Not awaited in an async block: that would hold all of these twice.
         upgrade.on_upgrade(move |ws: WebSocket| {
-            if first.is_empty() {
-                connection::run(hub, ws, arrival)
-                    .map(move |()| drop(in_use))
-                    .left_future()
-            } else {
+            if hub.raw.is_some() || !first.is_empty() {
                 let transport = Preceded::new(first, ws);
-                connection::run(hub, transport, arrival)
+                run(hub, transport, arrival)
                     .map(move |()| drop(in_use))
                     .boxed()
                     .right_future()
+            } else {
+                connection::run(hub, ws, arrival)
+                    .map(move |()| drop(in_use))
+                    .left_future()
             }
         })
     }
@@ -419,7 +421,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         arrival: Box<Arrival>,
     ) {
         let in_use = self.in_use(token);
-        let run = connection::run(self.hub.clone(), transport, arrival);
+        let run = run(self.hub.clone(), transport, arrival);
         tokio::spawn(run.map(|()| drop(in_use)));
     }
 
@@ -454,6 +456,23 @@ fn resume(upgrade: Upgrade, parts: &Parts, reservation: Reservation) -> Response
         reservation.come(ws, user);
         ready(())
     })
+}
+
+/// Runs a connection as its hub does: by the hub protocol, or by a plain handler.
+fn run<S: Send + Sync + 'static>(
+    hub: Arc<Shared<S>>,
+    transport: impl Duplex + 'static,
+    arrival: Box<Arrival>,
+) -> impl Future<Output = ()> + Send {
+    if hub.raw.is_some() {
+        let run = async move {
+            if let Some(handler) = &hub.raw {
+                connection::raw::run(hub.clone(), transport, arrival, handler).await;
+            }
+        };
+        return run.boxed().left_future();
+    }
+    connection::run(hub, transport, arrival).right_future()
 }
 
 /// A token whose connection lives.

@@ -166,11 +166,14 @@ impl fmt::Display for HubError {
 
 impl fmt::Debug for HubError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubError")
-            .field("class", &self.0.class)
-            .field("text", &self.to_string())
-            .field("sources", &self.sources())
-            .finish()
+        let mut debug = f.debug_struct("HubError");
+        debug.field("class", &self.0.class);
+        debug.field("text", &self.to_string());
+        let sources = self.sources();
+        if !sources.is_empty() {
+            debug.field("sources", &sources);
+        }
+        debug.finish()
     }
 }
 

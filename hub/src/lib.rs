@@ -31,7 +31,7 @@ mod endpoint;
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
-pub use endpoint::ignore_path_case;
+pub use endpoint::{RawConnections, ignore_path_case};
 pub use error::{HubError, Result};
 pub use identity::{
     connection_id::ConnectionId,
@@ -46,6 +46,7 @@ pub use methods::{
     handle::HubHandle,
     hub::Hub,
     method::{Answer, ArgumentList, Method},
+    raw::RawConnection,
     reply::Reply,
     uploads::UploadStream,
 };

@@ -11,6 +11,7 @@ pub(crate) mod filter;
 pub(crate) mod handle;
 pub(crate) mod hub;
 pub(crate) mod method;
+pub(crate) mod raw;
 pub(crate) mod reply;
 pub(crate) mod running;
 pub(crate) mod uploads;

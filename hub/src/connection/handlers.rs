@@ -41,7 +41,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
 }
 
 /// A panic is an error like any other.
-fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
+pub(super) fn caught(begin: impl FnOnce() -> Running<()>) -> Running<()> {
     let begun = catch_unwind(AssertUnwindSafe(begin));
     Box::pin(async move {
         let ended = match begun {

@@ -1,12 +1,6 @@
 //! What a hub method knows of its caller, and whom it can reach.
 
-use std::{
-    any::{Any, type_name},
-    collections::HashMap,
-    fmt,
-    future::Future,
-    sync::Arc,
-};
+use std::{any::Any, collections::HashMap, fmt, future::Future, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -92,16 +86,7 @@ impl<S> Context<S> {
     /// When the hub makes none, or of another type: like every panic of a method, that is logged, and
     /// answered as an error.
     pub fn connection<T: Any>(&self) -> &T {
-        let Some(state) = self.live().state() else {
-            panic!("the hub has no connection_state");
-        };
-        let Some(state) = state.downcast_ref() else {
-            panic!(
-                "the connection_state of the hub is no `{}`",
-                type_name::<T>()
-            );
-        };
-        state
+        self.live().state_as()
     }
 
     /// Ends the connection: the client is told not to come back by itself (CL-04).

@@ -20,6 +20,7 @@ use crate::{
         filter::{Filter, Running},
         handle::HubHandle,
         method::{Answer, ArgumentList, Method, OwnedParameters},
+        raw::RawHandler,
         reply::Reply,
     },
     options::HubOptions,
@@ -61,6 +62,8 @@ pub(crate) struct Shared<S> {
     pub(crate) on_disconnected: Option<OnDisconnected<S>>,
     pub(crate) user_identifier: Option<UserIdentifier>,
     connection_state: Option<MakeConnectionState>,
+    /// What runs a connection instead of the hub protocol.
+    pub(crate) raw: Option<RawHandler>,
     /// What the user of every request must satisfy; empty when nobody need be known.
     pub(crate) policies: Vec<UserPolicy>,
 }
@@ -89,6 +92,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
                 on_disconnected: None,
                 user_identifier: None,
                 connection_state: None,
+                raw: None,
                 policies: Vec::new(),
             }),
         }
@@ -298,6 +302,12 @@ impl<S: Send + Sync + 'static> Hub<S> {
         F: Fn(&Request) -> T + Send + Sync + 'static,
     {
         self.shared().connection_state = Some(Box::new(move |request| Box::new(make(request))));
+        self
+    }
+
+    /// Has each connection run by a plain handler.
+    pub(crate) fn raw(mut self, handler: RawHandler) -> Self {
+        self.shared().raw = Some(handler);
         self
     }
 

@@ -1,7 +1,7 @@
 //! A connection as others see it while it lives.
 
 use std::{
-    any::Any,
+    any::{Any, type_name},
     collections::HashMap,
     sync::{
         Arc, MutexGuard, OnceLock,
@@ -184,9 +184,18 @@ impl Live {
         self.groups.lock()
     }
 
-    /// What the application keeps for it, if it does.
-    pub(crate) fn state(&self) -> Option<&(dyn Any + Send + Sync)> {
-        self.state.as_deref()
+    /// What the application keeps for it.
+    ///
+    /// # Panics
+    /// When it keeps nothing, or something of another type.
+    pub(crate) fn state_as<T: Any>(&self) -> &T {
+        let Some(state) = &self.state else {
+            panic!("there is no connection_state here");
+        };
+        let Some(state) = state.downcast_ref() else {
+            panic!("the connection_state is no `{}`", type_name::<T>());
+        };
+        state
     }
 
     /// Reads or changes what the hub keeps for this connection (HB-05).

@@ -77,7 +77,7 @@ impl NotAgreed {
     }
 }
 
-/// H-08.
+/// What a client is told whose request came too late, or is too long (H-08).
 const CANCELED: &str = "Handshake was canceled.";
 
 impl Handshake {

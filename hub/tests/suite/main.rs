@@ -31,6 +31,7 @@ mod mistakes;
 mod mounting;
 mod ordering;
 mod panics;
+mod raw;
 mod reach;
 #[path = "../support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay over TCP uses more")]
