@@ -36,6 +36,7 @@ mod reach;
 #[path = "../support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay over TCP uses more")]
 mod replay;
+mod rows;
 mod simulation;
 mod slow_consumers;
 /// The contract that `examples/spec_server.rs` serves.

@@ -22,12 +22,9 @@ fn library(deps: &Path, name: &str) -> PathBuf {
     newest.expect("it was built")
 }
 
-/// What the compiler says of a file: for each error its line and its text.
-fn errors(name: &str) -> Vec<(usize, String)> {
+/// Compiles a file as a user's crate; what the compiler says of it, in JSON.
+pub(crate) fn compile(source: &Path) -> Vec<serde_json::Value> {
     let deps = env::current_exe().unwrap().parent().unwrap().to_owned();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/suite/mistakes")
-        .join(name);
     let externs = ["hub", "futures_core"].map(|name| {
         let library = library(&deps, name);
         [
@@ -35,6 +32,7 @@ fn errors(name: &str) -> Vec<(usize, String)> {
             format!("{name}={}", library.display()).into(),
         ]
     });
+    let name = source.file_name().unwrap();
     let compiled = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args([
             "--edition=2024",
@@ -59,6 +57,16 @@ fn errors(name: &str) -> Vec<(usize, String)> {
         .map(|line| serde_json::from_str(line).unwrap());
     messages
         .filter(|message: &serde_json::Value| message["level"] == "error")
+        .collect()
+}
+
+/// What the compiler says of a file: for each error its line and its text.
+fn errors(name: &str) -> Vec<(usize, String)> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/suite/mistakes")
+        .join(name);
+    compile(&source)
+        .into_iter()
         .filter_map(|message| {
             let spans = message["spans"].as_array()?;
             let in_main = |span: &&serde_json::Value| {
