@@ -111,10 +111,8 @@ impl Cases {
     /// The hub handshake fails.
     async fn not_agreed(&mut self, app: Router, first: Option<&str>, words: &'static str) {
         let (log, _guard) = Log::begin();
-        let server = crate::live::listen(app);
-        let (near, far) = tokio::io::duplex(64 * 1024);
-        server.send(far).unwrap();
-        let mut client = crate::live::Client::connect(near, "/hub").await;
+        let server = TestServer::new(app);
+        let mut client = crate::live::Client::connect(server.socket(), "/hub").await;
         if let Some(first) = first {
             client.text(first).await;
         } else {

@@ -6,7 +6,6 @@ mod client;
 mod http;
 
 use std::{
-    io,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,9 +13,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, serve::Listener};
-use hub::{Hub, HubHandle};
-use tokio::{io::DuplexStream, sync::mpsc};
+use axum::Router;
+use hub::{Hub, HubHandle, testing::TestServer};
+use tokio::io::DuplexStream;
 
 pub(crate) use client::{Client, Framed, Heard, RS, call};
 pub(crate) use http::Answer;
@@ -30,33 +29,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// A hub at `/hub`.
 #[derive(Clone)]
 pub(crate) struct Server {
-    connect: mpsc::UnboundedSender<DuplexStream>,
+    server: Arc<TestServer>,
     pub(crate) handle: HubHandle,
-}
-
-struct InMemory(mpsc::UnboundedReceiver<DuplexStream>);
-
-impl Listener for InMemory {
-    type Io = DuplexStream;
-    type Addr = ();
-
-    async fn accept(&mut self) -> (DuplexStream, ()) {
-        match self.0.recv().await {
-            Some(io) => (io, ()),
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Serves an app to the far ends of sockets in memory.
-pub(crate) fn listen(app: Router) -> mpsc::UnboundedSender<DuplexStream> {
-    let (connect, connections) = mpsc::unbounded_channel();
-    tokio::spawn(async move { axum::serve(InMemory(connections), app).await });
-    connect
 }
 
 impl Server {
@@ -67,8 +41,8 @@ impl Server {
 
     /// An app with layers around a hub, or with more than one.
     pub(crate) fn serve(app: Router, handle: HubHandle) -> Self {
-        let connect = listen(app);
-        Self { connect, handle }
+        let server = Arc::new(TestServer::new(app));
+        Self { server, handle }
     }
 
     /// The client's end of a new socket.
@@ -77,9 +51,7 @@ impl Server {
     }
 
     pub(crate) fn socket_of(&self, buffer: usize) -> DuplexStream {
-        let (near, far) = tokio::io::duplex(buffer);
-        self.connect.send(far).expect("the server serves");
-        near
+        self.server.socket_of(buffer)
     }
 
     /// A client that speaks JSON, after the hub handshake.

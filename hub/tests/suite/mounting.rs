@@ -14,14 +14,14 @@ use axum::{
     http::{Request, StatusCode},
 };
 use futures_util::stream;
-use hub::{Context, Hub, HubOptions, ignore_path_case};
+use hub::{Context, Hub, HubOptions, ignore_path_case, testing::TestServer};
 use raw_ws::{BodyLimit, Connections, Remote};
 use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt as _;
 
 use crate::{
     fallbacks::support::{App, HANDSHAKE, call, next, read},
-    live::{Client, listen},
+    live::Client,
 };
 
 const GOODBYE: &str = r#"{"type":7,"allowReconnect":true}"#;
@@ -294,9 +294,8 @@ impl Server {
     }
 
     async fn websocket(&self) -> Client {
-        let (near, far) = tokio::io::duplex(16 * 1024);
-        listen(self.app.router()).send(far).unwrap();
-        let mut client = Client::connect(near, "/hub").await;
+        let server = TestServer::new(self.app.router());
+        let mut client = Client::connect(server.socket(), "/hub").await;
         client.shake_hands().await;
         client
     }
@@ -344,9 +343,8 @@ async fn cl_15_a_stop_of_the_server_has_its_hubs_say_goodbye_over_every_transpor
 async fn cl_15_who_was_only_arriving_at_the_stop_is_told_as_well() {
     let app = App::new(HubOptions::new());
     let server = Server::with(&app);
-    let (near, far) = tokio::io::duplex(16 * 1024);
-    listen(server.app.router()).send(far).unwrap();
-    let mut shaking = Client::connect(near, "/hub").await;
+    let serving = TestServer::new(server.app.router());
+    let mut shaking = Client::connect(serving.socket(), "/hub").await;
     server.connections.close_all("the server stops");
     sleep(Duration::from_secs(1)).await;
     shaking.shake_hands().await;

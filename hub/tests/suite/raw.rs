@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use axum::{Extension, Router, body::Body};
 use http::{Request, StatusCode, header::ACCEPT};
-use hub::{EndpointOptions, HubError, RawConnection, RawConnections, Transport, User};
+use hub::{
+    EndpointOptions, HubError, RawConnection, RawConnections, Transport, User, testing::TestServer,
+};
 use tokio::time::timeout;
 
 use crate::{
     fallbacks::support::{next, read},
-    live::{Client, Count, Heard, PATIENCE, listen},
+    live::{Client, Count, Heard, PATIENCE},
 };
 
 async fn echo(mut connection: RawConnection) -> hub::Result<()> {
@@ -31,10 +33,8 @@ fn app() -> Router {
 }
 
 async fn client(app: Router) -> Client {
-    let server = listen(app);
-    let (near, far) = tokio::io::duplex(64 * 1024);
-    server.send(far).unwrap();
-    Client::connect(near, "/echo").await
+    let server = TestServer::new(app);
+    Client::connect(server.socket_of(64 * 1024), "/echo").await
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,10 +201,8 @@ async fn who_it_is_and_who_may() {
 async fn what_holds_at_a_path_holds_here() {
     let polled = EndpointOptions::new().transports([Transport::LongPolling]);
     let app = RawConnections::with_options(echo, polled).router("/echo");
-    let server = listen(app);
-    let (near, far) = tokio::io::duplex(64 * 1024);
-    server.send(far).unwrap();
-    let refused = Client::try_connect(near, "/echo").await;
+    let server = TestServer::new(app);
+    let refused = Client::try_connect(server.socket(), "/echo").await;
     assert_eq!(refused.err(), Some(404));
 
     let ends = EndpointOptions::new().close_on_authentication_expiration(true);

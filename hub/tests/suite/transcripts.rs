@@ -6,14 +6,17 @@
 use std::{
     env, iter,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
 use axum::{Router, routing::get};
+use hub::testing::TestServer;
 
 use crate::{
-    live::listen,
     replay::{Address, Differences, Skipped, chosen, replay},
     spec,
     transcript::{Dialogue, Encoding, Messages, Names, Scenario, all},
@@ -32,7 +35,11 @@ fn outcome(scenario: &Scenario, app: impl FnOnce() -> Router) -> Result<(), Stri
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(async { replay(&Address::Memory(listen(app())), scenario).await })
+    runtime.block_on(async {
+        let server = TestServer::new(app());
+        let socket = move |bytes| server.socket_of(bytes);
+        replay(&Address::Memory(Arc::new(socket)), scenario).await
+    })
 }
 
 fn contract() -> Router {
