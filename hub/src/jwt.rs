@@ -433,8 +433,10 @@ mod tests {
     fn a_token_is_checked_with_the_key_that_it_names() {
         let claims = json!({"sub": "ann", "exp": in_an_hour()});
         let by = |name: Option<&str>, secret: &[u8]| {
-            let mut header = Header::default();
-            header.kid = name.map(str::to_owned);
+            let header = Header {
+                kid: name.map(str::to_owned),
+                ..Header::default()
+            };
             signed(&claims, &header, secret)
         };
         let set = |keys| Keys::try_from(&JwkSet { keys });

@@ -242,6 +242,7 @@ fn lines(lines: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// connections need none of it.
 fn of_layers(extensions: &Extensions) -> Extensions {
     let mut kept = raw_ws::__of_layers(extensions.clone());
+    kept.remove::<ConnectInfo<SocketAddr>>(); // `remote_address` has it
     kept.remove::<User>(); // it may be renewed: `Context::current_user` has it
     kept.remove::<Challenge>();
     // axum's router leaves the parameters of its path, of a type that only itself can name.

@@ -24,7 +24,7 @@ use crate::{
 /// let handle = chat.handle();
 /// handle.all().send("Tick", (1,))?; // nobody is there yet, and that is no error
 /// assert_eq!(handle.connections(), 0);
-/// # hub::Result::Ok(())
+/// # Ok::<(), hub::HubError>(())
 /// ```
 #[derive(Clone)]
 pub struct HubHandle {

@@ -231,7 +231,7 @@ async fn a_hub_that_is_mapped_takes_nothing_more() {
     let chat = chat();
     let _first = chat.map("/chat");
     let late = AssertUnwindSafe(|| chat.method("Late", async |_: Context| Ok(())));
-    let panic = catch_unwind(late).err().expect("it is too late");
+    let panic = catch_unwind(late).expect_err("it is too late");
     let said = panic.downcast_ref::<&str>().copied();
     assert!(
         said.is_some_and(|said| said.contains("before it is mapped")),

@@ -1,8 +1,5 @@
 //! What layers of an app have put into a request, apart from what its server did.
 
-use std::net::SocketAddr;
-
-use axum::extract::ConnectInfo;
 use http::Extensions;
 use hyper::upgrade::OnUpgrade;
 
@@ -20,7 +17,7 @@ pub fn __of_layers(mut extensions: Extensions) -> Extensions {
         ($($Type:ty,)*) => {$( extensions.remove::<$Type>(); )*};
     }
     remove! {
-        ConnectInfo<SocketAddr>, OnUpgrade, Remote, Connections, Takeover, AckDeadline, BodyLimit,
+        OnUpgrade, Remote, Connections, Takeover, AckDeadline, BodyLimit,
     }
     extensions
 }
