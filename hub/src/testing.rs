@@ -21,11 +21,9 @@
 //!
 //!     assert_eq!(ann.invoke::<usize>("Join", ("lobby",)).await?, 1);
 //!     assert_eq!(bob.invoke::<usize>("Join", ("lobby",)).await?, 2);
-//!     let (first,): (String,) = ann.receive("Joined").await; // of herself
+//!     let (first,): (String,) = ann.receive("Joined").await;
 //!     let (second,): (String,) = ann.receive("Joined").await;
-//!     let (of_bob,): (String,) = bob.receive("Joined").await;
-//!     assert_ne!(first, second);
-//!     assert_eq!(second, of_bob);
+//!     assert_eq!([first, second], [ann.connection_id(), bob.connection_id()]);
 //!     Ok(())
 //! }
 //! ```
@@ -40,6 +38,7 @@ use bytestring::ByteString;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{Request, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{io::DuplexStream, sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -59,6 +58,9 @@ use crate::{
 
 /// What a socket holds in each direction, as a small one of a system would.
 const SOCKET_BUFFER: usize = 16 * 1024;
+
+/// What the answer to a negotiation may hold.
+const ANSWER: usize = 64 * 1024;
 
 /// Longer than anything that a server does by itself.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -123,7 +125,8 @@ impl TestServer {
         near
     }
 
-    /// Connects a client at `path`, in JSON over a WebSocket. A query may follow the path.
+    /// Connects a client at `path`, in JSON over a WebSocket: it negotiates, upgrades and shakes hands,
+    /// as the official ones do. A query may follow the path.
     ///
     /// # Panics
     /// When it is refused: [`try_connect`](Self::try_connect) tells that.
@@ -166,11 +169,10 @@ impl TestServer {
         request: http::request::Builder,
     ) -> Result<TestClient, NotConnected> {
         let request = request.body(()).expect("a request");
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("/", |target| target.as_str());
-        let mut upgrade = format!("ws://hub{target}")
+        let (id, token) = self.negotiate(&request).await?;
+        let (path, query) = (request.uri().path(), request.uri().query());
+        let query = query.map_or_else(String::new, |query| format!("{query}&"));
+        let mut upgrade = format!("ws://hub{path}?{query}id={token}")
             .into_client_request()
             .expect("a request target");
         for (name, value) in request.headers() {
@@ -185,6 +187,7 @@ impl TestServer {
             Err(error) => panic!("no answer: {error}"),
         };
         let mut client = TestClient {
+            id,
             socket,
             frames: Frames::default(),
             encoding: Encoding {
@@ -196,6 +199,28 @@ impl TestServer {
         };
         client.shake_hands().await?;
         Ok(client)
+    }
+
+    /// Asks for a connection, as clients do: its id, and its token.
+    async fn negotiate(&self, of: &Request<()>) -> Result<(String, String), NotConnected> {
+        let path = of.uri().path().trim_end_matches('/');
+        let query = of.uri().query();
+        let query = query.map_or_else(String::new, |query| format!("{query}&"));
+        let mut request = Request::post(format!("{path}/negotiate?{query}negotiateVersion=1"))
+            .body(Body::empty())
+            .expect("a request target");
+        *request.headers_mut() = of.headers().clone();
+        let answer = self.request(request).await;
+        if answer.status() != StatusCode::OK {
+            return Err(NotConnected::Status(answer.status()));
+        }
+        let body = axum::body::to_bytes(answer.into_body(), ANSWER).await;
+        let body: Value = serde_json::from_slice(&body.expect("a body")).expect("JSON");
+        let member = |name: &str| body[name].as_str().map(str::to_owned);
+        match (member("connectionId"), member("connectionToken")) {
+            (Some(id), Some(token)) => Ok((id, token)),
+            _ => Err(NotConnected::Negotiation(member("error"))),
+        }
     }
 
     /// Answers one request without a socket: a negotiate request, a page beside the hub.
@@ -217,7 +242,9 @@ impl Drop for TestServer {
 pub enum NotConnected {
     /// The request was refused.
     Status(StatusCode),
-    /// The hub handshake was, with this text; or the WebSocket ended in it, without one.
+    /// The answer to it names no connection; the error in it.
+    Negotiation(Option<String>),
+    /// The hub handshake was refused, with this text; or the WebSocket ended in it, without one.
     Handshake(Option<String>),
 }
 
@@ -225,6 +252,13 @@ impl fmt::Display for NotConnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
+            Self::Negotiation(error) => {
+                write!(
+                    f,
+                    "negotiation: {}",
+                    error.as_deref().unwrap_or("no connection")
+                )
+            }
             Self::Handshake(Some(text)) => write!(f, "the hub handshake: {text}"),
             Self::Handshake(None) => f.write_str("the connection ended in the hub handshake"),
         }
@@ -239,6 +273,7 @@ impl std::error::Error for NotConnected {}
 /// so it does when the connection ends instead.
 #[derive(Debug)]
 pub struct TestClient {
+    id: String,
     socket: WebSocketStream<DuplexStream>,
     frames: Frames,
     encoding: Encoding,
@@ -265,6 +300,11 @@ impl TestClient {
     pub fn names(mut self, names: Names) -> Self {
         self.encoding.names = names;
         self
+    }
+
+    /// The id by which others reach this client, as `cx.client(id)`.
+    pub fn connection_id(&self) -> &str {
+        &self.id
     }
 
     /// Calls a method, and waits for its answer.

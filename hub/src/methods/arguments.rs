@@ -86,6 +86,17 @@ impl Arguments {
             .map_err(|error| BindError::Malformed(error.clone()))
     }
 
+    /// What stands behind the arguments that were taken is not what its parameter wants.
+    #[cold]
+    fn unfit(&self, wanted: &'static str) -> BindError {
+        let found = self.elements.as_ref().map(Elements::kind_of_failed);
+        BindError::Type {
+            position: self.taken + 1,
+            wanted,
+            found: found.unwrap_or("nothing"),
+        }
+    }
+
     /// In MessagePack the count is known before anything is decoded, and comes first (IN-05).
     pub(crate) fn check_count(&self, expected: usize) -> Result<(), BindError> {
         match &self.elements {
@@ -134,17 +145,14 @@ pub trait Argument: Sized {
 
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> Argument for T {
+    #[inline]
     fn take(arguments: &mut Arguments) -> Result<Self, BindError> {
         match arguments.elements()?.take() {
             Some(Ok(value)) => {
                 arguments.taken += 1;
                 Ok(value)
             }
-            Some(Err(_)) => Err(BindError::Type {
-                position: arguments.taken + 1,
-                wanted: type_name::<T>(),
-                found: arguments.elements()?.kind_of_failed(),
-            }),
+            Some(Err(_)) => Err(arguments.unfit(type_name::<T>())),
             // The caller knows how many are expected.
             None => Err(BindError::Count {
                 provided: arguments.taken,
@@ -161,11 +169,8 @@ impl<T: DeserializeOwned> Argument for UploadStream<T> {
 
     fn take(arguments: &mut Arguments) -> Result<Self, BindError> {
         // There is one for each stream parameter; whether the client sends them is checked later.
-        let upload = arguments.uploads.next().ok_or_else(|| BindError::Type {
-            position: arguments.taken + 1,
-            wanted: type_name::<Self>(),
-            found: "nothing",
-        })?;
+        let upload = arguments.uploads.next();
+        let upload = upload.ok_or_else(|| arguments.unfit(type_name::<Self>()))?;
         Ok(Self::new(upload, arguments.encoding, arguments.detail))
     }
 

@@ -395,6 +395,8 @@ fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<serde_json::Result
 }
 
 /// A value that could not be read as it is, read with what .NET puts in the place of what it lacks.
+#[cold]
+#[inline(never)]
 fn json_without<T: DeserializeOwned>(
     encoding: Encoding,
     value: &[u8],

@@ -2,9 +2,12 @@
 //! and why a call is refused. The README's table has a line for each, with the words of the log.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,7 @@ use hub::{
     Challenge, Context, Hub, HubError, HubOptions, Protocol, Transport, UploadStream, User,
     testing::TestServer,
 };
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
@@ -323,6 +327,8 @@ async fn the_log_says_why_a_client_does_not_connect_in_the_words_of_the_readme()
 #[tokio::test(start_paused = true)]
 async fn in_05_the_log_says_what_does_not_fit_and_no_word_of_the_clients() {
     let (log, _guard) = Log::begin();
+    let counts = Counts::default();
+    let _counting = metrics::set_default_local_recorder(&counts);
     let hub = Hub::new(())
         .method("Add", async |_: Context, a: i32, b: i32| Ok(a + b))
         .method("Sum", async |_: Context, _: UploadStream<i32>| Ok(0))
@@ -354,4 +360,45 @@ async fn in_05_the_log_says_what_does_not_fit_and_no_word_of_the_clients() {
         assert_eq!(text.matches(words).count(), 2, "{words}\n{text}");
     }
     assert!(!text.to_lowercase().contains("secret"), "{text}");
+    let counts = counts.0.lock().unwrap();
+    for (method, why, count) in [
+        ("Add", "an argument of another type", 4),
+        ("Add", "too many or too few arguments", 2),
+        ("Sum", "too many or too few uploads", 2),
+        ("Closed", "the user may not call the method", 2),
+        ("none", "no such method", 2),
+    ] {
+        let key = format!("hub.calls_refused method={method} why={why}");
+        let counted = counts.get(&key).map(|count| count.load(Ordering::Relaxed));
+        assert_eq!(counted, Some(count), "{key} in {counts:?}");
+    }
+}
+
+/// Counters by their names and labels.
+#[derive(Debug, Default)]
+struct Counts(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl metrics::Recorder for Counts {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let labels = key
+            .labels()
+            .map(|label| format!(" {}={}", label.key(), label.value()));
+        let name = format!("{}{}", key.name(), labels.collect::<String>());
+        let mut counts = self.0.lock().unwrap();
+        Counter::from_arc(counts.entry(name).or_default().clone())
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
 }

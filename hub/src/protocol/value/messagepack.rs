@@ -75,36 +75,37 @@ fn decode_extent<T: DeserializeOwned>(
     bytes: &[u8],
     extent: Extent,
 ) -> Result<T, ValueError> {
-    let read = read_extent(encoding, bytes, extent, None);
+    let bytes = &bytes[..extent.len];
+    let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
+    let read = if extent.has_bins && !is_bin {
+        read_by_place(encoding, bytes, None)
+    } else {
+        let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+        deserializer.set_max_depth(skip::MAX_DEPTH + 1);
+        let reading = Reading::new(encoding, bins);
+        T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
+    };
     match (read, encoding.names) {
         (Err(error), Names::DotNet | Names::DotNetPascalCase) => without(error, |defaults| {
-            read_extent(encoding, bytes, extent, Some(defaults))
+            read_by_place(encoding, bytes, Some(defaults))
         }),
         (read, _) => read,
     }
 }
 
-fn read_extent<T: DeserializeOwned>(
+/// Reads a value that may hold bytes: rmp-serde takes them for text and for lists of numbers, and does
+/// not tell. Apart from what most values pass, so that the compiler sees through that.
+#[inline(never)]
+fn read_by_place<T: DeserializeOwned>(
     encoding: Encoding,
     bytes: &[u8],
-    extent: Extent,
     defaults: Option<&Defaults>,
 ) -> Result<T, ValueError> {
-    let bytes = &bytes[..extent.len];
-    let is_bin = extent.has_bins && skip::is_bin(bytes[0]);
-    if extent.has_bins && !is_bin {
-        // rmp-serde takes them for text and for lists of numbers, and does not tell.
-        let place = Place::new(bytes);
-        let mut deserializer = rmp_serde::Deserializer::new(&place);
-        deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-        let mut reading = Reading::new(encoding, Bins::Somewhere(&place));
-        reading.defaults = defaults;
-        return T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new);
-    }
-    let bins = if is_bin { Bins::Here } else { Bins::Nowhere };
-    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    let place = Place::new(bytes);
+    let mut deserializer = rmp_serde::Deserializer::new(&place);
     deserializer.set_max_depth(skip::MAX_DEPTH + 1);
-    let mut reading = Reading::new(encoding, bins);
+    let mut reading = Reading::new(encoding, Bins::Somewhere(&place));
     reading.defaults = defaults;
     T::deserialize(Read::new(&mut deserializer, reading)).map_err(ValueError::new)
 }

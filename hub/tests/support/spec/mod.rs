@@ -27,8 +27,7 @@ pub(crate) fn options() -> HubOptions {
         .origins(raw_ws::Origins::any())
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Person {
     name: Option<String>,
     age: i32,
