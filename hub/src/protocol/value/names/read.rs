@@ -161,23 +161,39 @@ enum Asked {
     Struct(Struct),
 }
 
-/// Asks again, once it is known whether there is anything.
+/// Finds out whether there is anything.
 struct OrNothing<'a, V> {
     visitor: V,
     reading: Reading<'a>,
     asked: Asked,
 }
 
-impl<V> OrNothing<'_, V> {
-    fn ask<'de, D: Deserializer<'de>>(
-        asked: &Asked,
-        visitor: V,
+impl<'a, V> OrNothing<'a, V> {
+    /// What is there, or nothing, is read as it was asked for; not by [`Read`], which would look for
+    /// nothing once more.
+    fn read<'de, D: Deserializer<'de>>(
+        self,
+        reading: Reading<'a>,
         deserializer: D,
     ) -> Result<V::Value, D::Error>
     where
         V: Visitor<'de>,
     {
-        match *asked {
+        let expects = match self.asked {
+            Asked::Str | Asked::String => Expects::Text,
+            Asked::Seq => Expects::List,
+            Asked::Map => Expects::Anything,
+            Asked::Struct(Struct { name, fields }) => {
+                Expects::fields(reading.encoding, name, fields)
+            }
+        };
+        let visitor = Read::<D>::around(reading, self.visitor, expects);
+        if let Expects::Text | Expects::List = expects
+            && reading.next_is_bin()
+        {
+            return Err(D::Error::invalid_type(Unexpected::Other("bytes"), &visitor));
+        }
+        match self.asked {
             Asked::Str => deserializer.deserialize_str(visitor),
             Asked::String => deserializer.deserialize_string(visitor),
             Asked::Seq => deserializer.deserialize_seq(visitor),
@@ -197,11 +213,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OrNothing<'_, V> {
     }
 
     fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
-        match self.reading.defaults {
-            Some(defaults) => {
-                let nothing = Read::new(defaults.nothing(), self.reading.of_nothing());
-                Self::ask(&self.asked, self.visitor, nothing)
-            }
+        let reading = self.reading;
+        match reading.defaults {
+            Some(defaults) => self.read(reading.of_nothing(), defaults.nothing()),
             None => Err(E::invalid_type(Unexpected::Unit, &self)),
         }
     }
@@ -211,8 +225,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OrNothing<'_, V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        let something = Read::new(deserializer, self.reading.begun());
-        Self::ask(&self.asked, self.visitor, something)
+        let reading = self.reading.begun();
+        self.read(reading, deserializer)
     }
 }
 
