@@ -1,5 +1,7 @@
 //! Reading: a serde deserializer around another.
 
+mod nothing;
+
 use std::fmt;
 
 use serde::de::{
@@ -12,6 +14,8 @@ use super::{
     defaults::{Defaults, Fault, Struct},
     field_named, is_private_to_serde_json,
 };
+use nothing::{Asked, OrNothing};
+
 use crate::protocol::value::native::is_native;
 use crate::protocol::{Encoding, Names, Protocol};
 
@@ -149,84 +153,6 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Read<'_, D> {
 
     fn is_human_readable(&self) -> bool {
         true
-    }
-}
-
-/// What a type asked for that .NET's can be null for.
-enum Asked {
-    Str,
-    String,
-    Seq,
-    Map,
-    Struct(Struct),
-}
-
-/// Finds out whether there is anything.
-struct OrNothing<'a, V> {
-    visitor: V,
-    reading: Reading<'a>,
-    asked: Asked,
-}
-
-impl<'a, V> OrNothing<'a, V> {
-    /// What is there, or nothing, is read as it was asked for; not by [`Read`], which would look for
-    /// nothing once more.
-    fn read<'de, D: Deserializer<'de>>(
-        self,
-        reading: Reading<'a>,
-        deserializer: D,
-    ) -> Result<V::Value, D::Error>
-    where
-        V: Visitor<'de>,
-    {
-        let expects = match self.asked {
-            Asked::Str | Asked::String => Expects::Text,
-            Asked::Seq => Expects::List,
-            Asked::Map => Expects::Anything,
-            Asked::Struct(Struct { name, fields }) => {
-                Expects::fields(reading.encoding, name, fields)
-            }
-        };
-        let visitor = Read::<D>::around(reading, self.visitor, expects);
-        if let Expects::Text | Expects::List = expects
-            && reading.next_is_bin()
-        {
-            return Err(D::Error::invalid_type(Unexpected::Other("bytes"), &visitor));
-        }
-        match self.asked {
-            Asked::Str => deserializer.deserialize_str(visitor),
-            Asked::String => deserializer.deserialize_string(visitor),
-            Asked::Seq => deserializer.deserialize_seq(visitor),
-            Asked::Map => deserializer.deserialize_map(visitor),
-            Asked::Struct(Struct { name, fields }) => {
-                deserializer.deserialize_struct(name, fields, visitor)
-            }
-        }
-    }
-}
-
-impl<'de, V: Visitor<'de>> Visitor<'de> for OrNothing<'_, V> {
-    type Value = V::Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.visitor.expecting(f)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
-        let reading = self.reading;
-        match reading.defaults {
-            Some(defaults) => self.read(reading.of_nothing(), defaults.nothing()),
-            None => Err(E::invalid_type(Unexpected::Unit, &self)),
-        }
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<V::Value, E> {
-        self.visit_none()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        let reading = self.reading.begun();
-        self.read(reading, deserializer)
     }
 }
 
