@@ -30,3 +30,17 @@ export function watch() {
     return latest;
   };
 }
+
+/** How long nothing must have been late for a machine to be quiet, and how long that is waited for. */
+const QUIET = 3_000;
+const PATIENCE = 60_000;
+
+/** Waits until nothing has been late for a while: what was late once is late again at once, where the
+ * machine does something else. */
+export async function quiet() {
+  for (const until = Date.now() + PATIENCE; Date.now() < until; ) {
+    const since = watch();
+    await new Promise((then) => setTimeout(then, QUIET));
+    if (since() <= BOUND) return;
+  }
+}

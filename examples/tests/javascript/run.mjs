@@ -6,7 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { Failed, TRANSPORTS, Test, registry } from "./harness.mjs";
-import { BOUND, REPEATS, watch } from "./lateness.mjs";
+import { BOUND, REPEATS, quiet, watch } from "./lateness.mjs";
 import "./checks/calls.mjs";
 import "./checks/chat.mjs";
 import "./checks/connect.mjs";
@@ -116,6 +116,7 @@ async function one(check) {
       wrong = `no verdict in ${1 + REPEATS} runs: late by ${late.toFixed()} ms in the last`;
       break;
     }
+    await quiet();
   }
   if (wrong === null) {
     passed++;

@@ -26,7 +26,8 @@ use crate::{
 /// A connection of [`RawConnections`](crate::RawConnections): its client's bytes, and a way back.
 ///
 /// What a client sends comes as bytes and not as messages: a transport may cut it or put it together
-/// anywhere. When the connection is dropped, or its handler ends, the client is told so.
+/// anywhere. The connection ends with its handler; when this is dropped before, what the client sends is
+/// read and forgotten.
 pub struct RawConnection {
     live: Arc<Live>,
     inbox: Arc<Inbox>,

@@ -374,6 +374,31 @@ async fn in_05_the_log_says_what_does_not_fit_and_no_word_of_the_clients() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn e_01_a_hidden_error_is_logged_with_its_sources() {
+    let (log, _guard) = Log::begin();
+    let hub = Hub::new(())
+        .method("Save", async |_: Context| -> hub::Result<()> {
+            let full = io::Error::other("the disk is full");
+            Err(anyhow::Error::new(full).context("saving"))?
+        })
+        .method("Load", async |_: Context| -> hub::Result<()> {
+            Err(HubError::new("no such room").with_cause("row 7 is gone"))
+        });
+    let server = TestServer::new(hub.router("/hub"));
+    let mut ann = server.connect("/hub").await;
+    for target in ["Save", "Load"] {
+        ann.invoke::<()>(target, ()).await.expect_err("it fails");
+    }
+    let text = log.text();
+    for words in [
+        r#"ERROR hub::events: a hub method failed method="Save" class="Exception" error=saving sources="the disk is full""#,
+        r#"DEBUG hub::events: a hub method refused method="Load" error=no such room sources="row 7 is gone""#,
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
 /// Counters by their names and labels.
 #[derive(Debug, Default)]
 struct Counts(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
