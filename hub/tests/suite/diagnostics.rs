@@ -383,7 +383,7 @@ async fn e_01_a_hidden_error_is_logged_with_its_sources() {
             Err(anyhow::Error::new(full).context("saving"))?
         })
         .method("Load", async |_: Context| -> hub::Result<()> {
-            Err(HubError::new("no such room").with_cause("row 7 is gone"))
+            Err(HubError::new("no such room").with_cause("the record is gone"))
         });
     let server = TestServer::new(hub.router("/hub"));
     let mut ann = server.connect("/hub").await;
@@ -393,7 +393,7 @@ async fn e_01_a_hidden_error_is_logged_with_its_sources() {
     let text = log.text();
     for words in [
         r#"ERROR hub::events: a hub method failed method="Save" class="Exception" error=saving sources="the disk is full""#,
-        r#"DEBUG hub::events: a hub method refused method="Load" error=no such room sources="row 7 is gone""#,
+        r#"DEBUG hub::events: a hub method refused method="Load" error=no such room sources="the record is gone""#,
     ] {
         assert!(text.contains(words), "{words}\n{text}");
     }

@@ -1,7 +1,7 @@
 // Wrong registrations, compiled by `mistakes.rs`: a line that must be refused says what the
 // compiler must say of it.
 
-use hub::{Context, Hub};
+use hub::{Context, Hub, UploadStream};
 
 struct State;
 struct Other;
@@ -42,48 +42,22 @@ async fn one_value(_: Context<State>) -> hub::Result<u32> {
     Ok(1)
 }
 
-fn streams(_: Context<State>) -> impl futures_core::Stream<Item = hub::Result<u32>> {
-    Later
+fn streams(_: Context<State>, numbers: UploadStream<u32>) -> UploadStream<u32> {
+    numbers
 }
 
 async fn streams_later(
     _: Context<State>,
-) -> hub::Result<impl futures_core::Stream<Item = hub::Result<u32>>> {
-    Ok(Later)
+    numbers: UploadStream<u32>,
+) -> hub::Result<UploadStream<u32>> {
+    Ok(numbers)
 }
 
 async fn streams_later_for_sure(
     _: Context<State>,
-) -> impl futures_core::Stream<Item = hub::Result<u32>> {
-    Later
-}
-
-fn bare_items(_: Context<State>) -> Bare {
-    Bare
-}
-
-struct Later;
-
-impl futures_core::Stream for Later {
-    type Item = hub::Result<u32>;
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<hub::Result<u32>>> {
-        std::task::Poll::Ready(None)
-    }
-}
-
-struct Bare;
-
-impl futures_core::Stream for Bare {
-    type Item = u32;
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<u32>> {
-        std::task::Poll::Ready(None)
-    }
+    numbers: UploadStream<u32>,
+) -> UploadStream<u32> {
+    numbers
 }
 
 hub::client_methods! {
@@ -103,7 +77,7 @@ async fn one_and_many(hub: hub::HubHandle) -> hub::Result<()> {
     Ok(())
 }
 
-async fn right(_: Context<State>, _: i64, _: hub::UploadStream<String>) -> hub::Result<()> {
+async fn right(_: Context<State>, _: i64, _: UploadStream<String>) -> hub::Result<()> {
     Ok(())
 }
 
@@ -117,7 +91,6 @@ fn main() {
     let hub = hub.method("6", not_async); //~ a hub method is an `async fn` that returns `hub::Result<_>`; this one returns
     let hub = hub.stream("7", no_stream); //~ a streaming method returns a stream of results; this one returns `Vec<i64>`
     let hub = hub.stream("9", one_value); //~ a method that is answered with one value is added with `Hub::method`
-    let hub = hub.stream("10", bare_items); //~ this one returns `Bare`
     let hub = hub.method("11", streams); //~ a function that returns a stream is added with `Hub::stream`
     let hub = hub.stream("13", streams).stream("14", streams_later);
     let hub = hub.stream("15", streams_later_for_sure);

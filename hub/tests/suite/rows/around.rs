@@ -33,18 +33,6 @@ struct Polite;
 
 impl<S> Filter<S> for Polite {}
 
-struct Later;
-
-impl futures_core::Stream for Later {
-    type Item = hub::Result<u32>;
-    fn poll_next(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<hub::Result<u32>>> {
-        std::task::Poll::Ready(None)
-    }
-}
-
 fn polled_alone(path: EndpointOptions) -> EndpointOptions {
     path.transports([Transport::LongPolling])
 }
@@ -57,12 +45,12 @@ async fn say(_: Cx, _: String) -> hub::Result<()> {
     Ok(())
 }
 
-fn countdown(_: Cx, _: u32) -> Later {
-    Later
+fn countdown(_: Cx, numbers: UploadStream<u32>) -> UploadStream<u32> {
+    numbers
 }
 
-async fn lines(_: Cx) -> hub::Result<Later> {
-    Ok(Later)
+async fn lines(_: Cx, lines: UploadStream<String>) -> hub::Result<UploadStream<String>> {
+    Ok(lines)
 }
 
 async fn sum(_: Cx, _: UploadStream<i64>) -> hub::Result<i64> {
