@@ -202,3 +202,21 @@ fn tokens_by_public_keys_of_a_published_set() {
         assert_eq!(bearer.user(&forged).err(), Some(Challenge::invalid_token()));
     }
 }
+
+#[test]
+fn the_end_of_a_token_may_have_a_fraction() {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    for (exp, is_good) in [(now + 0.9, true), (now + 10.5, true), (now - 0.1, false)] {
+        let token = signed(
+            &json!({"sub": "ann", "exp": exp}),
+            &Header::default(),
+            b"secret",
+        );
+        let user = bearer().user(&token);
+        assert_eq!(user.is_ok(), is_good, "{}", exp - now);
+        if let Ok(user) = user {
+            let lifetime = user.lifetime().unwrap().as_secs_f64();
+            assert!(lifetime <= exp - now, "{lifetime}");
+        }
+    }
+}

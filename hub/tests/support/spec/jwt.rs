@@ -25,7 +25,7 @@ struct Claims<'a> {
     sub: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
-    exp: u64,
+    exp: f64,
 }
 
 impl Keys {
@@ -44,7 +44,7 @@ impl Keys {
         self.bearer.clone()
     }
 
-    /// A token for a user, good for so long (`exp` counts whole seconds: up to one more).
+    /// A token for a user, good for so long: `exp` may have a fraction (RFC 7519, section 2).
     ///
     /// # Errors
     /// When it cannot be signed.
@@ -55,12 +55,10 @@ impl Keys {
         lifetime: Duration,
     ) -> Result<String, Error> {
         let since_1970 = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        // Rounded up: nobody's token ends before its time.
-        let expires = since_1970 + lifetime + Duration::from_millis(999);
         let claims = Claims {
             sub: user,
             role,
-            exp: expires.as_secs(),
+            exp: (since_1970 + lifetime).as_secs_f64(),
         };
         encode(&Header::new(Algorithm::HS256), &claims, &self.signs)
     }
