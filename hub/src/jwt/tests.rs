@@ -162,6 +162,11 @@ fn a_token_is_checked_with_the_key_that_it_names() {
         .replace_keys(set(vec![jwk(None, b"first", None)]).unwrap());
     assert!(bearer.user(&by(None, b"first")).is_ok());
     assert!(bearer.user(&by(Some("z"), b"first")).is_ok());
+    // One that has a name is for tokens that name it or none, and for no other's.
+    bearer.replace_keys(set(vec![jwk(Some("a"), b"first", None)]).unwrap());
+    assert!(bearer.user(&by(Some("a"), b"first")).is_ok());
+    assert!(bearer.user(&by(None, b"first")).is_ok());
+    assert!(bearer.user(&by(Some("z"), b"first")).is_err());
     assert!(set(Vec::new()).is_err());
 }
 

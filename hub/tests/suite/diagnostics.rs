@@ -145,6 +145,11 @@ async fn token(server: &TestServer) -> String {
     answer["connectionToken"].as_str().unwrap().to_owned()
 }
 
+async fn open_events(server: &TestServer, token: &str) -> axum::response::Response {
+    let request = events(token).body(Body::empty()).unwrap();
+    server.request(request).await
+}
+
 fn events(token: &str) -> http::request::Builder {
     Request::get(format!("/hub?id={token}")).header(header::ACCEPT, "text/event-stream")
 }
@@ -203,9 +208,7 @@ async fn refused_later(cases: &mut Cases) {
     let (log, guard) = Log::begin();
     let server = TestServer::new(with(polls));
     let id = token(&server).await;
-    let answer = server
-        .request(events(&id).body(Body::empty()).unwrap())
-        .await;
+    let answer = open_events(&server, &id).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     cases.has(&log, "the transport is not offered").await;
     drop(guard);
@@ -213,13 +216,9 @@ async fn refused_later(cases: &mut Cases) {
     let (log, guard) = Log::begin();
     let server = TestServer::new(hub());
     let id = token(&server).await;
-    let stream = server
-        .request(events(&id).body(Body::empty()).unwrap())
-        .await;
+    let stream = open_events(&server, &id).await;
     assert_eq!(stream.status(), StatusCode::OK);
-    let again = server
-        .request(events(&id).body(Body::empty()).unwrap())
-        .await;
+    let again = open_events(&server, &id).await;
     assert_eq!(again.status(), StatusCode::CONFLICT);
     cases.has(&log, "the connection is in use").await;
     let poll = Request::get(format!("/hub?id={id}"));
@@ -290,9 +289,7 @@ async fn not_agreed(cases: &mut Cases) {
     let (log, guard) = Log::begin();
     let server = TestServer::new(hub());
     let id = token(&server).await;
-    let stream = server
-        .request(events(&id).body(Body::empty()).unwrap())
-        .await;
+    let stream = open_events(&server, &id).await;
     let post = Request::post(format!("/hub?id={id}"));
     let messagepack = "{\"protocol\":\"messagepack\",\"version\":1}\u{1e}";
     server.request(post.body(messagepack.into()).unwrap()).await;
