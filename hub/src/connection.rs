@@ -32,8 +32,9 @@ use calls::Waiting;
 use crate::{
     error, events,
     identity::request::{self, Request},
+    inbox::Budget,
     methods::{
-        context, filter::Running, hub::Shared, running::RunningCalls, uploads::UploadBudget,
+        context, filter::Running, hub::Shared, running::RunningCalls,
     },
     options::HubOptions,
     protocol::TransferFormat,
@@ -238,7 +239,7 @@ struct Connection<'t, S, T> {
     spare_handle: Option<Arc<CallHandle>>,
     /// The call that waits for its turn; everything behind it waits too (OR-02).
     waiting: Option<Box<Waiting>>,
-    uploads: Arc<UploadBudget>,
+    uploads: Arc<Budget>,
     /// The session has more to be done than was done so far.
     has_more: bool,
     /// When its user is known no longer (AU-04).
@@ -274,7 +275,7 @@ impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
             state,
         );
         let mut connection = Self {
-            uploads: UploadBudget::new(session.options().endpoint.application_max_buffer_size),
+            uploads: Budget::new(session.options().endpoint.application_max_buffer_size),
             hub,
             transport,
             session,

@@ -182,6 +182,24 @@ pub(crate) fn upload_stuck() {
     });
 }
 
+/// A handler of a client failed, panicked, or does not fit what came.
+#[cfg(feature = "client")]
+pub(crate) fn handler_failed(method: &str, error: &HubError) {
+    told(|| {
+        let sources = error.sources();
+        let class = error.class();
+        tracing::error!(method, class, %error, sources, "a handler of a client failed");
+    });
+}
+
+/// A server calls what its client has no handler for.
+#[cfg(feature = "client")]
+pub(crate) fn no_handler(method: &str) {
+    told(|| {
+        tracing::warn!(method, "the server calls a method that has no handler");
+    });
+}
+
 /// Tells the application's subscriber and recorder. A panic in them is theirs alone: it must not
 /// take with it the connection that something is said of.
 fn told(tell: impl FnOnce()) {

@@ -5,6 +5,8 @@
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
 mod error;
 pub mod protocol;
+mod counted;
+mod inbox;
 mod values;
 
 mod identity;
@@ -24,6 +26,10 @@ mod transport;
 mod methods;
 
 mod connection;
+
+#[cfg(feature = "client")]
+#[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+pub mod client;
 
 mod endpoint;
 

@@ -22,6 +22,8 @@ use crate::protocol::message::{HubMessage, Invocation};
 
 pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
+#[cfg(feature = "client")]
+pub(crate) use value::ArrayWriter;
 pub use value::{CallArguments, Elements, Encoding, Names, ValueError};
 
 /// A hub protocol, agreed on in the hub handshake.

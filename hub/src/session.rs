@@ -14,7 +14,6 @@
 //! It may import `options` and `protocol` alone. Its driver is [`connection`](crate::connection);
 //! where messages begin and end is in [`protocol`](crate::protocol).
 
-mod arrived;
 mod calls;
 mod clock;
 mod counting;
@@ -35,13 +34,13 @@ pub(crate) use end::{Closer, End, Ending, OnDisconnect};
 pub(crate) use handshake::{Handshake, Pings, Terms};
 
 use crate::{
+    counted::arrived::Arrived,
     options::HubOptions,
     protocol::{
         Encoding, Frames, ProtocolError, TransferFormat,
         message::{Completion, HubMessage, Invocation},
     },
 };
-use arrived::Arrived;
 use calls::Calls;
 use clock::{Clock, Due};
 

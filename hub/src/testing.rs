@@ -181,6 +181,32 @@ impl TestServer {
         TestClient::begin(id, socket, protocol).await
     }
 
+    /// Describes a connection of the crate's own client to `path`: all that it can, in memory.
+    ///
+    /// ```
+    /// use hub::{Context, Hub, testing::TestServer};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), hub::client::ClientError> {
+    /// let add = async |_: Context, a: i64, b: i64| Ok(a + b);
+    /// let server = TestServer::new(Hub::new(()).method("Add", add).router("/sums"));
+    /// let sums = server.hub_connection("/sums").connect().await?;
+    /// assert_eq!(sums.invoke::<i64>("Add", (1, 2)).await?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "client")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "client")))]
+    pub fn hub_connection(&self, path: &str) -> crate::client::HubConnectionBuilder {
+        let sockets = self.sockets.clone();
+        let open = move || {
+            let (near, far) = tokio::io::duplex(SOCKET_BUFFER);
+            let sent = sockets.send(far);
+            std::future::ready(sent.map(|()| near).map_err(io::Error::other))
+        };
+        crate::client::HubConnection::builder(format!("http://hub{path}")).sockets(open)
+    }
+
     /// Asks for a connection, as clients do: its id, and its token.
     async fn negotiate(&self, of: &Request<()>) -> Result<(String, String), NotConnected> {
         let path = of.uri().path().trim_end_matches('/');

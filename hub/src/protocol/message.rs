@@ -106,6 +106,18 @@ impl Invocation {
     }
 }
 
+#[cfg(feature = "client")]
+impl Call<'_> {
+    pub(crate) fn to_invocation(self) -> Invocation {
+        Invocation {
+            invocation_id: self.invocation_id.map(ByteString::from),
+            target: self.target.into(),
+            arguments: Bytes::copy_from_slice(self.arguments),
+            stream_ids: self.stream_ids.to_vec(),
+        }
+    }
+}
+
 /// How an invocation or a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {

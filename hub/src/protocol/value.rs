@@ -9,6 +9,8 @@
 //! rmp-serde itself, which is not human-readable.
 
 mod arguments;
+#[cfg(feature = "client")]
+mod array;
 #[cfg(feature = "messagepack")]
 mod messagepack;
 mod names;
@@ -29,6 +31,8 @@ use serde_json::value::RawValue;
 use super::Protocol;
 use names::{Bins, Read, ReadAs, Reading, WriteAs, without};
 
+#[cfg(feature = "client")]
+pub(crate) use array::ArrayWriter;
 pub use arguments::CallArguments;
 
 /// How the values of a connection are written: its protocol, and the naming of its hub.

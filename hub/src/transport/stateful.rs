@@ -8,7 +8,6 @@
 
 mod detached;
 mod seat;
-mod sent;
 mod socket;
 
 use std::{
@@ -28,11 +27,16 @@ pub(crate) use detached::Detached;
 use detached::Ticket;
 use seat::Order;
 pub(crate) use seat::{NoSeat, Reservation, Seat};
-use sent::{Overflow, Sent};
 use socket::{Heard, Socket, Uncounted};
 
 use super::{Duplex, Intake, Received};
-use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
+use crate::{
+    counted::sent::{Overflow, Sent},
+    events,
+    options::HubOptions,
+    protocol::Protocol,
+    session::Signals,
+};
 
 /// Bytes given to a socket before the client has to read; the rest waits where it is kept.
 const WRITTEN_AHEAD: usize = 16 * 1024;

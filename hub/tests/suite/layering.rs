@@ -7,14 +7,15 @@ const LAYERS: Layers = Layers {
     root: env!("CARGO_MANIFEST_DIR"),
     rooms: &[
         &["error", "protocol"],
-        &["values"],
+        &["counted", "inbox", "values"],
         &["identity"],
         &["events", "jwt", "options"],
         &["session"],
         &["reach", "transport"],
         &["methods"],
         &["connection"],
-        &["endpoint", "testing"],
+        &["client", "endpoint"],
+        &["testing"],
     ],
     circles: &[Circle {
         room: "methods",
@@ -24,7 +25,7 @@ const LAYERS: Layers = Layers {
               takes contexts; split in two it cost every call more references to count",
     }],
     // `values` are users' values; one of them reads the clock when it is asked to.
-    machines: &["protocol", "options", "session"],
+    machines: &["protocol", "counted", "options", "session"],
     // Data and a lock: neither a socket nor a task. With types of its own for them, the hub would
     // have the same things twice.
     plain_data: &[

@@ -16,6 +16,13 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Resu
     value.serialize(&mut serializer).map_err(ValueError::new)
 }
 
+/// Begins an array of so many values.
+#[cfg(feature = "client")]
+pub(super) fn begin_array(values: usize, out: &mut Vec<u8>) {
+    let values = u32::try_from(values).expect("nobody has so many arguments");
+    rmp::encode::write_array_len(out, values).expect("a Vec takes all");
+}
+
 /// Decodes one value, all of `bytes`.
 pub(super) fn decode<T: DeserializeOwned>(
     encoding: Encoding,

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use raw_ws::{CapacityError, CloseCode, Error, Message, Utf8Bytes, WebSocket};
 
-use super::sent::Outgoing;
+use crate::counted::sent::Outgoing;
 use crate::{events, protocol::TransferFormat};
 
 /// A socket that takes nothing but what was counted, [`Outgoing`]; before the hub handshake also what

@@ -20,7 +20,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         // aspnetcore#55575; only what is sent to selections of clients is an invocation.
         bug: "messages that come encoded are not counted (SR-18)",
-        file: "hub/src/transport/stateful/sent.rs",
+        file: "hub/src/counted/sent.rs",
         changes: &[(
             "Some(HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) =>",
             "Some(1 | HubMessage::PING | HubMessage::ACK | HubMessage::SEQUENCE) =>",
@@ -29,7 +29,7 @@ const MUTATIONS: &[Mutation] = &[
     Mutation {
         // aspnetcore#69283
         bug: "a negative Sequence is accepted (SR-09)",
-        file: "hub/src/session/arrived.rs",
+        file: "hub/src/counted/arrived.rs",
         changes: &[("if sequence_id < 1 {", "if false {")],
     },
     Mutation {

@@ -16,23 +16,23 @@ const MESSAGE_OVERHEAD: usize = 64;
 
 /// One hub message, framed, for the client's socket: counted and kept where it must be (SR-02).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     bytes: Bytes,
     format: TransferFormat,
 }
 
 impl Outgoing {
-    pub(super) fn into_parts(self) -> (TransferFormat, Bytes) {
+    pub(crate) fn into_parts(self) -> (TransferFormat, Bytes) {
         (self.format, self.bytes)
     }
 }
 
 /// The connection cannot go on: what it would have to keep has no place, or no number.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Overflow;
+pub(crate) struct Overflow;
 
 /// What goes to the client: numbered, and kept until it is acknowledged.
-pub(super) struct Sent {
+pub(crate) struct Sent {
     protocol: Protocol,
     /// `stateful_reconnect_buffer_size` (SR-04).
     limit: usize,
@@ -78,7 +78,7 @@ enum Client {
 
 impl Sent {
     /// SR-22: until the client has said something, nothing counted leaves: it may not count yet.
-    pub(super) fn new(protocol: Protocol, limit: usize, max_waiting: usize) -> Self {
+    pub(crate) fn new(protocol: Protocol, limit: usize, max_waiting: usize) -> Self {
         Self {
             protocol,
             limit,
@@ -102,7 +102,7 @@ impl Sent {
     ///
     /// # Errors
     /// When more waits than may, or the sequence ids are used up (row 195).
-    pub(super) fn take(&mut self, messages: &Bytes) -> Result<(), Overflow> {
+    pub(crate) fn take(&mut self, messages: &Bytes) -> Result<(), Overflow> {
         let mut frames = Frames::default();
         frames.push(messages.clone());
         let mut at = 0;
@@ -140,7 +140,7 @@ impl Sent {
     }
 
     /// What is to be written next, if the client may be sent it now.
-    pub(super) fn next(&mut self) -> Option<Outgoing> {
+    pub(crate) fn next(&mut self) -> Option<Outgoing> {
         if let Some(aside) = self.aside.pop_front() {
             return Some(self.outgoing(aside));
         }
@@ -165,7 +165,7 @@ impl Sent {
     }
 
     /// The client counts from here on (SR-22).
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.client == Client::MayNotCount {
             self.client = Client::Counts;
         }
@@ -177,7 +177,7 @@ impl Sent {
     /// An Ack may come while the client has read only a part of a replay, of what it has from an
     /// earlier socket. Official clients refuse a Sequence above what they have read of *this* one:
     /// if it were lost now, they could not go on. So a replay is kept until something newer arrives.
-    pub(super) fn acknowledge(&mut self, id: i64) {
+    pub(crate) fn acknowledge(&mut self, id: i64) {
         let id = id.min(self.last_given());
         if id <= self.given_before {
             while self.first + (self.spare as i64) <= id {
@@ -203,14 +203,14 @@ impl Sent {
     }
 
     /// The socket is lost: what is not counted is not sent again.
-    pub(super) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self) {
         self.client = Client::Away;
         self.aside = VecDeque::new();
     }
 
     /// SR-08: a new socket gets the id of the first message that is not acknowledged, then all of
     /// them, then what is new.
-    pub(super) fn resume(&mut self) -> Outgoing {
+    pub(crate) fn resume(&mut self) -> Outgoing {
         self.client = Client::Counts; // who resumes does
         self.aside = VecDeque::new();
         self.given_before = self.given_before.max(self.last_given());
@@ -227,17 +227,17 @@ impl Sent {
     }
 
     /// Bytes that wait for the client.
-    pub(super) fn waiting_bytes(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         self.waiting_bytes
     }
 
     /// Bytes that are kept in all.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.waiting_bytes + self.written_bytes + self.written * MESSAGE_OVERHEAD
     }
 
     /// Whether [`next`](Self::next) has something to give.
-    pub(super) fn has_next(&self) -> bool {
+    pub(crate) fn has_next(&self) -> bool {
         let is_waiting = self.written < self.kept.len() && self.may_leave();
         is_waiting || self.has_close() || !self.aside.is_empty()
     }

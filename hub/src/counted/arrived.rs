@@ -10,7 +10,7 @@ const ACK_AFTER: Duration = Duration::from_secs(1);
 
 /// Which messages have come.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(crate) struct Arrived {
     /// The sequence id of the next counted message.
     next: i64,
     highest: i64,
@@ -18,7 +18,7 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next: 1,
             highest: 0,
@@ -30,7 +30,7 @@ impl Arrived {
     ///
     /// # Errors
     /// A sequence id that cannot be (SR-09).
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         message: &HubMessage,
         now: Instant,
@@ -67,12 +67,12 @@ impl Arrived {
     }
 
     /// When [`ack`](Self::ack) has something to say.
-    pub(super) fn ack_at(&self) -> Option<Instant> {
+    pub(crate) fn ack_at(&self) -> Option<Instant> {
         self.ack_at
     }
 
     /// SR-05: what the client is told, once a second.
-    pub(super) fn ack(&mut self, now: Instant) -> Option<HubMessage> {
+    pub(crate) fn ack(&mut self, now: Instant) -> Option<HubMessage> {
         self.ack_at.take_if(|at| now >= *at)?;
         Some(HubMessage::Ack {
             sequence_id: self.highest,
