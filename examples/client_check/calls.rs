@@ -18,7 +18,7 @@ pub(crate) struct Person {
     pub(crate) name: String,
     pub(crate) age: i32,
     pub(crate) tags: Vec<String>,
-    pub(crate) friend: Option<Box<Person>>,
+    pub(crate) friend: Option<Box<Self>>,
 }
 
 pub(crate) fn ann() -> Person {
@@ -47,14 +47,26 @@ async fn values(site: Site) -> Checked {
     same(hub.invoke::<i32>("Add", [1, 2]).await?, 3)?;
     same(hub.invoke::<i32>("add", vec![1, -2]).await?, -1)?;
     same(hub.invoke::<bool>("Not", (true,)).await?, false)?;
-    same(hub.invoke::<i64>("BigInteger", (i64::MAX,)).await?, i64::MAX)?;
-    same(hub.invoke::<i64>("BigInteger", (i64::MIN,)).await?, i64::MIN)?;
+    same(
+        hub.invoke::<i64>("BigInteger", (i64::MAX,)).await?,
+        i64::MAX,
+    )?;
+    same(
+        hub.invoke::<i64>("BigInteger", (i64::MIN,)).await?,
+        i64::MIN,
+    )?;
     same(hub.invoke::<f64>("Number", (-0.1,)).await?, -0.1)?;
     same(hub.invoke::<i32>("LaterValue", (5,)).await?, 5)?;
-    same(hub.invoke::<u8>("renamed", ()).await.is_ok(), true)?;
+    same(hub.invoke::<String>("renamed", ()).await?, "renamed")?;
     let bytes = Binary::from(vec![0, 1, 255]);
-    same(hub.invoke::<Binary>("Reverse", (bytes,)).await?.to_vec(), [255, 1, 0])?;
-    same(hub.invoke::<Colour>("Next", (Colour::Blue,)).await?, Colour::Red)?;
+    same(
+        hub.invoke::<Binary>("Reverse", (bytes,)).await?.to_vec(),
+        [255, 1, 0],
+    )?;
+    same(
+        hub.invoke::<Colour>("Next", (Colour::Blue,)).await?,
+        Colour::Red,
+    )?;
     let counts: BTreeMap<String, i32> = hub.invoke("Count", (["a", "b", "a"],)).await?;
     same(counts, BTreeMap::from([("a".into(), 2), ("b".into(), 1)]))
 }
@@ -104,20 +116,28 @@ async fn many_arguments(site: Site) -> Checked {
 
 async fn optional(site: Site) -> Checked {
     let hub = site.connect().await?;
-    same(hub.invoke::<Option<i32>>("Maybe", (None::<i32>,)).await?, None)?;
-    same(hub.invoke::<Option<i32>>("Maybe", (3,)).await?.is_some(), true)
+    same(
+        hub.invoke::<Option<i32>>("Maybe", (None::<i32>,)).await?,
+        None,
+    )?;
+    same(
+        hub.invoke::<Option<i32>>("Maybe", (3,)).await?.is_some(),
+        true,
+    )
 }
 
 async fn errors(site: Site) -> Checked {
     let hub = site.connect().await?;
-    let of = |method: &str| {
-        format!("An unexpected error occurred invoking '{method}' on the server.")
-    };
+    let of =
+        |method: &str| format!("An unexpected error occurred invoking '{method}' on the server.");
     let shown = hub.invoke::<()>("ThrowHub", ("shown",)).await;
     failed(shown, &format!("{} HubException: shown", of("ThrowHub")))?;
     let later = hub.invoke::<()>("ThrowLater", ("x",)).await;
     failed(later, &format!("{} HubException: x", of("ThrowLater")))?;
-    failed(hub.invoke::<()>("ThrowOther", ("secret",)).await, &of("ThrowOther"))?;
+    failed(
+        hub.invoke::<()>("ThrowOther", ("secret",)).await,
+        &of("ThrowOther"),
+    )?;
     same(hub.invoke::<i32>("Zero", ()).await?, 0)
 }
 
@@ -129,9 +149,8 @@ async fn wrong_arguments(site: Site) -> Checked {
     )?;
     failed(
         hub.invoke::<()>("Add", (1,)).await,
-        "Failed to invoke 'Add' due to an error on the server. InvalidDataException: Invocation provides 1 argument(s) but target expects 2.",
-    )
-    .or_else(|_| Ok::<(), examples::Error>(()))?;
+        "Failed to invoke 'Add' due to an error on the server.",
+    )?;
     match hub.invoke::<i32>("Add", ("one", 2)).await {
         Err(ClientError::Server(why)) => same(why.starts_with("Failed to invoke 'Add'"), true)?,
         other => return Err(format!("{other:?}").into()),
@@ -142,13 +161,30 @@ async fn wrong_arguments(site: Site) -> Checked {
 }
 
 async fn who_it_is(site: Site) -> Checked {
-    let hub = site.builder("/spec?room=lobby").header("x-asked-by", "a test").connect().await?;
+    let hub = site
+        .builder("/spec?room=lobby")
+        .header("x-asked-by", "a test")
+        .connect()
+        .await?;
     let id: String = hub.invoke("ConnectionId", ()).await?;
     same(hub.connection_id(), Some(id))?;
     same(hub.transport(), Some(site.transport))?;
-    same(hub.invoke::<String>("Transport", ()).await?, site.transport.name())?;
-    same(hub.invoke::<Option<String>>("Query", ("room",)).await?.as_deref(), Some("lobby"))?;
-    same(hub.invoke::<Option<String>>("Header", ("x-asked-by",)).await?.as_deref(), Some("a test"))
+    same(
+        hub.invoke::<String>("Transport", ()).await?,
+        site.transport.name(),
+    )?;
+    same(
+        hub.invoke::<Option<String>>("Query", ("room",))
+            .await?
+            .as_deref(),
+        Some("lobby"),
+    )?;
+    same(
+        hub.invoke::<Option<String>>("Header", ("x-asked-by",))
+            .await?
+            .as_deref(),
+        Some("a test"),
+    )
 }
 
 async fn many_at_once(site: Site) -> Checked {
@@ -167,7 +203,10 @@ async fn many_at_once(site: Site) -> Checked {
 async fn a_deadline(site: Site) -> Checked {
     let hub = site.connect().await?;
     let limit = Duration::from_millis(300);
-    match hub.invoke_within::<i32>(limit, "Hold", (3000, 1)).await {
+    match hub
+        .invoke_within::<String>(limit, "Hold", (3000, "late"))
+        .await
+    {
         Err(ClientError::TimedOut(what)) => same(what, "the answer of Hold"),
         other => Err(format!("{other:?}").into()),
     }
@@ -176,7 +215,7 @@ async fn a_deadline(site: Site) -> Checked {
 async fn a_call_given_up(site: Site) -> Checked {
     let hub = site.connect().await?;
     {
-        let call = hub.invoke::<i32>("Hold", (200, 1));
+        let call = hub.invoke::<String>("Hold", (200, "one"));
         tokio::pin!(call);
         tokio::select! {
             biased;
@@ -185,7 +224,7 @@ async fn a_call_given_up(site: Site) -> Checked {
         }
     }
     // Its answer, when it comes, is nobody's.
-    same(hub.invoke::<i32>("Hold", (400, 2)).await?, 2)
+    same(hub.invoke::<String>("Hold", (400, "two")).await?, "two")
 }
 
 async fn a_large_value(site: Site) -> Checked {

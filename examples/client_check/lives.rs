@@ -43,7 +43,9 @@ async fn told_of(site: Site) -> Checked {
     same(hub.state(), ConnectionState::Connected)?;
     hub.stop().await;
     match events.next().await {
-        Some(Event::Disconnected { error: None }) => same(hub.state(), ConnectionState::Disconnected),
+        Some(Event::Disconnected { error: None }) => {
+            same(hub.state(), ConnectionState::Disconnected)
+        }
         other => Err(format!("{other:?}").into()),
     }
 }
@@ -69,9 +71,16 @@ async fn a_stop_with_calls(site: Site) -> Checked {
     same(ticks.next().await.transpose()?.is_some(), true)?;
     let call = tokio::spawn({
         let hub = hub.clone();
-        async move { hub.invoke::<i32>("Hold", (20_000, 1)).await }
+        async move { hub.invoke::<String>("Hold", (20_000, "x")).await }
     });
-    same(hub.invoke_within::<i32>(Duration::from_millis(200), "Hold", (9000, 1)).await.is_err(), true)?;
+    // Behind it, so it is under way.
+    let limit = Duration::from_millis(200);
+    same(
+        hub.invoke_within::<String>(limit, "Hold", (9000, "y"))
+            .await
+            .is_err(),
+        true,
+    )?;
     hub.stop().await;
     match call.await? {
         Err(ClientError::Closed(_)) => {}
@@ -143,7 +152,9 @@ async fn back_after_an_end(site: Site) -> Checked {
 }
 
 async fn nothing_there(_: Site) -> Checked {
-    let hub = HubConnection::builder("http://127.0.0.1:9/hub").connect().await;
+    let hub = HubConnection::builder("http://127.0.0.1:9/hub")
+        .connect()
+        .await;
     match hub {
         Err(ClientError::Network(_)) => Ok(()),
         other => Err(format!("{other:?}").into()),
@@ -171,9 +182,17 @@ async fn no_such_transport(site: Site) -> Checked {
 }
 
 async fn any_transport(site: Site) -> Checked {
-    let best = site.builder("/spec").transports(Transport::ALL).connect().await?;
+    let best = site
+        .builder("/spec")
+        .transports(Transport::ALL)
+        .connect()
+        .await?;
     same(best.transport(), Some(Transport::WebSockets))?;
-    let next = site.builder("/spec-nowebsockets").transports(Transport::ALL).connect().await?;
+    let next = site
+        .builder("/spec-nowebsockets")
+        .transports(Transport::ALL)
+        .connect()
+        .await?;
     let carries = match site.protocol {
         hub::Protocol::Json => Transport::ServerSentEvents,
         _ => Transport::LongPolling,
@@ -231,7 +250,7 @@ async fn filtered(site: Site) -> Checked {
 /// A token of the server's.
 async fn token(url: &str, user: &str, seconds: u32) -> Result<String, reqwest::Error> {
     let url = format!("{url}/token?user={user}&role=admin&seconds={seconds}");
-    reqwest::get(url).await?.text().await
+    examples::http().get(url).send().await?.text().await
 }
 
 async fn tokens(site: Site) -> Checked {
@@ -242,7 +261,11 @@ async fn tokens(site: Site) -> Checked {
         let url = url.clone();
         async move { token(&url, "ann", 60).await }
     };
-    let hub = site.builder("/spec-auth").access_token(fetch).connect().await?;
+    let hub = site
+        .builder("/spec-auth")
+        .access_token(fetch)
+        .connect()
+        .await?;
     same(hub.invoke::<String>("UserIdentifier", ()).await?, "ann")?;
     let () = hub.invoke("AdminsOnly", ()).await?;
     same(asked.load(Ordering::Relaxed), 1)
@@ -254,9 +277,13 @@ async fn no_token(site: Site) -> Checked {
         Err(ClientError::Refused { status, .. }) => same(status.as_u16(), 401)?,
         other => return Err(format!("{other:?}").into()),
     }
-    let wrong = site.builder("/spec-auth").access_token(async || "wrong".to_owned());
+    let wrong = site
+        .builder("/spec-auth")
+        .access_token(async || "wrong".to_owned());
     same(wrong.connect().await.is_err(), true)?;
-    let none = site.builder("/spec-auth").access_token(async || None::<String>);
+    let none = site
+        .builder("/spec-auth")
+        .access_token(async || None::<String>);
     same(none.connect().await.is_err(), true)?;
     let fails = site
         .builder("/spec-auth")

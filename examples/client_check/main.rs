@@ -105,7 +105,12 @@ fn all(options: &Options) -> Vec<Named> {
                 transport,
                 protocol,
             };
-            let checks = [calls::CHECKS, streams::CHECKS, targets::CHECKS, lives::CHECKS];
+            let checks = [
+                calls::CHECKS,
+                streams::CHECKS,
+                targets::CHECKS,
+                lives::CHECKS,
+            ];
             for (name, check) in checks.into_iter().flatten() {
                 let name = format!("{}/{}/{name}", transport.name(), protocol.name());
                 if name.contains(&options.only) {

@@ -54,12 +54,20 @@ impl Site {
             let _ = tell.send(text);
             std::future::ready(())
         };
-        let hub = self.builder(path).on("Received", received).connect().await?;
+        let hub = self
+            .builder(path)
+            .on("Received", received)
+            .connect()
+            .await?;
         Ok((hub, told))
     }
 }
 
 /// That two things are equal.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "most are answers, made for this alone"
+)]
 pub(crate) fn same<A: PartialEq<B> + fmt::Debug, B: fmt::Debug>(is: A, wanted: B) -> Checked {
     if is == wanted {
         return Ok(());

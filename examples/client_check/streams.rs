@@ -22,7 +22,10 @@ async fn all<T: serde::de::DeserializeOwned>(
     method: &str,
     arguments: impl hub::client::InvokeArguments,
 ) -> Result<Vec<T>, ClientError> {
-    hub.stream::<T>(method, arguments).await?.try_collect().await
+    hub.stream::<T>(method, arguments)
+        .await?
+        .try_collect()
+        .await
 }
 
 async fn down(site: Site) -> Checked {
@@ -40,7 +43,9 @@ async fn down_with_structs(site: Site) -> Checked {
 
 async fn down_and_an_error(site: Site) -> Checked {
     let hub = site.connect().await?;
-    let mut numbers = hub.stream::<i32>("NumbersThenHubError", (2, "enough")).await?;
+    let mut numbers = hub
+        .stream::<i32>("NumbersThenHubError", (2, "enough"))
+        .await?;
     same(numbers.next().await.transpose()?, Some(0))?;
     same(numbers.next().await.transpose()?, Some(1))?;
     let error = "An error occurred on the server while streaming results. HubException: enough";
@@ -107,8 +112,16 @@ async fn two_streams(site: Site) -> Checked {
 
 async fn up(site: Site) -> Checked {
     let hub = site.connect().await?;
-    same(hub.invoke::<i32>("Sum", (upload(stream::iter(1..=100)),)).await?, 5050)?;
-    same(hub.invoke::<i32>("Sum", (upload(stream::empty::<i32>()),)).await?, 0)?;
+    same(
+        hub.invoke::<i32>("Sum", (upload(stream::iter(1..=100)),))
+            .await?,
+        5050,
+    )?;
+    same(
+        hub.invoke::<i32>("Sum", (upload(stream::empty::<i32>()),))
+            .await?,
+        0,
+    )?;
     let words = upload(stream::iter(["a", "b", "ü"]));
     same(hub.invoke::<String>("Concat", (words,)).await?, "abü")
 }
@@ -165,7 +178,11 @@ async fn up_unasked(site: Site) -> Checked {
 
 /// The server waits while nobody reads, and goes on when somebody does.
 async fn more_than_may_be_unread(site: Site) -> Checked {
-    let hub = site.builder("/spec").max_unread_bytes(4096).connect().await?;
+    let hub = site
+        .builder("/spec")
+        .max_unread_bytes(4096)
+        .connect()
+        .await?;
     let mut numbers = hub.stream::<i32>("Numbers", (5000,)).await?;
     same(numbers.next().await.transpose()?, Some(0))?;
     sleep(Duration::from_millis(300)).await;

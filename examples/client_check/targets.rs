@@ -47,7 +47,9 @@ async fn groups(site: Site) -> Checked {
     let () = ann.invoke("ToOthersInGroup", (&group, "others")).await?;
     same(to_bob.recv().await.as_deref(), Some("others"))?;
     let except = [bob.connection_id()];
-    let () = ann.invoke("ToGroupExcept", (&group, except, "not bob")).await?;
+    let () = ann
+        .invoke("ToGroupExcept", (&group, except, "not bob"))
+        .await?;
     same(to_ann.recv().await.as_deref(), Some("not bob"))?;
     let () = bob.invoke("LeaveGroup", (&group,)).await?;
     let () = ann.invoke("ToGroup", (&group, "without bob")).await?;
@@ -59,17 +61,24 @@ async fn groups(site: Site) -> Checked {
 async fn one_client(site: Site) -> Checked {
     let (_bob, mut to_bob) = site.listen("/spec").await?;
     let ann = site.connect().await?;
-    let () = ann.invoke("ToClient", (_bob.connection_id(), "for bob")).await?;
+    let () = ann
+        .invoke("ToClient", (_bob.connection_id(), "for bob"))
+        .await?;
     same(to_bob.recv().await.as_deref(), Some("for bob"))
 }
 
 async fn arguments(site: Site) -> Checked {
     let (tell, mut told) = mpsc::unbounded_channel();
-    let take = move |text: String, one: i32, half: f64, yes: bool, no: Option<String>, who: Person| {
-        let _ = tell.send((text, one, half, yes, no, who.name));
-        std::future::ready(())
-    };
-    let hub = site.builder("/spec").on("Arguments", take).connect().await?;
+    let take =
+        move |text: String, one: i32, half: f64, yes: bool, no: Option<String>, who: Person| {
+            let _ = tell.send((text, one, half, yes, no, who.name));
+            std::future::ready(())
+        };
+    let hub = site
+        .builder("/spec")
+        .on("Arguments", take)
+        .connect()
+        .await?;
     let () = hub.invoke("SendArguments", ()).await?;
     let (text, one, half, yes, no, _) = told.recv().await.ok_or("nothing")?;
     same((&*text, one, half, yes, no), ("text", 1, 2.5, true, None))
@@ -100,7 +109,11 @@ async fn several_handlers(site: Site) -> Checked {
             std::future::ready(())
         }
     };
-    let hub = site.builder("/spec").on("received", say("first")).connect().await?;
+    let hub = site
+        .builder("/spec")
+        .on("received", say("first"))
+        .connect()
+        .await?;
     hub.on("RECEIVED", say("second"));
     let () = hub.invoke("ToCaller", ("x",)).await?;
     same(told.recv().await.as_deref(), Some("first x"))?;
@@ -136,7 +149,9 @@ async fn a_handler_removed(site: Site) -> Checked {
 async fn a_handler_that_fails(site: Site) -> Checked {
     let (hub, mut told) = site.listen("/spec").await?;
     let mut events = hub.events();
-    hub.on("Received", async |text: String| assert_eq!(text, "expected"));
+    hub.on("Received", async |text: String| {
+        assert_eq!(text, "expected")
+    });
     let () = hub.invoke("ToCaller", ("surprise",)).await?;
     match events.next().await {
         Some(Event::HandlerFailed { method, error }) => {
@@ -182,9 +197,14 @@ async fn a_handler_that_calls(site: Site) -> Checked {
 }
 
 /// Asks a client through the server.
-async fn ask(asker: &HubConnection, whom: &HubConnection) -> Result<Option<String>, examples::Error> {
+async fn ask(
+    asker: &HubConnection,
+    whom: &HubConnection,
+) -> Result<Option<String>, examples::Error> {
     let ask = ("why?", 5000);
-    Ok(asker.invoke("AskClient", (whom.connection_id(), ask.0, ask.1)).await?)
+    Ok(asker
+        .invoke("AskClient", (whom.connection_id(), ask.0, ask.1))
+        .await?)
 }
 
 async fn results(site: Site) -> Checked {
@@ -198,7 +218,10 @@ async fn results(site: Site) -> Checked {
         .await?;
     let ann = site.connect().await?;
     same(ask(&ann, &bob).await?.as_deref(), Some("why? because"))?;
-    same(ann.invoke::<i32>("AskInt", (bob.connection_id(),)).await?, 42)?;
+    same(
+        ann.invoke::<i32>("AskInt", (bob.connection_id(),)).await?,
+        42,
+    )?;
     // And who asks for it itself.
     let own: Option<String> = bob.invoke("AskCaller", ("me?",)).await?;
     same(own.as_deref(), Some("me? because"))
@@ -210,24 +233,35 @@ async fn results_that_fail(site: Site) -> Checked {
     let fails = bob.on("Ask", async |_: String| -> hub::Result<String> {
         Err(HubError::new("I will not say"))
     });
-    same(ask(&ann, &bob).await?.as_deref(), Some("I will not say"))?;
+    same(
+        ask(&ann, &bob).await?.as_deref(),
+        Some("HubException: I will not say"),
+    )?;
     fails.remove();
-    let panics = bob.on("Ask", async |_: String| -> hub::Result<String> { panic!("oh") });
-    same(ask(&ann, &bob).await?.as_deref(), Some("oh"))?;
+    let panics = bob.on("Ask", async |_: String| -> hub::Result<String> {
+        panic!("oh")
+    });
+    same(ask(&ann, &bob).await?.as_deref(), Some("HubException: oh"))?;
     panics.remove();
     let first = bob.on("Ask", async |_: String| -> hub::Result<i32> { Ok(1) });
     bob.on("Ask", async |_: String| -> hub::Result<i32> { Ok(2) });
-    same(ask(&ann, &bob).await?.as_deref(), Some("Client provided multiple results."))?;
+    same(
+        ask(&ann, &bob).await?.as_deref(),
+        Some("HubException: Client provided multiple results."),
+    )?;
     first.remove();
     // Ann asks for a string.
     let answer = ask(&ann, &bob).await?.ok_or("nothing")?;
-    same(answer.starts_with("Error trying to deserialize result to"), true)
+    same(
+        answer.starts_with("HubException: Error trying to deserialize result to"),
+        true,
+    )
 }
 
 async fn no_result(site: Site) -> Checked {
     let bob = site.connect().await?;
     let ann = site.connect().await?;
-    let none = Some("Client didn't provide a result.");
+    let none = Some("HubException: Client didn't provide a result.");
     same(ask(&ann, &bob).await?.as_deref(), none)?;
     bob.on("Ask", async |_: String| {});
     same(ask(&ann, &bob).await?.as_deref(), none)?;

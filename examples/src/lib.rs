@@ -22,6 +22,7 @@ macro_rules! tell {
 
 pub mod bench_hub;
 pub mod chat_hub;
+pub mod cut;
 pub mod hub_client;
 #[path = "../../hub/tests/support/spec/jwt.rs"]
 pub mod jwt;
@@ -51,6 +52,13 @@ use tokio::net::TcpListener;
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A client of plain HTTP requests, for what is no hub.
+pub fn http() -> reqwest::Client {
+    // There may be one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
 
 /// The options of every server.
 #[derive(Debug, clap::Args)]

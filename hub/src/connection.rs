@@ -33,9 +33,7 @@ use crate::{
     error, events,
     identity::request::{self, Request},
     inbox::Budget,
-    methods::{
-        context, filter::Running, hub::Shared, running::RunningCalls,
-    },
+    methods::{context, filter::Running, hub::Shared, running::RunningCalls},
     options::HubOptions,
     protocol::TransferFormat,
     reach::{

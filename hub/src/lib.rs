@@ -3,10 +3,10 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In reading order, lowest first; `tests/suite/layering.rs` holds who may name whom.
-mod error;
-pub mod protocol;
 mod counted;
+mod error;
 mod inbox;
+pub mod protocol;
 mod values;
 
 mod identity;

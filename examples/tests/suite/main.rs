@@ -12,6 +12,7 @@ mod hub_auth;
 mod hub_browser;
 mod hub_javascript;
 mod hub_python;
+mod hub_rust;
 mod hub_secrets;
 #[path = "../../../raw-ws/tests/support/lateness.rs"]
 mod lateness;

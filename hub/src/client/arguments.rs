@@ -42,7 +42,9 @@ pub fn upload<S>(items: S) -> Upload
 where
     S: Stream<Item: Serialize> + Send + 'static,
 {
-    encoded(items, |encoding, item| encoding.encode(&item).map_err(UploadError::Item))
+    encoded(items, |encoding, item| {
+        encoding.encode(&item).map_err(UploadError::Item)
+    })
 }
 
 /// The same of a stream that may fail: the method is told the text of the first error, and that ends
@@ -74,9 +76,7 @@ fn encoded<S: Stream + Send + 'static>(
     encode: fn(Encoding, S::Item) -> Result<Bytes, UploadError>,
 ) -> Upload {
     Upload {
-        encode: Box::new(move |encoding| {
-            Box::pin(items.map(move |item| encode(encoding, item)))
-        }),
+        encode: Box::new(move |encoding| Box::pin(items.map(move |item| encode(encoding, item)))),
     }
 }
 

@@ -1,12 +1,6 @@
 //! A connection, described.
 
-use std::{
-    fmt,
-    future::Future,
-    io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
@@ -17,15 +11,15 @@ use tokio::{
 use super::{
     connect::{Connector, Made},
     connection::Connection,
-    shared::Shared,
     error::ClientError,
     event::{Event, Events, Teller},
     handlers::{Handled, Handler, Handlers},
-    web::{BoxIo, Dial, Http},
     hub_connection::HubConnection,
     inbound,
     requests::{TokenSource, address},
     retry::RetryPolicy,
+    shared::Shared,
+    web::{BoxIo, Dial, Http},
 };
 use crate::{
     identity::request::Transport,

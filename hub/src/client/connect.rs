@@ -9,12 +9,12 @@ use tokio::time::timeout;
 
 use super::{
     error::ClientError,
-    web::Http,
     negotiate::{Negotiated, Offer, negotiate},
     refresh::Refreshes,
     requests::{Requests, TokenSource},
     session::{Fault, Heard, Session, Terms},
     socket::{Ended, Socket},
+    web::Http,
 };
 use crate::{
     identity::request::Transport,

@@ -16,10 +16,10 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::{
     connect::{Connector, Link, Made, Name, Route},
-    shared::{Shared, Said},
     error::ClientError,
     event::Event,
-    retry::{Attempt, RetryPolicy, part_of},
+    retry::{Attempt, RetryPolicy},
+    shared::{Said, Shared},
     socket::{Ended, Socket},
 };
 use crate::protocol::message::HubMessage;
@@ -27,8 +27,9 @@ use crate::protocol::message::HubMessage;
 /// How long what was said before a goodbye may take to leave.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// The longest waits for another socket are between this, doubled with each try, and the next.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The first try for another socket is made at once; what the next waits is doubled with each, from
+/// this up to the other.
+const SECOND_WAIT: Duration = Duration::from_millis(100);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What runs a connection.
@@ -44,8 +45,9 @@ pub(super) struct Connection {
 enum Parting {
     /// Somebody here wants it.
     Stopped,
-    /// The socket ended without a goodbye: another one may go on with the connection (SR-12).
-    Lost(ClientError),
+    /// The socket is: another one may go on with the connection (SR-12). Without an error where it
+    /// ended as sockets should; the server tells then whether the connection is over too.
+    Lost(Option<ClientError>),
     /// The connection has ended; whether the server lets this client come back by itself (CL-14).
     Ended {
         error: Option<ClientError>,
@@ -56,7 +58,7 @@ enum Parting {
 /// Why there is no socket to go on with.
 enum Gone {
     Stopped,
-    For(ClientError),
+    For(Option<ClientError>),
 }
 
 impl Connection {
@@ -106,10 +108,10 @@ impl Connection {
                 match self.resume(route, why).await {
                     Ok(link) => return Ok(link),
                     Err(Gone::Stopped) => return Err(None),
-                    Err(Gone::For(why)) => Some(why),
+                    Err(Gone::For(why)) => why,
                 }
             }
-            Parting::Lost(why) => Some(why),
+            Parting::Lost(why) => why,
             Parting::Ended { error, may_return } => {
                 let _ = timeout(GOODBYE, socket.close()).await;
                 if !may_return {
@@ -126,21 +128,21 @@ impl Connection {
     }
 
     /// The same connection, with another socket (SR-07, SR-20).
-    async fn resume(&self, route: Route, mut why: ClientError) -> Result<Link, Gone> {
+    async fn resume(&self, route: Route, why: Option<ClientError>) -> Result<Link, Gone> {
         self.shared.away();
         let name = route.name.clone();
         let until = now() + self.resume_within;
-        let mut limit = Duration::ZERO;
+        let mut delay = Duration::ZERO;
+        let mut error = why.clone().unwrap_or(ClientError::Closed(None));
         for attempt in 1.. {
-            let delay = part_of(limit);
-            limit = (limit * 2).clamp(FIRST_WAIT, LAST_WAIT);
             self.shared.events.tell(Event::Reconnecting {
-                error: why,
+                error,
                 attempt,
                 delay,
                 is_stateful: true,
             });
-            why = match self.unless_stopped(self.try_resume(name.clone(), delay)).await {
+            let try_it = self.try_resume(name.clone(), delay);
+            error = match self.unless_stopped(try_it).await {
                 None => return Err(Gone::Stopped),
                 Some(Ok(socket)) => {
                     self.shared.resume(now());
@@ -148,11 +150,16 @@ impl Connection {
                 }
                 Some(Err(error)) => error,
             };
-            if is_final(&why) || now() >= until {
+            if is_over(&error) {
+                // Of a socket that ended as it should, that is the goodbye.
+                return Err(Gone::For(why));
+            }
+            if now() >= until {
                 break;
             }
+            delay = (delay * 2).clamp(SECOND_WAIT, LAST_WAIT);
         }
-        Err(Gone::For(why))
+        Err(Gone::For(Some(error)))
     }
 
     async fn try_resume(&self, name: Name, delay: Duration) -> Result<Socket, ClientError> {
@@ -248,11 +255,13 @@ impl Drop for Connection {
 
 /// Whether no further try for another socket can succeed: the connection is not there any more
 /// (SR-14), or this client is not let in.
-fn is_final(error: &ClientError) -> bool {
+fn is_over(error: &ClientError) -> bool {
     match error {
-        // Its last socket is still there, or something between here and there is not.
+        // Its last socket is still there, it came too often, or something on the way is not there.
         ClientError::Refused { status, .. } => {
-            *status != StatusCode::CONFLICT && !status.is_server_error()
+            *status != StatusCode::CONFLICT
+                && *status != StatusCode::TOO_MANY_REQUESTS
+                && !status.is_server_error()
         }
         ClientError::Token(_) => true,
         _ => false,
@@ -314,7 +323,7 @@ impl Turn<'_> {
             if is_idle {
                 match self.poll_clock(cx) {
                     Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return Poll::Ready(Parting::Lost(error)),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Parting::Lost(Some(error))),
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -389,11 +398,8 @@ impl Turn<'_> {
 impl From<Ended> for Parting {
     fn from(ended: Ended) -> Self {
         match ended {
-            Ended::Lost(error) => Self::Lost(error),
-            Ended::Over => Self::Ended {
-                error: None,
-                may_return: true,
-            },
+            Ended::Lost(error) => Self::Lost(Some(error)),
+            Ended::Over => Self::Lost(None),
         }
     }
 }

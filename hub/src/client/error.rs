@@ -94,9 +94,9 @@ impl fmt::Display for ClientError {
             Self::Server(text) => f.write_str(text),
             Self::Closed(None) => f.write_str("the connection is closed"),
             Self::Closed(Some(why)) => write!(f, "the connection is closed: {why}"),
-            Self::Reconnecting => {
-                f.write_str("the connection is lost, and nothing can be sent until there is another")
-            }
+            Self::Reconnecting => f.write_str(
+                "the connection is lost, and nothing can be sent until there is another",
+            ),
             Self::Full => f.write_str(
                 "the connection is lost, and what may wait for its return has no room for more",
             ),

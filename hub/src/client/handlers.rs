@@ -173,7 +173,10 @@ impl Handlers {
 
     fn named(&self, name: &str) -> Vec<Entry> {
         let by_name = self.by_name.read();
-        by_name.get(&*name.to_lowercase()).cloned().unwrap_or_default()
+        by_name
+            .get(&*name.to_lowercase())
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Runs those of one call, one after the other; `report` is told of each that fails. What they

@@ -12,12 +12,12 @@ use super::{
     arguments::InvokeArguments,
     builder::HubConnectionBuilder,
     calls::{Answer, CallId},
-    shared::{ConnectionState, Shared},
     error::ClientError,
     event::Events,
     handlers::{Handled, Handler, Registration},
     items::ItemStream,
     session::Session,
+    shared::{ConnectionState, Shared},
     uploads,
 };
 use crate::{
@@ -156,7 +156,13 @@ impl HubConnection {
         });
         let (number, streams) = sent.await?;
         for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(self.shared().clone(), number, stream, items, None));
+            tokio::spawn(uploads::send(
+                self.shared().clone(),
+                number,
+                stream,
+                items,
+                None,
+            ));
         }
         Ok(())
     }
@@ -190,7 +196,13 @@ impl HubConnection {
         let (number, (id, items, streams)) = sent.await?;
         let stream = ItemStream::new(shared.clone(), number, id, items);
         for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(shared.clone(), number, stream, items, over.clone()));
+            tokio::spawn(uploads::send(
+                shared.clone(),
+                number,
+                stream,
+                items,
+                over.clone(),
+            ));
         }
         Ok(stream)
     }
@@ -278,7 +290,13 @@ impl HubConnection {
             answered,
         };
         for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(shared.clone(), number, stream, items, over.clone()));
+            tokio::spawn(uploads::send(
+                shared.clone(),
+                number,
+                stream,
+                items,
+                over.clone(),
+            ));
         }
         Ok(under)
     }

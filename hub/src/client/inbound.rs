@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{shared::Shared, event::Event, handlers::Given};
+use super::{event::Event, handlers::Given, shared::Shared};
 use crate::{
     events,
     protocol::message::{Completion, HubMessage, Invocation},
@@ -15,7 +15,10 @@ const NO_RESULT: &str = "Client didn't provide a result.";
 const MORE_THAN_ONE: &str = "Client provided multiple results.";
 
 /// Runs the handlers of what comes, until the connection has ended.
-pub(super) async fn run(shared: Arc<Shared>, mut calls: mpsc::UnboundedReceiver<(u64, Invocation)>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut calls: mpsc::UnboundedReceiver<(u64, Invocation)>,
+) {
     let ended = shared.ended.clone();
     while let Some(Some((number, call))) = ended.run_until_cancelled(calls.recv()).await {
         handle(&shared, number, &call).await;
@@ -43,7 +46,9 @@ async fn handle(shared: &Shared, number: u64, call: &Invocation) {
         completion: result(given.unwrap_or_default()),
     };
     // A server that is gone waits for nothing.
-    let _ = shared.send(Some(number), |session, _| session.send(&answer)).await;
+    let _ = shared
+        .send(Some(number), |session, _| session.send(&answer))
+        .await;
 }
 
 /// What the server is told that asked for a result.

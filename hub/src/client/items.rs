@@ -11,7 +11,7 @@ use std::{
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
-use super::{calls::CallId, shared::Shared, error::ClientError};
+use super::{calls::CallId, error::ClientError, shared::Shared};
 use crate::inbox::Inbox;
 
 /// The items that a method streams: a `Stream` of results. An `Err` is the last that comes: the

@@ -56,7 +56,9 @@ pub(super) async fn negotiate(
         requests.renew_token().await?;
         let url = requests.below("negotiate", &query);
         let asked = requests.send_once(&Method::POST, &url, &[], Bytes::new());
-        let body = requests.in_time(async { asked.await?.success().await }).await?;
+        let body = requests
+            .in_time(async { asked.await?.success().await })
+            .await?;
         match read(&body, wants_stateful)? {
             Answered::Here(negotiated) => return Ok(negotiated),
             Answered::Elsewhere(url, token) => requests.redirect(address(&url)?, token),
@@ -83,7 +85,9 @@ fn read(body: &[u8], wants_stateful: bool) -> Result<Answered, ClientError> {
     }
     let is_stateful = answer.get("useStatefulReconnect") == Some(&Value::Bool(true));
     if is_stateful && !wants_stateful {
-        return Err(failed("stateful reconnect was granted, and not asked for (N-14)"));
+        return Err(failed(
+            "stateful reconnect was granted, and not asked for (N-14)",
+        ));
     }
     let connection_id = text("connectionId").ok_or_else(|| failed("no connection id"))?;
     let offers = answer.get("availableTransports").and_then(Value::as_array);
@@ -93,7 +97,9 @@ fn read(body: &[u8], wants_stateful: bool) -> Result<Answered, ClientError> {
         connection_id,
         offers: offers.into_iter().flatten().filter_map(offer).collect(),
         is_stateful,
-        token_lifetime: lifetime.filter(|seconds| *seconds > 0).map(Duration::from_secs),
+        token_lifetime: lifetime
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs),
     }))
 }
 
@@ -155,7 +161,11 @@ mod tests {
         for (body, wants_stateful, why) in [
             (r#"{"error":"too old"}"#, true, "too old"),
             (r#"{"ProtocolVersion":"1.4"}"#, true, "ASP.NET SignalR"),
-            (r#"{"connectionId":"a","useStatefulReconnect":true}"#, false, "N-14"),
+            (
+                r#"{"connectionId":"a","useStatefulReconnect":true}"#,
+                false,
+                "N-14",
+            ),
             ("{}", true, "no connection id"),
             ("[]", true, "no JSON object"),
             ("<html>", true, "no JSON object"),

@@ -60,7 +60,11 @@ impl Refreshes {
 
 /// When a token that lives so long is to be replaced (AU-06).
 fn when(lifetime: Duration) -> Instant {
-    let left = if lifetime > 2 * AHEAD { lifetime - AHEAD } else { lifetime / 2 };
+    let left = if lifetime > 2 * AHEAD {
+        lifetime - AHEAD
+    } else {
+        lifetime / 2
+    };
     now() + left
 }
 
@@ -82,7 +86,9 @@ pub(super) async fn refresh(
         requests.set_token(token.to_owned());
     }
     let seconds = answer["tokenLifetimeSeconds"].as_u64();
-    Ok(seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs))
+    Ok(seconds
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs))
 }
 
 /// AU-08: whether a refused poll asks for a new token.

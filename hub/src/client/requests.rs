@@ -44,7 +44,8 @@ pub(super) fn address(text: &str) -> Result<Url, ClientError> {
             return Err(wrong(why));
         }
     };
-    url.set_scheme(scheme).map_err(|()| wrong(format!("is no {scheme}:")))?;
+    url.set_scheme(scheme)
+        .map_err(|()| wrong(format!("is no {scheme}:")))?;
     url.set_fragment(None);
     Ok(url)
 }

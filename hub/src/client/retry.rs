@@ -102,7 +102,7 @@ impl RetryPolicy for Backoff {
 }
 
 /// A random part of it.
-pub(super) fn part_of(limit: Duration) -> Duration {
+fn part_of(limit: Duration) -> Duration {
     // Without a random source all come at once, which is better than not at all.
     let random = getrandom::u32().unwrap_or(u32::MAX);
     limit.mul_f64(f64::from(random) / f64::from(u32::MAX))
@@ -174,8 +174,13 @@ mod tests {
 
     #[test]
     fn delays_are_tried_in_turn() {
-        let waits: Vec<_> = (0..5).map(|failed| Delays::default().delay(&attempt(failed))).collect();
+        let waits: Vec<_> = (0..5)
+            .map(|failed| Delays::default().delay(&attempt(failed)))
+            .collect();
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(waits, [seconds(0), seconds(2), seconds(10), seconds(30), None]);
+        assert_eq!(
+            waits,
+            [seconds(0), seconds(2), seconds(10), seconds(30), None]
+        );
     }
 }

@@ -52,9 +52,9 @@ impl Socket {
             Transport::ServerSentEvents => {
                 Self::ServerSentEvents(ServerSentEvents::open(requests.clone(), url).await?)
             }
-            Transport::LongPolling => {
-                Self::LongPolling(LongPolling::open(requests.clone(), url, token, max_message_size).await?)
-            }
+            Transport::LongPolling => Self::LongPolling(
+                LongPolling::open(requests.clone(), url, token, max_message_size).await?,
+            ),
         })
     }
 

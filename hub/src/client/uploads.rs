@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arguments::{Items, UploadError},
-    shared::Shared,
     error::ClientError,
+    shared::Shared,
 };
 use crate::protocol::message::{Completion, HubMessage};
 
@@ -39,7 +39,9 @@ pub(super) async fn send(
         invocation_id: stream,
         completion,
     };
-    let _ = shared.send(Some(number), |session, _| session.send(&end)).await;
+    let _ = shared
+        .send(Some(number), |session, _| session.send(&end))
+        .await;
 }
 
 async fn send_items(
@@ -60,7 +62,9 @@ async fn send_items(
             invocation_id: stream.clone(),
             item,
         };
-        let sent = shared.send(Some(number), |session, _| session.send(&message)).await;
+        let sent = shared
+            .send(Some(number), |session, _| session.send(&message))
+            .await;
         match sent {
             Ok(_) => {}
             // The call goes on, and what it is sent is not to have a hole.

@@ -65,7 +65,10 @@ impl Http {
     /// Sends a request.
     pub(super) async fn send(&self, mut request: Request<Bytes>) -> Result<Answer, ClientError> {
         let headers = request.headers_mut();
-        headers.insert("x-signalr-user-agent", http::HeaderValue::from_static(AGENT));
+        headers.insert(
+            "x-signalr-user-agent",
+            http::HeaderValue::from_static(AGENT),
+        );
         // So that a server which would lead a person to its login page says 401 instead.
         headers.insert(
             "x-requested-with",
@@ -76,9 +79,10 @@ impl Http {
                 let request = request.map(reqwest::Body::from).try_into();
                 let request: reqwest::Request = request.map_err(ClientError::network)?;
                 // The query has the connection's token in it.
-                let answer = client.execute(request).await.map_err(|error| {
-                    ClientError::network(error.without_url())
-                })?;
+                let answer = client
+                    .execute(request)
+                    .await
+                    .map_err(|error| ClientError::network(error.without_url()))?;
                 Ok(Answer {
                     status: answer.status(),
                     headers: answer.headers().clone(),
@@ -171,7 +175,11 @@ impl Answer {
         let is_page = text.trim_start().starts_with('<');
         ClientError::Refused {
             status: self.status,
-            body: if is_page { String::new() } else { text.trim().to_owned() },
+            body: if is_page {
+                String::new()
+            } else {
+                text.trim().to_owned()
+            },
         }
     }
 

@@ -31,9 +31,9 @@ use serde_json::value::RawValue;
 use super::Protocol;
 use names::{Bins, Read, ReadAs, Reading, WriteAs, without};
 
+pub use arguments::CallArguments;
 #[cfg(feature = "client")]
 pub(crate) use array::ArrayWriter;
-pub use arguments::CallArguments;
 
 /// How the values of a connection are written: its protocol, and the naming of its hub.
 ///

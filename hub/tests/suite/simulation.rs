@@ -1,6 +1,7 @@
-//! Clients that lose their sockets at any byte, in simulated time: a real server, model clients that
-//! speak stateful reconnect as the JavaScript client does, and a network between them that delays,
-//! splits, loses and cuts, all from one number (`SPEC.md`, rows 178 and 179).
+//! Clients that lose their sockets at any byte, in simulated time: a real server, clients, and a network
+//! between them that delays, splits, loses and cuts, all from one number (`SPEC.md`, rows 178 and 179).
+//! The clients are models, which speak stateful reconnect as the JavaScript client does, or the crate's
+//! own.
 //!
 //! `SIMULATION_SEEDS=10000` runs more of them, `SIMULATION_SEED=7` one again.
 
@@ -9,15 +10,27 @@ mod history;
 mod mutations;
 mod network;
 mod random;
+mod real;
 mod run;
 
 use std::env;
+
+use run::Clients;
 
 /// Seeds of a normal run.
 const SEEDS: u64 = 200;
 
 #[test]
 fn no_seed_loses_repeats_or_reorders_a_message() {
+    all_seeds(Clients::Models);
+}
+
+#[test]
+fn no_seed_does_with_the_clients_of_this_crate() {
+    all_seeds(Clients::Real);
+}
+
+fn all_seeds(clients: Clients) {
     let number = |name: &str| {
         env::var(name)
             .ok()
@@ -29,11 +42,11 @@ fn no_seed_loses_repeats_or_reorders_a_message() {
     };
     let (mut resumed, mut count) = (0, 0);
     for seed in seeds {
-        let seen = run::run(seed);
+        let seen = run::run(seed, clients);
         resumed += seen.resumes();
         count += 1;
         if let Err(fault) = seen.check() {
-            panic!("SIMULATION_SEED={seed}: {fault}");
+            panic!("SIMULATION_SEED={seed}, {clients:?}: {fault}");
         }
     }
     println!("{count} seeds, {resumed} resumes");
@@ -45,7 +58,10 @@ fn no_seed_loses_repeats_or_reorders_a_message() {
 
 #[test]
 fn a_seed_gives_the_same_again() {
-    for seed in [1, 2, 3] {
-        assert_eq!(run::run(seed), run::run(seed), "SIMULATION_SEED={seed}");
+    for clients in [Clients::Models, Clients::Real] {
+        for seed in [1, 2, 3] {
+            let [one, other] = [(), ()].map(|()| run::run(seed, clients));
+            assert_eq!(one, other, "SIMULATION_SEED={seed}, {clients:?}");
+        }
     }
 }

@@ -73,7 +73,9 @@ impl LongPolling {
     /// LP-12, LP-16.
     pub(super) async fn close(self) {
         drop(self.polling);
-        let deleted = self.requests.ask(Method::DELETE, &self.url, &[], Bytes::new());
+        let deleted = self
+            .requests
+            .ask(Method::DELETE, &self.url, &[], Bytes::new());
         // A connection that is gone already is what was wanted.
         let _ = deleted.await;
     }

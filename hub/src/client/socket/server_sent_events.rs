@@ -21,7 +21,9 @@ pub(crate) struct ServerSentEvents {
 impl ServerSentEvents {
     pub(super) async fn open(requests: Arc<Requests>, url: Url) -> Result<Self, ClientError> {
         let accept = [("accept", "text/event-stream")];
-        let answer = requests.ask(Method::GET, &url, &accept, Bytes::new()).await?;
+        let answer = requests
+            .ask(Method::GET, &url, &accept, Bytes::new())
+            .await?;
         let kind = answer.header(header::CONTENT_TYPE).unwrap_or_default();
         if answer.status != StatusCode::OK {
             return Err(answer.refusal().await);

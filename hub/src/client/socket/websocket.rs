@@ -51,7 +51,9 @@ impl WebSocket {
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", &key),
         ];
-        let answer = requests.ask(Method::GET, url, &upgrade, Bytes::new()).await?;
+        let answer = requests
+            .ask(Method::GET, url, &upgrade, Bytes::new())
+            .await?;
         if answer.status != StatusCode::SWITCHING_PROTOCOLS {
             return Err(answer.refusal().await);
         }

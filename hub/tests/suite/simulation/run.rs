@@ -12,6 +12,7 @@ use super::{
     client::{Client, State},
     history::{History, Seen},
     random::Random,
+    real::RealClient,
 };
 use crate::live::{Count, RS, Server, call};
 
@@ -33,16 +34,25 @@ struct Shared {
 
 type Cx = Context<Shared>;
 
-pub(crate) fn run(seed: u64) -> History {
+/// Who the clients are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// Models of the JavaScript client.
+    Models,
+    /// The crate's own.
+    Real,
+}
+
+pub(crate) fn run(seed: u64, clients: Clients) -> History {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    runtime.block_on(go_on(Random::new(seed)))
+    runtime.block_on(go_on(Random::new(seed), clients))
 }
 
-async fn go_on(mut random: Random) -> History {
+async fn go_on(mut random: Random, kind: Clients) -> History {
     let history = Arc::new(Mutex::new(History {
         clients: vec![Seen::default(); CLIENTS],
         published: 0,
@@ -53,18 +63,31 @@ async fn go_on(mut random: Random) -> History {
     };
     let server = Server::start(hub(shared.clone(), &mut random));
     let clients: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let client = Client {
-                number,
-                server: server.clone(),
-                random: random.fork(),
-                history: history.clone(),
-                faults: FAULTS,
-                fails: Arc::default(),
-                calls: CALLS,
-                state: State::default(),
-            };
-            tokio::spawn(client.run())
+        .map(|number| match kind {
+            Clients::Models => {
+                let client = Client {
+                    number,
+                    server: server.clone(),
+                    random: random.fork(),
+                    history: history.clone(),
+                    faults: FAULTS,
+                    fails: Arc::default(),
+                    calls: CALLS,
+                    state: State::default(),
+                };
+                tokio::spawn(client.run())
+            }
+            Clients::Real => {
+                let client = RealClient {
+                    number,
+                    server: server.clone(),
+                    random: random.fork(),
+                    history: history.clone(),
+                    faults: FAULTS,
+                    calls: CALLS,
+                };
+                tokio::spawn(client.run())
+            }
         })
         .collect();
     // From here on everybody is certainly a member.
