@@ -1,18 +1,14 @@
-//! A terminal client of the chat: joins a room, sends what you type, prints what others say. It
-//! speaks the hub protocol itself, by the `hub` crate's own protocol types.
+//! A terminal client of the chat: joins a room, sends what you type, prints what others say. When its
+//! connection is lost it makes another one, and joins again.
 //!
 //! Run it: `cargo run --release --example hub_chat_client -- --user Ann --room lobby`
 //! (against `cargo run --release --example hub_server`)
 
 use clap::{Parser, ValueEnum};
-use examples::{
-    Error,
-    hub_client::{HubClient, typed_lines},
-    say, tell, websocket_url,
-};
+use examples::{Error, say, tell, typed_lines};
 use hub::{
-    Completion, HubMessage, Invocation,
-    protocol::{Encoding, Protocol},
+    client::{Backoff, ClientError, Event, HubConnection},
+    protocol::Protocol,
 };
 
 /// A chat in the terminal: type to send, Ctrl-D to leave
@@ -20,7 +16,7 @@ use hub::{
 #[command(version)]
 struct Options {
     /// The hub
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:5000/chat")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:5000/chat")]
     url: String,
     /// Your name
     #[arg(long)]
@@ -42,72 +38,67 @@ enum ProtocolName {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let protocol = match options.protocol {
-        ProtocolName::Json => Protocol::Json,
-        ProtocolName::Messagepack => Protocol::MessagePack,
-    };
-    let mut chat = HubClient::connect(websocket_url(&options.url), protocol)
+    let chat = HubConnection::builder(&options.url)
+        .protocol(match options.protocol {
+            ProtocolName::Json => Protocol::Json,
+            ProtocolName::Messagepack => Protocol::MessagePack,
+        })
+        .automatic_reconnect(Backoff::default().attempts(10))
+        .on(
+            "RoomMessage",
+            async |_room: String, user: String, text: String| {
+                say!("{user}: {text}");
+            },
+        )
+        .on("ReceiveMessage", async |user: String, text: String| {
+            say!("{user} (to everybody): {text}");
+        })
+        .on("Joined", async |room: String, user: String| {
+            say!("{user} came into {room}")
+        })
+        .on("Left", async |room: String, user: String| {
+            say!("{user} left {room}")
+        })
+        .connect()
         .await
         .map_err(|error| format!("cannot connect to {}: {error}", options.url))?;
-    chat.call("JoinRoom", &(&options.room, &options.user))
-        .await?;
+    let mut events = chat.events();
+    join(&chat, &options).await?;
     say!("you are in {}; type to send, Ctrl-D to leave", options.room);
 
     let mut lines = typed_lines();
     loop {
         tokio::select! {
-            message = chat.next() => match message? {
-                Some(message) => show(chat.encoding(), &message),
-                None => {
-                    say!("the server closed the connection");
-                    return Ok(());
+            event = events.next() => match event {
+                Some(Event::Reconnecting { error, delay, .. }) => {
+                    tell!("{error}; trying again in {delay:.1?}");
                 }
+                // Another connection, which is in no room.
+                Some(Event::Connected { .. }) => join(&chat, &options).await?,
+                Some(Event::Disconnected { error }) => {
+                    say!("the server closed the connection");
+                    return error.map_or(Ok(()), |error| Err(error.into()));
+                }
+                _ => {}
             },
             line = lines.recv() => match line {
-                Some(line) => chat.call("SendToRoom", &(&options.room, line)).await?,
+                Some(line) => {
+                    let sent = chat.invoke::<()>("SendToRoom", (&options.room, line)).await;
+                    match sent {
+                        // Nothing but this line is lost.
+                        Err(error @ (ClientError::Server(_) | ClientError::Reconnecting)) => tell!("{error}"),
+                        sent => sent?,
+                    }
+                }
                 None => break,
             },
         }
     }
-    chat.leave().await
+    chat.stop().await;
+    Ok(())
 }
 
-fn show(encoding: Encoding, message: &HubMessage) {
-    match message {
-        HubMessage::Invocation(invocation) => match sentence(encoding, invocation) {
-            Some(sentence) => say!("{sentence}"),
-            None => say!("{} with arguments of other types", invocation.target),
-        },
-        HubMessage::Completion {
-            completion: Completion::Error(error),
-            ..
-        } => {
-            tell!("{error}");
-        }
-        HubMessage::Close {
-            error: Some(error), ..
-        } => tell!("{error}"),
-        _ => {}
-    }
-}
-
-fn sentence(encoding: Encoding, invocation: &Invocation) -> Option<String> {
-    let mut arguments = encoding.elements(invocation.arguments.clone()).ok()?;
-    let mut next = || arguments.take::<String>()?.ok();
-    Some(match &*invocation.target {
-        "RoomMessage" => {
-            let (_room, user, text) = (next()?, next()?, next()?);
-            format!("{user}: {text}")
-        }
-        "ReceiveMessage" => format!("{} (to everybody): {}", next()?, next()?),
-        "Joined" => {
-            let (room, user) = (next()?, next()?);
-            format!("{user} came into {room}")
-        }
-        "Left" => {
-            let (room, user) = (next()?, next()?);
-            format!("{user} left {room}")
-        }
-        target => format!("{target}?"),
-    })
+async fn join(chat: &HubConnection, options: &Options) -> Result<(), ClientError> {
+    chat.invoke("JoinRoom", (&options.room, &options.user))
+        .await
 }

@@ -90,6 +90,16 @@ impl Proxy {
         self.orders.send_modify(|orders| orders.is_down = is_down);
     }
 
+    /// Refuses new connections for so long.
+    pub fn down_for(&self, time: Duration) {
+        self.set_down(true);
+        let orders = self.orders.clone();
+        tokio::spawn(async move {
+            sleep(time).await;
+            orders.send_modify(|orders| orders.is_down = false);
+        });
+    }
+
     /// Whether new connections are refused.
     pub fn is_down(&self) -> bool {
         self.orders.borrow().is_down

@@ -23,7 +23,6 @@ macro_rules! tell {
 pub mod bench_hub;
 pub mod chat_hub;
 pub mod cut;
-pub mod hub_client;
 #[path = "../../hub/tests/support/spec/jwt.rs"]
 pub mod jwt;
 pub mod raw_layer;
@@ -48,10 +47,24 @@ use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::mpsc};
 
 /// The error of an example: a sentence for the terminal.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The lines that somebody types. Read by a thread that nothing waits for: with tokio's stdin, a
+/// program whose server has gone would end only after one more line.
+pub fn typed_lines() -> mpsc::Receiver<String> {
+    let (lines, typed) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if lines.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    typed
+}
 
 /// A client of plain HTTP requests, for what is no hub.
 pub fn http() -> reqwest::Client {

@@ -88,8 +88,10 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let built = test.ancestors().nth(2).unwrap();
     let example = built.join("examples").join(name);
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = package.join(name).with_extension("rs");
+    let own = if file.exists() { file } else { package.join(name) };
     let sources = [
-        package.join(name).with_extension("rs"),
+        own,
         package.join("src"),
         package.join("../raw-ws/src"),
         package.join("../hub/src"),

@@ -72,7 +72,7 @@ struct Terminal {
 impl Terminal {
     fn start(server: &Server, name: &str, password: &str, args: &[&str]) -> Self {
         let mut child = Command::new(example("hub_auth_client"))
-            .args(["--server", server.address()])
+            .args(["--server", &format!("http://{}", server.address())])
             .args(["--name", name, "--password", password])
             .args(args)
             .stdin(Stdio::piped())
@@ -217,7 +217,7 @@ fn ctrl_c_tells_its_clients_to_come_back() {
 fn a_refused_login_is_a_sentence() {
     let server = Server::start("hub_auth");
     let refused = Command::new(example("hub_auth_client"))
-        .args(["--server", server.address()])
+        .args(["--server", &format!("http://{}", server.address())])
         .args(["--name", "bob", "--password", "wrong"])
         .output()
         .unwrap();

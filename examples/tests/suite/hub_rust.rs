@@ -1,7 +1,7 @@
 //! `hub::client` against `spec_server` and a real ASP.NET Core server: every feature over every
 //! transport (`client_check`), and connections that are cut all the time (`client_chaos`).
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::{
     aspnetcore::servers,
@@ -76,4 +76,24 @@ async fn sr_12_the_rust_client_loses_nothing_with_asp_net_core() {
     let calm = ["--pause", "5", "--messages", "20000"];
     let kinds = ["--kinds", "messages,calls,down", "--ways", "reset,end,torn"];
     chaos(&url, 200, &[calm, kinds].concat());
+}
+
+/// The example that shows it, as somebody runs it who does not type.
+#[test]
+fn reconnect_shows_what_is_missed_and_what_is_not() {
+    let mut command = Command::new(example("reconnect"));
+    command.args(["--every", "100", "--until", "90", "--cut-every", "30"]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert_eq!(text.matches("the network is cut").count(), 2, "{text}");
+    assert_eq!(text.matches("stateful: resumed").count(), 2, "{text}");
+    assert!(text.contains("stateful: 90 of 90 numbers came"), "{text}");
+    assert!(!text.contains("stateful: missed"), "{text}");
+    assert_eq!(
+        text.matches("ordinary: a new connection").count(),
+        2,
+        "{text}"
+    );
+    assert!(text.contains("ordinary: missed 3"), "{text}");
 }

@@ -37,6 +37,7 @@ pub struct HubConnectionBuilder {
     url: String,
     headers: Vec<(String, String)>,
     token: Option<TokenSource>,
+    token_refresh: bool,
     network: Network,
     transports: Vec<Transport>,
     skip_negotiation: bool,
@@ -67,6 +68,7 @@ impl HubConnectionBuilder {
             url,
             headers: Vec::new(),
             token: None,
+            token_refresh: true,
             network: Network::OfThisMachine(None),
             transports: Transport::ALL.to_vec(),
             skip_negotiation: false,
@@ -130,6 +132,14 @@ impl HubConnectionBuilder {
             let token = token();
             Box::pin(async move { token.await.into_token() })
         }));
+        self
+    }
+
+    /// Whether a server that tells how long an access token lives is brought a newer one in time, for
+    /// the connection that goes on; `true` by default. ASP.NET Core 11 and hubs with
+    /// [`authentication_refresh`](crate::EndpointOptions::authentication_refresh) tell it.
+    pub fn token_refresh(mut self, is_brought: bool) -> Self {
+        self.token_refresh = is_brought;
         self
     }
 
@@ -337,6 +347,7 @@ impl HubConnectionBuilder {
             url: address(&self.url)?,
             headers: headers(&self.headers)?,
             token: self.token,
+            token_refresh: self.token_refresh,
             request_timeout: self.request_timeout,
             transports: self.transports,
             skip_negotiation: self.skip_negotiation,

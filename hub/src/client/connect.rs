@@ -30,6 +30,7 @@ pub(super) struct Connector {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) token: Option<TokenSource>,
+    pub(super) token_refresh: bool,
     pub(super) request_timeout: Duration,
     pub(super) transports: Vec<Transport>,
     pub(super) skip_negotiation: bool,
@@ -141,6 +142,7 @@ impl Connector {
         } = negotiated;
         let requests = Arc::new(requests);
         let mut socket = self.open(&requests, transport, Some(&token)).await?;
+        let token_lifetime = token_lifetime.filter(|_| self.token_refresh && self.token.is_some());
         // Only WebSockets can be replaced (SR-21).
         let is_stateful = is_stateful && transport == Transport::WebSockets;
         let session = shake_hands(&mut socket, self.terms(transport, is_stateful)).await?;

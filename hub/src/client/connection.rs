@@ -372,9 +372,10 @@ impl Turn<'_> {
     /// Ready when the time has come for something, which may be the end of the socket.
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
         while let Poll::Ready(refreshed) = self.link.route.refreshes.poll(cx) {
-            if let Err(error) = refreshed {
-                self.shared.events.tell(Event::RefreshFailed { error });
-            }
+            self.shared.events.tell(match refreshed {
+                Ok(()) => Event::Refreshed,
+                Err(error) => Event::RefreshFailed { error },
+            });
         }
         let rests_until = match self.reading {
             Reading::RestsUntil(at) => Some(at),

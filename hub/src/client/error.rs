@@ -25,7 +25,7 @@ pub(super) type Cause = Arc<dyn StdError + Send + Sync>;
 pub enum ClientError {
     /// The address is none that a hub can have; the text says why.
     Address(String),
-    /// Nobody answered, or what answered is not HTTP.
+    /// Nobody answered, what answered is not HTTP, or the connection broke.
     Network(Cause),
     /// A request was refused.
     Refused {
@@ -73,14 +73,17 @@ impl fmt::Display for ClientError {
         match self {
             Self::Address(why) => write!(f, "no address of a hub: {why}"),
             Self::Network(error) => {
-                // The outermost error of an HTTP stack says little.
-                write!(f, "no connection: {error}")?;
+                // The outermost error of an HTTP stack says little, others all that is beneath them.
+                let mut said = error.to_string();
                 let mut source = error.source();
                 while let Some(error) = source {
-                    write!(f, ": {error}")?;
+                    let text = error.to_string();
+                    if !said.contains(&text) {
+                        said = format!("{said}: {text}");
+                    }
                     source = error.source();
                 }
-                Ok(())
+                write!(f, "the network failed: {said}")
             }
             Self::Refused { status, body } if body.is_empty() => {
                 write!(f, "the server refused: {status}")

@@ -44,6 +44,8 @@ pub enum Event {
         /// What failed.
         error: String,
     },
+    /// A newer access token was brought, before the one that was used ended (AU-07).
+    Refreshed,
     /// No newer token could be brought. The connection goes on until the server ends it (AU-07).
     RefreshFailed {
         /// Why.
@@ -56,10 +58,14 @@ pub enum Event {
     },
 }
 
-/// What happens to a connection from when this was asked for. Who listens slowly misses the oldest
-/// of more than 64 events.
+/// What happens to a connection from when this was asked for, until it has ended. Who listens slowly
+/// misses the oldest of more than 64 events.
 #[derive(Debug)]
-pub struct Events(broadcast::Receiver<Event>);
+pub struct Events {
+    events: broadcast::Receiver<Event>,
+    /// The last has been told.
+    is_over: bool,
+}
 
 /// Tells those who listen.
 #[derive(Clone)]
@@ -78,22 +84,29 @@ impl Teller {
     }
 
     pub(super) fn listen(&self) -> Events {
-        Events(self.0.subscribe())
+        Events {
+            events: self.0.subscribe(),
+            is_over: false,
+        }
     }
 }
 
 impl Events {
-    /// The next event; `None` when there will be none.
+    /// The next event; `None` behind [`Event::Disconnected`], which is the last.
     ///
     /// # Cancel safety
     /// Safe: no event is lost.
     pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            match self.0.recv().await {
-                Ok(event) => return Some(event),
+        while !self.is_over {
+            match self.events.recv().await {
+                Ok(event) => {
+                    self.is_over = matches!(event, Event::Disconnected { .. });
+                    return Some(event);
+                }
                 Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+                Err(RecvError::Closed) => break,
             }
         }
+        None
     }
 }
