@@ -5,7 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use raw_ws::{
@@ -128,9 +128,14 @@ impl<T: Duplex> Raw<'_, T> {
             return Poll::Ready(RawEnd::Asked(command));
         }
         self.take_in(cx);
-        let Some(expires) = self.expires_in() else {
+        let Some(left) = self.lifetime() else {
             return Poll::Pending;
         };
+        // Where none is left, `now` is past whatever the alarm was set to, and goes on.
+        if left.is_zero() {
+            return Poll::Ready(RawEnd::Expired);
+        }
+        let expires = now() + left;
         self.alarm.poll(cx, Some(expires)).map(|()| RawEnd::Expired)
     }
 
@@ -155,11 +160,11 @@ impl<T: Duplex> Raw<'_, T> {
         }
     }
 
-    /// When its user is known no longer, as things are (AU-04).
-    fn expires_in(&self) -> Option<Instant> {
+    /// How long its user is known yet, where that matters (AU-04).
+    fn lifetime(&self) -> Option<Duration> {
         if !self.options.endpoint.close_on_authentication_expiration {
             return None;
         }
-        Some(now() + self.live.user()?.lifetime()?)
+        self.live.user()?.lifetime()
     }
 }
