@@ -89,7 +89,11 @@ pub(crate) fn example(name: &str) -> PathBuf {
     let example = built.join("examples").join(name);
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = package.join(name).with_extension("rs");
-    let own = if file.exists() { file } else { package.join(name) };
+    let own = if file.exists() {
+        file
+    } else {
+        package.join(name)
+    };
     let sources = [
         own,
         package.join("src"),

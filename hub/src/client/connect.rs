@@ -100,6 +100,9 @@ impl Connector {
                 Err(error) => tried.push(format!("{}: {error}", transport.name())),
             }
         }
+        if tried.is_empty() {
+            tried.push("none is allowed".to_owned());
+        }
         Err(ClientError::NoTransport(tried.join("; ")))
     }
 

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 
 use super::{event::Event, handlers::Given, shared::Shared};
 use crate::{
+    error::HubError,
     events,
     protocol::message::{Completion, HubMessage, Invocation},
 };
@@ -14,20 +15,26 @@ use crate::{
 const NO_RESULT: &str = "Client didn't provide a result.";
 const MORE_THAN_ONE: &str = "Client provided multiple results.";
 
-/// Runs the handlers of what comes, until the connection has ended.
+/// Runs the handlers of what comes. What came before the server ended the connection is heard, too.
 pub(super) async fn run(
     shared: Arc<Shared>,
     mut calls: mpsc::UnboundedReceiver<(u64, Invocation)>,
 ) {
     let ended = shared.ended.clone();
-    while let Some(Some((number, call))) = ended.run_until_cancelled(calls.recv()).await {
+    loop {
+        let next = match ended.run_until_cancelled(calls.recv()).await {
+            Some(next) => next,
+            None if shared.stop.is_cancelled() => None,
+            None => calls.try_recv().ok(),
+        };
+        let Some((number, call)) = next else { break };
         handle(&shared, number, &call).await;
         shared.unread.give_back(call.arguments.len());
     }
 }
 
 async fn handle(shared: &Shared, number: u64, call: &Invocation) {
-    let report = |error: &crate::HubError| {
+    let report = |error: &HubError| {
         events::handler_failed(&call.target, error);
         shared.events.tell(Event::HandlerFailed {
             method: call.target.to_string(),

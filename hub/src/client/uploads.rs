@@ -24,17 +24,16 @@ pub(super) async fn send(
     items: Items,
     call_is_over: Option<CancellationToken>,
 ) {
+    // Of a call that nobody waits for, only the connection's end is known.
+    let over = call_is_over.unwrap_or_else(|| shared.ended.clone());
     let all = send_items(&shared, number, &stream, items);
-    let sent = match call_is_over {
-        None => all.await,
-        Some(over) => match over.run_until_cancelled(all).await {
-            Some(sent) => sent,
-            // The method reads no more: it has forgotten its streams (UP-07), or is cancelled.
-            None => Ok(Completion::Error(CANCELLED.into())),
-        },
+    let completion = match over.run_until_cancelled(all).await {
+        Some(Ok(completion)) => completion,
+        // Where the connection is gone, so is the method.
+        Some(Err(_)) => return,
+        // The method reads no more: it has forgotten its streams (UP-07), or is cancelled.
+        None => Completion::Error(CANCELLED.into()),
     };
-    // Where the connection is gone, so is the method.
-    let Ok(completion) = sent else { return };
     let end = HubMessage::Completion {
         invocation_id: stream,
         completion,

@@ -11,6 +11,7 @@ mod authorization;
 mod broken;
 mod callers;
 mod calls;
+mod client;
 mod contract;
 #[path = "../../../raw-ws/tests/support/contract.rs"]
 mod contract_of;

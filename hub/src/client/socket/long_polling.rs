@@ -70,7 +70,7 @@ impl LongPolling {
         }
     }
 
-    /// LP-12, LP-16.
+    /// Tells the server, which waits for nothing more then (LP-12, LP-16).
     pub(super) async fn close(self) {
         drop(self.polling);
         let deleted = self
