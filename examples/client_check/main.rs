@@ -10,10 +10,10 @@ mod site;
 mod streams;
 mod targets;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use examples::say;
+use examples::{Error, say};
 use hub::{Transport, protocol::Protocol};
 use site::{Check, Site};
 use tokio::time::timeout;
@@ -33,6 +33,9 @@ struct Options {
     /// Only checks whose name holds this; a name is TRANSPORT/PROTOCOL/CHECK
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+    /// The PEM file with the certificate that is trusted, of a server at https:
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Only tell which checks there are
     #[arg(long)]
     list: bool,
@@ -45,14 +48,14 @@ struct Named {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn main() -> Result<ExitCode, Error> {
     let options = Options::parse();
-    let checks = all(&options);
+    let checks = all(&options)?;
     if options.list {
         for Named { name, .. } in &checks {
             say!("{name}");
         }
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
     let count = checks.len();
     let mut failed = 0;
@@ -88,11 +91,12 @@ async fn main() -> ExitCode {
         }
     }
     say!("{} passed, {failed} failed", count - failed);
-    ExitCode::from(u8::from(failed > 0))
+    Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
 /// Each check, each way to connect.
-fn all(options: &Options) -> Vec<Named> {
+fn all(options: &Options) -> Result<Vec<Named>, Error> {
+    let trust = options.trust.as_deref().map(site::trusting).transpose()?;
     let mut all = Vec::new();
     for transport in Transport::ALL {
         for protocol in Protocol::ALL {
@@ -104,6 +108,7 @@ fn all(options: &Options) -> Vec<Named> {
                 url: options.url.trim_end_matches('/').to_owned(),
                 transport,
                 protocol,
+                trust: trust.clone(),
             };
             let checks = [
                 calls::CHECKS,
@@ -124,5 +129,5 @@ fn all(options: &Options) -> Vec<Named> {
             }
         }
     }
-    all
+    Ok(all)
 }

@@ -1,12 +1,16 @@
 //! What each check is given, and how it tells what is wrong.
 
-use std::{fmt, pin::Pin};
+use std::{fmt, path::Path, pin::Pin, sync::Arc};
 
 use examples::Error;
 use hub::{
     Names, Transport,
     client::{ClientError, HubConnection, HubConnectionBuilder},
     protocol::Protocol,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tokio::sync::mpsc;
 
@@ -29,15 +33,33 @@ pub(crate) struct Site {
     pub(crate) url: String,
     pub(crate) transport: Transport,
     pub(crate) protocol: Protocol,
+    /// Instead of what this machine trusts.
+    pub(crate) trust: Option<ClientConfig>,
+}
+
+/// TLS that trusts the certificate of a PEM file, and no other.
+pub(crate) fn trusting(file: &Path) -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file)? {
+        roots.add(certificate?)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 impl Site {
     /// A connection to one of its hubs, described.
     pub(crate) fn builder(&self, path: &str) -> HubConnectionBuilder {
-        HubConnection::builder(format!("{}{path}", self.url))
+        let builder = HubConnection::builder(format!("{}{path}", self.url))
             .transports([self.transport])
             .protocol(self.protocol)
-            .names(Names::DotNet)
+            .names(Names::DotNet);
+        match self.trust.clone() {
+            None => builder,
+            Some(trust) => builder.http(|http| http.tls_backend_preconfigured(trust)),
+        }
     }
 
     pub(crate) async fn connect(&self) -> Result<HubConnection, ClientError> {

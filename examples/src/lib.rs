@@ -183,7 +183,8 @@ impl<'a> Listening<'a> {
 }
 
 /// Each connection is a file, and shells allow 1,024 of them unless a program asks for more.
-fn allow_as_many_files_as_possible() {
+/// As many sockets as the system allows.
+pub fn allow_as_many_files_as_possible() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit, setrlimit};

@@ -37,7 +37,8 @@ impl Server {
         let mut line = String::new();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         lines.read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on http://");
+        let address = line.trim().strip_prefix("listening on http");
+        let address = address.map(|rest| rest.trim_start_matches('s').trim_start_matches("://"));
         let address = address.unwrap_or_else(|| panic!("{line:?}")).to_owned();
         (Self { child, address }, lines)
     }

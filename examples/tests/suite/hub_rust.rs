@@ -1,11 +1,14 @@
 //! `hub::client` against `spec_server` and a real ASP.NET Core server: every feature over every
 //! transport (`client_check`), and connections that are cut all the time (`client_chaos`).
 
-use std::process::{Command, Stdio};
+use std::{
+    env, fs,
+    process::{Command, Stdio},
+};
 
 use crate::{
     aspnetcore::servers,
-    children::example,
+    children::{Server, example},
     official::{Target, run},
 };
 
@@ -22,6 +25,71 @@ fn check(url: &str) {
         },
         CHECKS,
     );
+}
+
+/// What every transport does, with more arguments and variables of the environment; so many of it.
+fn check_some(command: &mut Command, url: &str) {
+    let output = command
+        .arg(url)
+        .args(["--only", "/values"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.ends_with("5 passed, 0 failed\n"), "{text}");
+}
+
+#[test]
+fn the_rust_client_speaks_tls() {
+    let folder = env::temp_dir().join(format!("client-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".into()]).unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+    fs::write(&cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let mut server = Command::new(example("spec_server"));
+    server
+        .arg("--tls-cert")
+        .arg(&cert)
+        .arg("--tls-key")
+        .arg(&key);
+    let (server, _stdout) = Server::spawn(server.env("RUST_LOG", "off"));
+    for scheme in ["https", "wss"] {
+        let url = format!("{scheme}://{}", server.address());
+        let mut trusting = Command::new(example("client_check"));
+        check_some(trusting.arg("--trust").arg(&cert), &url);
+        // Who does not trust it does not speak to it.
+        let mut other = Command::new(example("client_check"));
+        let refused = other
+            .arg(&url)
+            .args(["--only", "/values"])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&refused.stdout);
+        assert!(text.ends_with("0 passed, 5 failed\n"), "{text}");
+        assert!(text.contains("certificate"), "{text}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A server takes requests as a proxy gets them, with the whole address: it stands for one here, and
+/// the host that is asked for is nowhere.
+#[test]
+fn the_rust_client_goes_by_the_proxy_of_the_environment() {
+    let Some(Target::Ours(proxy)) = Target::find() else {
+        return;
+    };
+    let mut command = Command::new(example("client_check"));
+    command.env("HTTP_PROXY", format!("http://{}", proxy.address()));
+    check_some(command.env_remove("NO_PROXY"), "http://hub.invalid");
+    let mut command = Command::new(example("client_check"));
+    command.env("HTTP_PROXY", format!("http://{}", proxy.address()));
+    command
+        .env("NO_PROXY", "hub.invalid")
+        .arg("http://hub.invalid");
+    let direct = command.args(["--only", "/values"]).output().unwrap();
+    let text = String::from_utf8_lossy(&direct.stdout);
+    assert!(text.ends_with("0 passed, 5 failed\n"), "{text}");
 }
 
 /// Cuts connections to a server so many times.

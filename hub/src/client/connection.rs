@@ -82,6 +82,7 @@ impl Connection {
             stop: Box::pin(self.shared.stop.clone().cancelled_owned()),
             alarm: Alarm::default(),
             reading: Reading::Goes,
+            has_given_way: false,
             patience: self.connector.server_timeout,
         };
         // What came behind the hub handshake is there already.
@@ -275,6 +276,8 @@ struct Turn<'a> {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     alarm: Alarm,
     reading: Reading,
+    /// Other tasks had their turn since there was something to write.
+    has_given_way: bool,
     /// How long answers may wait behind what nobody reads.
     patience: Duration,
 }
@@ -296,6 +299,7 @@ impl Turn<'_> {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Parting::Stopped);
         }
+        let may_write = std::mem::take(&mut self.has_given_way);
         loop {
             let mut is_idle = true;
             if self.reads(cx)
@@ -311,12 +315,13 @@ impl Turn<'_> {
                 }
             }
             match self.link.socket.poll_written(cx) {
-                Poll::Ready(Ok(())) => {
+                Poll::Ready(Ok(())) if may_write => {
                     if let Some(bytes) = self.shared.outgoing() {
                         self.link.socket.write(bytes);
                         is_idle = false;
                     }
                 }
+                Poll::Ready(Ok(())) => self.give_way(cx),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended.into()),
                 Poll::Pending => {}
             }
@@ -327,6 +332,16 @@ impl Turn<'_> {
                     Poll::Pending => return Poll::Pending,
                 }
             }
+        }
+    }
+
+    /// Lets other tasks have their turn before something is written: what they say until then leaves in
+    /// the same write, which costs more than all of it.
+    fn give_way(&mut self, cx: &Context<'_>) {
+        let has_outgoing = self.shared.session(|session| session.has_outgoing());
+        if has_outgoing == Some(true) && !self.has_given_way {
+            self.has_given_way = true;
+            cx.waker().wake_by_ref();
         }
     }
 

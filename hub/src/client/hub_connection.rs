@@ -155,15 +155,7 @@ impl HubConnection {
             streams
         });
         let (number, streams) = sent.await?;
-        for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(
-                self.shared().clone(),
-                number,
-                stream,
-                items,
-                None,
-            ));
-        }
+        uploads::begin(self.shared(), number, streams, uploads, None);
         Ok(())
     }
 
@@ -195,15 +187,7 @@ impl HubConnection {
         });
         let (number, (id, items, streams)) = sent.await?;
         let stream = ItemStream::new(shared.clone(), number, id, items);
-        for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(
-                shared.clone(),
-                number,
-                stream,
-                items,
-                over.clone(),
-            ));
-        }
+        uploads::begin(shared, number, streams, uploads, over);
         Ok(stream)
     }
 
@@ -289,15 +273,7 @@ impl HubConnection {
             id,
             answered,
         };
-        for (stream, items) in streams.into_iter().zip(uploads) {
-            tokio::spawn(uploads::send(
-                shared.clone(),
-                number,
-                stream,
-                items,
-                over.clone(),
-            ));
-        }
+        uploads::begin(shared, number, streams, uploads, over);
         Ok(under)
     }
 }

@@ -103,7 +103,13 @@ enum Phase {
 struct Counted {
     sent: Sent,
     arrived: Arrived,
+    /// Bytes that have come since the server was told what has.
+    unacknowledged: usize,
 }
+
+/// So much may come before the server is told that it has, where a second is not over yet: servers
+/// keep 100,000 bytes, and would wait for that second with every 100,000.
+const ACK_BYTES: usize = 32 * 1024;
 
 impl Session {
     /// Begins with the hub handshake.
@@ -162,6 +168,7 @@ impl Session {
             let Some(message) = protocol.decode(&record)? else {
                 continue; // of a type that is not known (J-09, M-05)
             };
+            self.acknowledge_early(record.len());
             if let Some(heard) = self.hear(message, now)? {
                 return Ok(Some(heard));
             }
@@ -178,7 +185,11 @@ impl Session {
             let mut sent = Sent::new(protocol, limit, usize::MAX);
             sent.release();
             let arrived = Arrived::new();
-            self.counted = Some(Box::new(Counted { sent, arrived }));
+            self.counted = Some(Box::new(Counted {
+                sent,
+                arrived,
+                unacknowledged: 0,
+            }));
             // A server may hold back what it counts until it hears that this end does (SR-22).
             self.send(&HubMessage::Ping);
         }
@@ -216,6 +227,18 @@ impl Session {
             }),
             message => Some(Heard::Message(message)),
         })
+    }
+
+    fn acknowledge_early(&mut self, came: usize) {
+        if let Some(counted) = &mut self.counted {
+            counted.unacknowledged += came;
+            if counted.unacknowledged >= ACK_BYTES {
+                counted.unacknowledged = 0;
+                if let Some(ack) = counted.arrived.ack_early() {
+                    self.send(&ack);
+                }
+            }
+        }
     }
 
     /// Says something to the server, as soon as it can be.
@@ -265,6 +288,12 @@ impl Session {
             bytes.extend_from_slice(&next.into_parts().1);
         }
         Some(bytes.freeze())
+    }
+
+    /// Whether [`outgoing`](Self::outgoing) has something to give.
+    pub(super) fn has_outgoing(&self) -> bool {
+        let counted = self.counted.as_ref().filter(|_| self.phase != Phase::Away);
+        !self.uncounted.is_empty() || counted.is_some_and(|counted| counted.sent.has_next())
     }
 
     /// Bytes that wait to be written.

@@ -16,8 +16,22 @@ use crate::protocol::message::{Completion, HubMessage};
 /// As .NET's client says it, when a call is given up that it belongs to.
 const CANCELLED: &str = "Stream canceled by client.";
 
-/// Sends one, until it or its call ends.
-pub(super) async fn send(
+/// Sends those of a call, each by a task of its own. `call_is_over` ends them; where nobody waits for
+/// the call, there is none.
+pub(super) fn begin(
+    shared: &Arc<Shared>,
+    number: u64,
+    streams: Vec<ByteString>,
+    uploads: Vec<Items>,
+    call_is_over: Option<CancellationToken>,
+) {
+    for (stream, items) in streams.into_iter().zip(uploads) {
+        let over = call_is_over.clone();
+        tokio::spawn(send(shared.clone(), number, stream, items, over));
+    }
+}
+
+async fn send(
     shared: Arc<Shared>,
     number: u64,
     stream: ByteString,

@@ -78,6 +78,12 @@ impl Arrived {
             sequence_id: self.highest,
         })
     }
+
+    /// The same before that second is over.
+    #[cfg(feature = "client")]
+    pub(crate) fn ack_early(&mut self) -> Option<HubMessage> {
+        self.ack_at.and_then(|at| self.ack(at))
+    }
 }
 
 #[cfg(test)]

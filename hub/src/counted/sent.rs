@@ -244,7 +244,17 @@ impl Sent {
 
     /// Whether what is counted may leave. Before the end all of it does.
     fn may_leave(&self) -> bool {
-        self.has_close() || (self.client != Client::MayNotCount && !self.is_full())
+        self.has_close() || (self.client != Client::MayNotCount && self.has_room())
+    }
+
+    /// Whether the limit lets the next message leave (SR-04). What is repeated is kept in any case, and
+    /// one message behind it is enough to have all of it acknowledged: were these held back until the
+    /// next Ack, a client that is cut off more often than it acknowledges would get nothing new at all.
+    /// More leaves when there is not much that the next socket would have to repeat.
+    fn has_room(&self) -> bool {
+        let next = self.last_given() + 1;
+        let is_repeated_or_first = next <= self.given_before + 1;
+        is_repeated_or_first || (!self.is_full() && self.spare_bytes <= self.limit)
     }
 
     fn has_close(&self) -> bool {

@@ -174,6 +174,22 @@ fn sr_05_what_came_is_acknowledged_after_a_second() {
 }
 
 #[test]
+fn sr_05_much_is_acknowledged_at_once() {
+    let now = Instant::now();
+    let mut session = open(Some(1000), now);
+    written(&mut session);
+    let long = call(&"x".repeat(900));
+    let mut acknowledged = String::new();
+    for _ in 0..40 {
+        say(&mut session, &long, now);
+        heard(&mut session, now);
+        acknowledged += &written(&mut session);
+    }
+    // Before the one that made it so much was counted.
+    assert_eq!(acknowledged, r#"{"type":8,"sequenceId":34}|"#);
+}
+
+#[test]
 fn sr_20_what_is_unacknowledged_leaves_again_behind_its_sequence() {
     let now = Instant::now();
     let mut session = open(Some(1000), now);

@@ -282,3 +282,43 @@ fn row_195_sequence_ids_do_not_wrap() {
     push(&mut sent, "2").unwrap();
     assert_eq!(push(&mut sent, "3"), Err(Overflow));
 }
+
+/// A client that acknowledges once in three sockets, and is as strict as official ones are.
+#[test]
+fn sr_04_who_is_cut_off_all_the_time_gets_on_all_the_same() {
+    let long = "x".repeat(SIZE);
+    let mut sent = sent(3 * SIZE);
+    let (mut next, mut highest, mut most_kept) = (1, 0, 0);
+    let goal = 200;
+    for id in 1..=goal {
+        say_large(&mut sent, id, &long);
+    }
+    for round in 0..600 {
+        if round > 0 {
+            sent.lost();
+            let (_, sequence) = sent.resume().into_parts();
+            let sequence = show(&sequence);
+            let first: i64 = sequence["sequence ".len()..].parse().unwrap();
+            assert!(first <= next, "{sequence}, and {next} is next");
+            next = first;
+        }
+        for acknowledges in [round % 3 == 2, false] {
+            while sent.next().is_some() {
+                highest = highest.max(next);
+                next += 1;
+            }
+            if acknowledges {
+                sent.acknowledge(highest);
+            }
+        }
+        most_kept = most_kept.max(sent.written_bytes);
+    }
+    assert_eq!(highest, goal);
+    assert!(most_kept < 8 * (SIZE + 100), "{most_kept}");
+}
+
+fn say_large(sent: &mut Sent, id: i64, text: &str) {
+    let bytes = encode(sent.protocol, &cancel(&format!("{id} {text}")));
+    sent.max_waiting = usize::MAX;
+    assert_eq!(sent.take(&bytes), Ok(()));
+}
