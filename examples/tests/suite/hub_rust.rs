@@ -165,3 +165,25 @@ fn reconnect_shows_what_is_missed_and_what_is_not() {
     );
     assert!(text.contains("ordinary: missed 3"), "{text}");
 }
+
+/// What the program that measures says of a few clients.
+#[test]
+fn what_the_client_costs_is_told() {
+    let Some(target) = Target::find() else { return };
+    let told = |arguments: &[&str], path: &str| {
+        let mut command = Command::new(example("client_cost"));
+        command
+            .args(arguments)
+            .arg("--url")
+            .arg(target.url() + path);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let calls = told(&["calls", "--seconds", "1"], "/bench");
+    assert!(calls.contains("CPU-µs of the client for each"), "{calls}");
+    let crowd = told(&["crowd", "--clients", "50"], "/spec-stateful");
+    assert!(crowd.contains("50 resumed and 0 as other"), "{crowd}");
+    let crowd = told(&["crowd", "--clients", "50", "--ordinary"], "/spec");
+    assert!(crowd.contains("0 resumed and 50 as other"), "{crowd}");
+}

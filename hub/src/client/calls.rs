@@ -69,6 +69,11 @@ impl Calls {
         CallId(id)
     }
 
+    /// Whether exactly one is under way.
+    pub(super) fn is_one(&self) -> bool {
+        self.pending.len() == 1
+    }
+
     /// An item has come.
     pub(super) fn item(&self, id: &str, item: &Bytes) {
         let pending = id.parse().ok().and_then(|id: u64| self.pending.get(&id));

@@ -276,7 +276,7 @@ struct Turn<'a> {
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     alarm: Alarm,
     reading: Reading,
-    /// Other tasks had their turn since there was something to write.
+    /// Other tasks have their turn, and something to write waits for that.
     has_given_way: bool,
     /// How long answers may wait behind what nobody reads.
     patience: Duration,
@@ -299,7 +299,12 @@ impl Turn<'_> {
         if self.stop.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Parting::Stopped);
         }
-        let may_write = std::mem::take(&mut self.has_given_way);
+        // Other tasks have their turn before something is written: what they say until then leaves in
+        // the same write, which costs more than all of it.
+        self.has_given_way = !self.has_given_way && self.shared.may_have_more();
+        if self.has_given_way {
+            cx.waker().wake_by_ref();
+        }
         loop {
             let mut is_idle = true;
             if self.reads(cx)
@@ -315,13 +320,13 @@ impl Turn<'_> {
                 }
             }
             match self.link.socket.poll_written(cx) {
-                Poll::Ready(Ok(())) if may_write => {
+                Poll::Ready(Ok(())) if self.has_given_way => {}
+                Poll::Ready(Ok(())) => {
                     if let Some(bytes) = self.shared.outgoing() {
                         self.link.socket.write(bytes);
                         is_idle = false;
                     }
                 }
-                Poll::Ready(Ok(())) => self.give_way(cx),
                 Poll::Ready(Err(ended)) => return Poll::Ready(ended.into()),
                 Poll::Pending => {}
             }
@@ -332,16 +337,6 @@ impl Turn<'_> {
                     Poll::Pending => return Poll::Pending,
                 }
             }
-        }
-    }
-
-    /// Lets other tasks have their turn before something is written: what they say until then leaves in
-    /// the same write, which costs more than all of it.
-    fn give_way(&mut self, cx: &Context<'_>) {
-        let has_outgoing = self.shared.session(|session| session.has_outgoing());
-        if has_outgoing == Some(true) && !self.has_given_way {
-            self.has_given_way = true;
-            cx.waker().wake_by_ref();
         }
     }
 

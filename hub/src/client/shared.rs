@@ -54,6 +54,9 @@ struct Line {
     calls: Calls,
     /// Counts connections: what belongs to an earlier one is not sent by the next.
     number: u64,
+    /// What was sent since the last write, and between that and the one before.
+    sent: usize,
+    sent_before: usize,
 }
 
 enum Stage {
@@ -109,6 +112,8 @@ impl Shared {
                 stage: Stage::Reconnecting,
                 calls: Calls::default(),
                 number: 0,
+                sent: 0,
+                sent_before: 0,
             }),
             encoding,
             max_queued,
@@ -146,6 +151,7 @@ impl Shared {
                 return Err(ClientError::Reconnecting);
             };
             let sent = act(&mut live.session, &mut line.calls);
+            line.sent += 1;
             Ok(Some((line.number, sent)))
         };
         let sent = loop {
@@ -265,6 +271,7 @@ impl Shared {
             stage,
             calls,
             number,
+            ..
         } = &mut *line;
         let Stage::Live(live) = stage else {
             return Ok(None);
@@ -325,7 +332,21 @@ impl Shared {
         if was_full && live.session.queued() < self.max_queued {
             self.room.notify_waiters();
         }
+        if bytes.is_some() {
+            line.sent_before = std::mem::take(&mut line.sent);
+        }
         bytes
+    }
+
+    /// Whether more may be about to be written, by other tasks. One that waits for its answer writes no
+    /// more: where it was the only one the last time, nobody does.
+    pub(super) fn may_have_more(&self) -> bool {
+        let line = self.line.lock();
+        let is_alone = line.calls.is_one() && line.sent_before <= 1;
+        match &line.stage {
+            Stage::Live(live) => live.session.has_outgoing() && !is_alone,
+            Stage::Reconnecting | Stage::Ended(_) => false,
+        }
     }
 
     /// The socket is lost, and what is sent is kept for the next.
