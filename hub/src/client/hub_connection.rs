@@ -187,7 +187,7 @@ impl HubConnection {
         });
         let (number, (id, items, streams)) = sent.await?;
         let stream = ItemStream::new(shared.clone(), number, id, items);
-        uploads::begin(shared, number, streams, uploads, over);
+        uploads::begin(shared, number, streams, uploads, over.as_ref());
         Ok(stream)
     }
 
@@ -273,7 +273,7 @@ impl HubConnection {
             id,
             answered,
         };
-        uploads::begin(shared, number, streams, uploads, over);
+        uploads::begin(shared, number, streams, uploads, over.as_ref());
         Ok(under)
     }
 }

@@ -23,10 +23,10 @@ pub(super) fn begin(
     number: u64,
     streams: Vec<ByteString>,
     uploads: Vec<Items>,
-    call_is_over: Option<CancellationToken>,
+    call_is_over: Option<&CancellationToken>,
 ) {
     for (stream, items) in streams.into_iter().zip(uploads) {
-        let over = call_is_over.clone();
+        let over = call_is_over.cloned();
         tokio::spawn(send(shared.clone(), number, stream, items, over));
     }
 }
