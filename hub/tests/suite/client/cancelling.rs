@@ -31,7 +31,36 @@ fn hub(cancelled: Count) -> Hub<Count> {
             cx.caller()
                 .send("Read", (failed.map(|error| error.to_string()),))
         })
-        .stream("Endless", |_: Cx| stream::iter(0_u64..).map(Ok))
+        .stream("Endless", |cx: Cx| {
+            let ends = Ends(cx.state().clone());
+            stream::iter(0_u64..).map(move |number| {
+                let _until_it_ends = &ends;
+                Ok(number)
+            })
+        })
+}
+
+/// Counts a stream's end.
+struct Ends(Count);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_stream_cancels_its_method() {
+    let ended = Count::default();
+    let site = Site::start(hub(ended.clone()));
+    let hub = site.builder().connect().await.unwrap();
+    let mut endless = hub.stream::<u64>("Endless", ()).await.unwrap();
+    assert_eq!(endless.next().await.unwrap().unwrap(), 0);
+    assert_eq!(ended.get(), 0);
+    drop(endless);
+    ended.reaches(1).await;
+    // The connection goes on.
+    let () = hub.invoke("Note", (1,)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

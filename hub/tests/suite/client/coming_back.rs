@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use hub::{
     Context, Hub, HubOptions, Transport,
     client::{Attempt, Backoff, ClientError, ConnectionState, Delays, Event, Events},
@@ -16,6 +17,12 @@ fn hub() -> Hub {
         .method("Wait", async |cx: Context| {
             cx.cancelled().await;
             Ok(())
+        })
+        .stream("Endless", |_: Context| {
+            stream::iter(0_u64..).then(async |number| {
+                tokio::time::sleep(SECOND / 10).await;
+                Ok(number)
+            })
         })
         .method("Abort", async |cx: Context| {
             cx.abort();
@@ -162,6 +169,37 @@ async fn a_stop_ends_the_tries() {
     }
 }
 
+/// Of the lost connection, and not of the next.
+#[tokio::test(start_paused = true)]
+async fn calls_and_streams_under_way_fail_though_another_connection_comes() {
+    let site = Site::start(hub());
+    let builder = site.builder().automatic_reconnect(Delays::default());
+    let hub = builder.connect().await.unwrap();
+    let mut events = hub.events();
+    let mut endless = hub.stream::<u64>("Endless", ()).await.unwrap();
+    assert_eq!(endless.next().await.unwrap().unwrap(), 0);
+    let (waited, ()) = tokio::join!(hub.invoke::<()>("Wait", ()), async {
+        tokio::time::sleep(SECOND).await;
+        site.cut();
+    });
+    assert!(
+        matches!(waited, Err(ClientError::Closed(Some(_)))),
+        "{waited:?}"
+    );
+    let ends = async {
+        loop {
+            match endless.next().await {
+                Some(Ok(_)) => {}
+                end => break end,
+            }
+        }
+    };
+    let end = timeout(SECOND, ends).await.unwrap();
+    assert!(matches!(end, Some(Err(ClientError::Closed(_)))), "{end:?}");
+    connected(&mut events).await;
+    assert!(hub.invoke::<String>("Id", ()).await.is_ok());
+}
+
 /// CL-14: a Close without `allowReconnect`.
 #[tokio::test(start_paused = true)]
 async fn cl_04_who_is_not_to_come_back_does_not() {
@@ -191,7 +229,8 @@ async fn what_came_before_the_end_is_heard() {
     let hub = builder.connect().await.unwrap();
     hub.send("Last", ()).await.unwrap();
     for number in 0..100 {
-        assert_eq!(words.recv().await, Some(number));
+        let word = timeout(SECOND, words.recv()).await;
+        assert_eq!(word, Ok(Some(number)));
     }
 }
 
