@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use clap::Parser;
-use examples::{Error, say, typed_lines};
+use examples::{Error, http_url, say, typed_lines};
 use hub::client::{ClientError, Event, HubConnection};
 use serde_json::{Value, json};
 
@@ -85,7 +85,7 @@ async fn main() -> Result<(), Error> {
 async fn log_in(options: Arc<Options>) -> Result<String, Error> {
     let login = json!({ "name": options.name, "password": options.password });
     let request = examples::http()
-        .post(format!("{}/login", options.server))
+        .post(format!("{}/login", http_url(&options.server)))
         .body(login.to_string());
     let answer = request
         .send()

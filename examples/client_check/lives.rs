@@ -249,6 +249,7 @@ async fn filtered(site: Site) -> Checked {
 
 /// A token of the server's.
 async fn token(url: &str, user: &str, seconds: u32) -> Result<String, reqwest::Error> {
+    let url = examples::http_url(url);
     let url = format!("{url}/token?user={user}&role=admin&seconds={seconds}");
     examples::http().get(url).send().await?.text().await
 }
@@ -325,7 +326,7 @@ async fn stateful_or_not(site: Site) -> Checked {
 }
 
 async fn addresses(site: Site) -> Checked {
-    let url = site.url.replace("http://", "ws://");
+    let url = examples::http_url(&site.url).replacen("http", "ws", 1);
     let hub = HubConnection::builder(format!("{url}/spec")).transports([site.transport]);
     same(hub.connect().await?.invoke::<i32>("Zero", ()).await?, 0)?;
     for wrong in ["", "spec", "/spec", "ftp://example.com", "http://"] {

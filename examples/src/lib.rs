@@ -268,6 +268,15 @@ pub fn websocket_url(url: &str) -> String {
     }
 }
 
+/// The address for plain requests, also where it is given as a WebSocket's.
+pub fn http_url(url: &str) -> String {
+    match url.split_once("://") {
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        _ => url.to_owned(),
+    }
+}
+
 fn health_and_metrics() -> Router {
     let metrics = async || {
         METRICS

@@ -28,14 +28,20 @@ fn every_example_says_what_it_shows() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let list = fs::read_to_string(package.join("README.md")).unwrap();
     for name in examples() {
-        let source = fs::read_to_string(package.join(&name).with_extension("rs")).unwrap();
+        let file = format!("{name}.rs");
+        let file = if package.join(&file).exists() {
+            file
+        } else {
+            format!("{name}/main.rs")
+        };
+        let source = fs::read_to_string(package.join(&file)).unwrap();
         let head: String = source
             .lines()
             .take_while(|line| line.starts_with("//!"))
             .collect();
         let run = format!("cargo run --release --example {name}");
         assert!(head.contains(&run), "{name}: how it is run");
-        assert!(list.contains(&format!("[`{name}`]({name}.rs)")), "{name}");
+        assert!(list.contains(&format!("[`{name}`]({file})")), "{name}");
         let help = Command::new(example(&name)).arg("--help").output().unwrap();
         assert!(help.status.success(), "{name}: {help:?}");
         assert!(help.stdout.len() > 100, "{name}: {help:?}");

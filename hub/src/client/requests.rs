@@ -34,7 +34,10 @@ struct Tokens {
 
 /// The address of a hub, as HTTP has it: a WebSocket's is one too.
 pub(super) fn address(text: &str) -> Result<Url, ClientError> {
-    let wrong = |why: String| ClientError::Address(format!("{text:?}: {why}"));
+    // Its query, and who asks, may be secrets.
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    let shown = shown.rsplit('@').next().unwrap_or_default();
+    let wrong = |why: String| ClientError::Address(format!("{shown:?}: {why}"));
     let mut url = Url::parse(text).map_err(|error| wrong(error.to_string()))?;
     let scheme = match url.scheme() {
         "http" | "ws" => "http",

@@ -48,7 +48,9 @@ pub(crate) struct Sent {
     waiting_bytes: usize,
     /// The last id that an earlier socket was given.
     given_before: i64,
-    /// How many of those kept are acknowledged all the same, and their bytes.
+    /// The highest id that was acknowledged, by whichever socket.
+    acknowledged: i64,
+    /// How many of those that were given out are acknowledged and kept all the same, and their bytes.
     spare: usize,
     spare_bytes: usize,
     /// What is not counted passes what waits for an Ack: it may be the Ack that the client waits
@@ -89,6 +91,7 @@ impl Sent {
             written_bytes: 0,
             waiting_bytes: 0,
             given_before: 0,
+            acknowledged: 0,
             spare: 0,
             spare_bytes: 0,
             aside: VecDeque::new(),
@@ -153,6 +156,7 @@ impl Sent {
             self.written += 1;
             self.written_bytes += message.len();
             self.waiting_bytes -= cost;
+            self.count_spare();
             return Some(self.outgoing(message));
         }
         match std::mem::replace(&mut self.last, Last::HasLeft) {
@@ -178,12 +182,10 @@ impl Sent {
     /// earlier socket. Official clients refuse a Sequence above what they have read of *this* one:
     /// if it were lost now, they could not go on. So a replay is kept until something newer arrives.
     pub(crate) fn acknowledge(&mut self, id: i64) {
-        let id = id.min(self.last_given());
+        let id = id.min(self.last_given().max(self.given_before));
+        self.acknowledged = self.acknowledged.max(id);
         if id <= self.given_before {
-            while self.first + (self.spare as i64) <= id {
-                self.spare_bytes += self.kept[self.spare].len();
-                self.spare += 1;
-            }
+            self.count_spare();
             return;
         }
         while self.first <= id {
@@ -199,6 +201,14 @@ impl Sent {
         }
         if self.kept.is_empty() {
             self.kept = VecDeque::new();
+        }
+    }
+
+    /// Counts what the client has and is kept all the same.
+    fn count_spare(&mut self) {
+        while self.spare < self.written && self.first + (self.spare as i64) <= self.acknowledged {
+            self.spare_bytes += self.kept[self.spare].len();
+            self.spare += 1;
         }
     }
 
@@ -247,14 +257,14 @@ impl Sent {
         self.has_close() || (self.client != Client::MayNotCount && self.has_room())
     }
 
-    /// Whether the limit lets the next message leave (SR-04). What is repeated is kept in any case, and
-    /// one message behind it is enough to have all of it acknowledged: were these held back until the
-    /// next Ack, a client that is cut off more often than it acknowledges would get nothing new at all.
-    /// More leaves when there is not much that the next socket would have to repeat.
+    /// Whether the next message may leave. What is repeated is kept in any case. What is new may as long
+    /// as not too much is unacknowledged (SR-04) and, but for the first of it, not much is kept that is
+    /// acknowledged: the Ack of that first one frees it, so that the next socket does not repeat it too.
     fn has_room(&self) -> bool {
         let next = self.last_given() + 1;
-        let is_repeated_or_first = next <= self.given_before + 1;
-        is_repeated_or_first || (!self.is_full() && self.spare_bytes <= self.limit)
+        let frees_others = next == self.given_before + 1 && self.first <= self.acknowledged;
+        let has_room = !self.is_full() && self.spare_bytes <= self.limit;
+        next <= self.given_before || frees_others || has_room
     }
 
     fn has_close(&self) -> bool {
