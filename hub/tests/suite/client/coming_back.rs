@@ -178,10 +178,12 @@ async fn calls_and_streams_under_way_fail_though_another_connection_comes() {
     let mut events = hub.events();
     let mut endless = hub.stream::<u64>("Endless", ()).await.unwrap();
     assert_eq!(endless.next().await.unwrap().unwrap(), 0);
-    let (waited, ()) = tokio::join!(hub.invoke::<()>("Wait", ()), async {
+    let call = timeout(SECOND * 5, hub.invoke::<()>("Wait", ()));
+    let (waited, ()) = tokio::join!(call, async {
         tokio::time::sleep(SECOND).await;
         site.cut();
     });
+    let waited = waited.expect("the end of the connection ends it");
     assert!(
         matches!(waited, Err(ClientError::Closed(Some(_)))),
         "{waited:?}"
