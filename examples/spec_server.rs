@@ -2,6 +2,8 @@
 //! too, so that the two can be compared call by call. Written with the public API alone.
 //!
 //! Run it:     `cargo run --release --example spec_server`
+//!             `cargo run --release --example spec_server -- --redis redis://127.0.0.1:6379` (several
+//!             of them, and of the real one, are one server)
 //! Talk to it: any SignalR client, at `http://127.0.0.1:5001/spec`
 
 /// The contract itself, which the tests of `hub` replay recorded conversations with.
@@ -13,6 +15,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use clap::Parser;
 use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run};
+use hub::{Hub, backplane::Redis};
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -20,6 +23,12 @@ struct Options {
     /// The address to listen on
     #[arg(long, default_value = "127.0.0.1:5001")]
     listen: SocketAddr,
+    /// The Redis by which it is one with other servers of the contract, as redis://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    /// What the names of its channels begin with, before the hubs' own
+    #[arg(long, value_name = "NAME", default_value = "", requires = "redis")]
+    redis_prefix: String,
     #[command(flatten)]
     server: ServerOptions,
 }
@@ -28,9 +37,36 @@ struct Options {
 async fn main() -> Result<(), Error> {
     let options = Options::parse();
     observe()?;
+    let cluster = Cluster::of(&options).await?;
     let others = Router::new()
-        .merge(chat_hub::hub().router("/chat"))
-        .merge(bench_hub::hub().router("/bench"));
-    let app = spec::endpoints::app(others, &["/chat", "/bench"]);
+        .merge(cluster.join(chat_hub::hub(), "ChatHub").router("/chat"))
+        .merge(cluster.join(bench_hub::hub(), "BenchHub").router("/bench"));
+    let join = |hub, class: &str| cluster.join(hub, class);
+    let app = spec::endpoints::app(others, &["/chat", "/bench"], &join);
     run(options.listen, &options.server, app).await
+}
+
+/// The other servers of the contract.
+struct Cluster {
+    redis: Option<Redis>,
+    prefix: String,
+}
+
+impl Cluster {
+    async fn of(options: &Options) -> Result<Self, Error> {
+        let redis = match &options.redis {
+            Some(url) => Some(Redis::connect(url).await?),
+            None => None,
+        };
+        let prefix = options.redis_prefix.clone();
+        Ok(Self { redis, prefix })
+    }
+
+    /// Makes a hub one with those of the same class on them.
+    fn join<S: Send + Sync + 'static>(&self, hub: Hub<S>, class: &str) -> Hub<S> {
+        let Some(redis) = &self.redis else {
+            return hub;
+        };
+        hub.backplane(redis.channel_prefix(format!("{}Peer.{class}", self.prefix)))
+    }
 }

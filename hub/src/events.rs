@@ -2,6 +2,7 @@
 //! in none of them.
 
 use std::{
+    fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -179,6 +180,75 @@ pub(crate) enum Misfit {
 pub(crate) fn upload_stuck() {
     told(|| {
         tracing::warn!("an upload that nobody reads was ended");
+    });
+}
+
+/// A connection of a backplane is lost. `why` is `None` where the other end closed it.
+pub(crate) fn backplane_lost(connection: &'static str, why: Option<&dyn Display>) {
+    told(|| {
+        let why = why.map(ToString::to_string);
+        let why = why.as_deref().unwrap_or("it was closed");
+        tracing::warn!(
+            connection,
+            why,
+            "the backplane is lost: clients of other servers are out of reach"
+        );
+    });
+}
+
+/// A backplane cannot be reached, and is tried again.
+pub(crate) fn backplane_away(connection: &'static str, why: &dyn Display) {
+    told(|| {
+        tracing::debug!(connection, %why, "the backplane cannot be reached");
+    });
+}
+
+/// A backplane is there, at first or again.
+pub(crate) fn backplane_joined() {
+    told(|| {
+        tracing::info!("the backplane is there");
+    });
+}
+
+/// A message for other servers was refused: too much waits for a backplane that is away.
+pub(crate) fn publication_refused() {
+    told(|| {
+        metrics::counter!("hub.backplane_refused").increment(1);
+    });
+}
+
+/// Messages of other servers may have been missed, or lost on their way.
+pub(crate) fn backplane_gap(missed: u64, is_complete: bool, lasted: Duration) {
+    told(|| {
+        metrics::counter!("hub.backplane_gaps").increment(1);
+        metrics::counter!("hub.backplane_missed").increment(missed);
+        tracing::warn!(
+            missed,
+            is_complete,
+            ?lasted,
+            "messages of other servers were out of reach"
+        );
+    });
+}
+
+/// Another server has not been heard for long.
+pub(crate) fn server_gone(server: &str) {
+    told(|| {
+        tracing::info!(server, "another server of the hub is gone");
+    });
+}
+
+/// What came from another server cannot be read.
+pub(crate) fn unreadable_arrival() {
+    told(|| {
+        tracing::warn!("what another server has published cannot be read, and was skipped");
+    });
+}
+
+/// A backplane did not take what was published.
+pub(crate) fn backplane_refuses(why: &dyn Display) {
+    told(|| {
+        tracing::error!(%why, "the backplane refuses what is published");
     });
 }
 

@@ -66,15 +66,20 @@ pub use jsonwebtoken;
 /// Of the token's claims:
 ///
 /// - `sub`, or else `nameid`, is the user's [`identifier`](User::identifier); without it the token is
-///   no good.
+///   no good. So is the long name that .NET writes for it (`ClaimTypes.NameIdentifier`).
 /// - `exp` is when the user [expires](User::expires_at), with the leeway of the `Validation` (60 s unless
 ///   it says otherwise). The hub ends the connection then, where
 ///   [`close_on_authentication_expiration`](crate::EndpointOptions) says so.
-/// - `role` and `roles`, one or an array, are its [roles](User::is_in_role).
+/// - `role` and `roles`, one or an array, are its [roles](User::is_in_role), and .NET's long name of
+///   them (`ClaimTypes.Role`).
 /// - All of them are its [claims](User::claim), these too: text as it is, numbers and booleans as JSON
 ///   writes them, each element of an array a claim of its own, objects as JSON.
 #[derive(Clone)]
 pub struct Bearer(Arc<Inner>);
+
+const DOTNET_IDENTIFIER: &str =
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier";
+const DOTNET_ROLE: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
 
 struct Inner {
     validation: Validation,
@@ -197,7 +202,7 @@ impl Bearer {
             }
             Err(_) => return Err(Challenge::invalid_token()),
         };
-        let identifier = ["sub", "nameid"]
+        let identifier = ["sub", "nameid", DOTNET_IDENTIFIER]
             .iter()
             .find_map(|name| claims.get(*name)?.as_str())
             .ok_or_else(Challenge::invalid_token)?;
@@ -227,7 +232,7 @@ fn with_claims(user: User, name: &str, value: &Value) -> User {
         other => other.to_string(),
     };
     match name {
-        "roles" => user.with_role(text.clone()).with_claim(name, text),
+        "roles" | DOTNET_ROLE => user.with_role(text.clone()).with_claim(name, text),
         _ => user.with_claim(name, text),
     }
 }

@@ -18,6 +18,8 @@ pub mod jwt;
 mod events;
 mod options;
 
+mod backplanes;
+
 mod session;
 
 mod reach;
@@ -36,6 +38,22 @@ mod endpoint;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+
+/// Many servers as one: what carries messages between the servers of a hub.
+///
+/// [`Hub::backplane`](crate::Hub::backplane) joins a hub to the others; the README says what holds
+/// across servers, and what does not. [`Redis`](backplane::Redis) is for production,
+/// [`InProcess`](backplane::InProcess) for tests; [`Backplane`](backplane::Backplane) is how to write
+/// another, and the conformance suite how to test it.
+pub mod backplane {
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub use crate::backplanes::redis::{Redis, RedisBackplane, RedisConnectError, RedisOptions};
+    pub use crate::backplanes::{
+        Arrivals, Away, Backplane, Link, Publication, PublishError, in_process::InProcess,
+    };
+    pub use crate::reach::cluster::health::Gap;
+}
 
 pub use endpoint::{RawConnections, ignore_path_case};
 pub use error::{HubError, Result};
@@ -65,6 +83,7 @@ pub use raw_ws::Origins;
 pub use reach::{
     clients::{Client, Clients},
     groups::Groups,
+    servers::{Everywhere, Servers},
 };
 pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};
 

@@ -5,12 +5,16 @@
 //! it, then [`registry`], where all of them are found; the next floor is
 //! [`methods`](crate::methods).
 
+pub(crate) mod arrivals;
 pub(crate) mod call;
 pub(crate) mod client_results;
 pub(crate) mod clients;
+pub(crate) mod cluster;
 pub(crate) mod goodbye;
 pub(crate) mod groups;
+pub(crate) mod in_touch;
 pub(crate) mod live;
 pub(crate) mod registry;
 pub(crate) mod selections;
+pub(crate) mod servers;
 pub(crate) mod stopping;

@@ -35,7 +35,7 @@ async fn server() -> Address {
         Err(_) => {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap());
-            let app = spec::endpoints::app(Router::new(), &[]);
+            let app = spec::endpoints::app(Router::new(), &[], &|hub, _| hub);
             tokio::spawn(raw_ws::serve(listener, app).into_future());
             url
         }

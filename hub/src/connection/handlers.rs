@@ -13,7 +13,23 @@ use crate::{
 };
 
 impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
+    /// What runs before the first call: what other servers send this connection must have a way by then
+    /// (RD-03), then what the hub has run on connect.
     pub(super) fn on_connected(&self) -> Option<Running<()>> {
+        let run = self.hub_on_connected();
+        let Some(cluster) = self.hub.registry.cluster().cloned() else {
+            return run;
+        };
+        Some(Box::pin(async move {
+            cluster.settled().await;
+            match run {
+                Some(run) => run.await,
+                None => Ok(()),
+            }
+        }))
+    }
+
+    fn hub_on_connected(&self) -> Option<Running<()>> {
         let filters = &self.hub.dispatch.filters;
         if self.hub.on_connected.is_none() && filters.is_empty() {
             return None;

@@ -117,6 +117,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
             Input::More => None,
             Input::Command(Command::Abort) => Some(self.session.end(End::Aborted)),
             Input::Command(Command::Shutdown) => Some(self.session.end(End::Shutdown)),
+            Input::Command(Command::CannotBeSentTo) => Some(self.session.end(End::CannotBeSentTo)),
             Input::Deadline => self.handle_deadline(),
         }
     }

@@ -92,7 +92,9 @@ pub(crate) async fn run<S: Send + Sync + 'static, T: Duplex>(
             events::method_failed("raw connection", &error);
             ("failed", "normal_closure", CloseCode::INTERNAL_ERROR)
         }
-        RawEnd::Asked(Command::Abort) => ("aborted", "normal_closure", CloseCode::NORMAL),
+        RawEnd::Asked(Command::Abort | Command::CannotBeSentTo) => {
+            ("aborted", "normal_closure", CloseCode::NORMAL)
+        }
         RawEnd::Asked(Command::Shutdown) => ("shutdown", "app_shutdown", CloseCode::GOING_AWAY),
         RawEnd::Expired => (
             "authentication_expired",

@@ -107,7 +107,7 @@ impl fmt::Debug for ConnectionToken {
 }
 
 /// 16 bytes from the operating system, as 22 characters (C-01).
-fn random_name() -> String {
+pub(crate) fn random_name() -> String {
     let mut bytes = [0; 16];
     // A machine without a random source cannot be served safely.
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");

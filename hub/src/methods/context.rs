@@ -17,6 +17,7 @@ use crate::{
         live::{Command, Live},
         registry::{Registry, Selection},
         selections::selections,
+        servers::Servers,
     },
 };
 
@@ -189,6 +190,11 @@ impl<S> Context<S> {
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
         Groups::new(self.hub.registry.clone(), Some(self.live().clone()))
+    }
+
+    /// The servers that the hub is one with.
+    pub fn servers(&self) -> Servers {
+        Servers::new(self.hub.registry.clone())
     }
 
     /// A result as a method would return it, for a filter that puts one in place of another.

@@ -13,6 +13,7 @@ use crate::{
         groups::Groups,
         registry::{Registry, Selection},
         selections::selections,
+        servers::Servers,
     },
 };
 
@@ -43,7 +44,12 @@ impl HubHandle {
         Groups::new(self.registry.clone(), None)
     }
 
-    /// How many connections the hub has.
+    /// The servers that the hub is one with.
+    pub fn servers(&self) -> Servers {
+        Servers::new(self.registry.clone())
+    }
+
+    /// How many connections the hub has on this server.
     pub fn connections(&self) -> usize {
         self.registry.len()
     }

@@ -12,6 +12,7 @@ use http::request::Parts;
 use serde::Serialize;
 
 use crate::{
+    backplanes::Backplane,
     error::{HubError, Result},
     identity::{connection_id::ConnectionId, request::Request, user::User},
     methods::{
@@ -25,6 +26,8 @@ use crate::{
     },
     options::HubOptions,
     reach::{
+        arrivals,
+        cluster::health::Gap,
         live::{ConnectionState, Identity},
         registry::Registry,
     },
@@ -302,6 +305,60 @@ impl<S: Send + Sync + 'static> Hub<S> {
         F: Fn(&Request) -> T + Send + Sync + 'static,
     {
         self.shared().connection_state = Some(Box::new(move |request| Box::new(make(request))));
+        self
+    }
+
+    /// Joins the hub to other servers of it: what is sent to clients, groups and users reaches those who
+    /// are connected to the others too. Without it the hub is alone.
+    ///
+    /// The first part of the channel names is the hub's name among the servers
+    /// ([`Backplane::channel_prefix`](crate::backplane::Backplane::channel_prefix)): another hub needs
+    /// another one.
+    ///
+    /// ```no_run
+    /// use hub::{Hub, backplane::Redis};
+    /// # #[cfg(feature = "redis")]
+    /// # async fn run() -> Result<(), hub::backplane::RedisConnectError> {
+    /// let redis = Redis::connect("redis://127.0.0.1:6379").await?;
+    /// let chat: Hub = Hub::new(()).backplane(redis.channel_prefix("Chat.Hubs.ChatHub"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When it has one already, and outside a tokio runtime.
+    #[track_caller]
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "reads as a sentence; kept it is by its link"
+    )]
+    pub fn backplane(self, backplane: impl Backplane) -> Self {
+        if arrivals::join(&self.shared.registry, &backplane).is_err() {
+            panic!("a hub has one backplane");
+        }
+        self
+    }
+
+    /// Runs when messages of other servers may have been missed, once it is known how many: the
+    /// [backplane](Self::backplane) was away, or another server could not publish. Nobody is told twice;
+    /// clients that need what they missed are to be sent it here.
+    ///
+    /// ```
+    /// use hub::Hub;
+    /// let chat: Hub = Hub::new(()).on_gap(|gap| {
+    ///     eprintln!("{} messages were missed in {:?}", gap.missed, gap.lasted);
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// When there is one already.
+    #[track_caller]
+    #[must_use]
+    pub fn on_gap(self, tell: impl Fn(Gap) + Send + Sync + 'static) -> Self {
+        if self.shared.registry.set_on_gap(Box::new(tell)).is_err() {
+            panic!("there is one `on_gap` already");
+        }
         self
     }
 

@@ -55,7 +55,8 @@ impl Members {
             "arguments" => self.arguments = Some(value.array(name)?),
             "streamIds" => self.stream_ids = value.strings(name)?,
             "item" => self.item = Some(value.bytes()),
-            "result" => self.result = Some(value.bytes()),
+            // Another server gets it as it came (RD-09).
+            "result" => self.result = Some(value.bytes_and_space_before()),
             "error" => self.error = Some(value.string(name)?),
             "allowReconnect" => self.allow_reconnect = boolean(name, value)?,
             // Unlike the type, a sequence id may be null, and is then missing.

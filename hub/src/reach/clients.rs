@@ -1,10 +1,10 @@
 //! Sending to clients, and calling one of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use raw_ws::{MessageKind, PreparedMessage};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
+use tokio::{sync::oneshot, time::timeout};
 
 use crate::{
     error::{HubError, Result},
@@ -15,8 +15,10 @@ use crate::{
     },
     reach::{
         call::CallHandle,
+        client_results::{Answer, WaitingCall},
+        cluster::Cluster,
         live::Live,
-        registry::{Registry, Selection},
+        registry::{Encoded, Registry, Selection},
     },
     values::dotnet,
 };
@@ -141,54 +143,122 @@ impl Client {
             call.may_ask()?;
         }
         let registry = &self.clients.registry;
-        let gone = |what: &str| {
-            HubError::hidden("IOException", format!("Connection '{}' {what}.", self.id))
+        let asking = match (registry.find(&self.id), registry.cluster()) {
+            (Some(live), _) => self.ask(&live, target, &arguments)?,
+            (None, Some(cluster)) if !self.is_caller() => {
+                self.ask_elsewhere(cluster, target, &arguments)?
+            }
+            // CR-06: the caller was there, or nothing would run for it.
+            (None, _) if self.is_caller() => return Err(self.gone("disconnected")),
+            (None, _) => return Err(self.gone("does not exist")),
         };
-        let live: Arc<Live> = registry.find(&self.id).ok_or_else(|| {
-            let asked_by = self.asked_by.as_ref();
-            let is_caller = asked_by.is_some_and(|call| call.live().id == self.id);
-            gone(if is_caller {
-                "disconnected" // CR-06: it was there, or nothing would run for it
-            } else {
-                "does not exist"
-            })
-        })?;
-        let mut waiting = registry.results.begin(&live.id);
-        if registry.find(&self.id).is_none() {
-            return Err(gone("disconnected")); // between the two: nobody would tell it
-        }
-        let invocation_id = Some(&*waiting.invocation_id);
-        let message = prepare(live.encoding, invocation_id, target, &arguments)?;
-        live.sender
-            .send_prepared(&message)
-            .map_err(|_| gone("disconnected"))?;
         if let Some(call) = &self.asked_by {
             call.release_slot();
         }
-        let completion = match timeout(deadline, &mut waiting.answer).await {
-            Ok(Ok(completion)) => completion,
-            Ok(Err(_)) => return Err(gone("disconnected")),
-            Err(_) => return Err(HubError::new("Invocation canceled by the server.")),
-        };
-        match completion {
-            // A value of another type fails the call, and nothing else (CR-08).
-            Completion::Result(value) => live.encoding.decode(&value).map_err(|error| {
-                let name = dotnet::name_of::<R>();
-                let (_, why) = dotnet::mismatch::<R>(live.encoding, &value, "argument", &error);
-                HubError::new(format!(
-                    "Error trying to deserialize result to {name}. {why}"
-                ))
-            }),
-            // CR-09: no result is none, unless nothing was wanted. `null` would be one.
-            Completion::Void if size_of::<R>() == 0 => {
-                Ok(live.encoding.decode(live.encoding.protocol.nothing())?)
-            }
-            Completion::Void => Err(HubError::new(
-                "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
-            )),
-            // The client's own words (CR-04).
-            Completion::Error(text) => Err(HubError::new(text.to_string())),
+        let names = registry.options.names;
+        match timeout(deadline, asking.answered()).await {
+            Ok(Ok((protocol, completion))) => read_answer(Encoding { protocol, names }, completion),
+            Ok(Err(why)) => Err(self.gone(why)),
+            Err(_) => Err(HubError::new("Invocation canceled by the server.")),
         }
+    }
+
+    /// Asks a client of this server.
+    fn ask(&self, live: &Live, target: &str, arguments: &impl CallArguments) -> Result<Asking<'_>> {
+        let registry = &self.clients.registry;
+        let waiting = registry.results.begin(&live.id);
+        if registry.find(&self.id).is_none() {
+            return Err(self.gone("disconnected")); // between the two: nobody would tell it
+        }
+        let invocation_id = Some(&*waiting.invocation_id);
+        let message = prepare(live.encoding, invocation_id, target, arguments)?;
+        live.sender
+            .send_prepared(&message)
+            .map_err(|_| self.gone("disconnected"))?;
+        Ok(Asking {
+            waiting,
+            reached: None,
+        })
+    }
+
+    /// Asks a client that another server may have (RD-09).
+    fn ask_elsewhere(
+        &self,
+        cluster: &Cluster,
+        target: &str,
+        arguments: &impl CallArguments,
+    ) -> Result<Asking<'_>> {
+        let registry = &self.clients.registry;
+        let options = &registry.options;
+        let waiting = registry.results.begin_elsewhere(&self.id);
+        let id = &*waiting.invocation_id;
+        let mut message = Encoded::new(options, |protocol| {
+            let names = options.names;
+            prepare(Encoding { protocol, names }, Some(id), target, arguments)
+        });
+        let answer_to = Some((id, &*cluster.channels.answers));
+        let payload = message.for_others(options, &[], answer_to)?;
+        let channel = cluster.channels.connection(&self.id);
+        let reached = Some(cluster.publish_counted(channel, payload)?);
+        Ok(Asking { waiting, reached })
+    }
+
+    fn is_caller(&self) -> bool {
+        let asked_by = self.asked_by.as_ref();
+        asked_by.is_some_and(|call| call.live().id == self.id)
+    }
+
+    fn gone(&self, what: &str) -> HubError {
+        HubError::hidden("IOException", format!("Connection '{}' {what}.", self.id))
+    }
+}
+
+/// A client has been asked.
+struct Asking<'a> {
+    waiting: WaitingCall<'a>,
+    /// How many servers have the client; `None` where it is this one.
+    reached: Option<oneshot::Receiver<u64>>,
+}
+
+impl Asking<'_> {
+    /// Its answer, or what became of its connection.
+    async fn answered(mut self) -> std::result::Result<Answer, &'static str> {
+        let nobody_has_it = async {
+            let count = match self.reached {
+                Some(reached) => reached.await.ok(),
+                None => None,
+            };
+            // Somebody has it, or that is not known.
+            if count != Some(0) {
+                pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            answer = &mut self.waiting.answer => answer.map_err(|_| "disconnected"),
+            () = nobody_has_it => Err("does not exist"),
+        }
+    }
+}
+
+fn read_answer<R: DeserializeOwned>(encoding: Encoding, completion: Completion) -> Result<R> {
+    match completion {
+        // A value of another type fails the call, and nothing else (CR-08).
+        Completion::Result(value) => encoding.decode(&value).map_err(|error| {
+            let name = dotnet::name_of::<R>();
+            let (_, why) = dotnet::mismatch::<R>(encoding, &value, "argument", &error);
+            HubError::new(format!(
+                "Error trying to deserialize result to {name}. {why}"
+            ))
+        }),
+        // CR-09: no result is none, unless nothing was wanted. `null` would be one.
+        Completion::Void if size_of::<R>() == 0 => {
+            Ok(encoding.decode(encoding.protocol.nothing())?)
+        }
+        Completion::Void => Err(HubError::new(
+            "Exception of type 'Microsoft.AspNetCore.SignalR.HubException' was thrown.",
+        )),
+        // The client's own words (CR-04).
+        Completion::Error(text) => Err(HubError::new(text.to_string())),
     }
 }
 

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use crate::{
     error::Result,
     identity::connection_id::ConnectionId,
-    reach::{live::Live, registry::Registry},
+    reach::{
+        cluster::{Cluster, payloads::Action},
+        live::Live,
+        registry::Registry,
+    },
 };
 
 /// Membership of groups: to change it, and to ask. A group exists while it has members; a
@@ -48,17 +52,122 @@ impl Groups {
         caller.map_or_else(Vec::new, |live| self.registry.groups_joined(live))
     }
 
-    /// Puts any connection into a group. An unknown one is nobody.
+    /// Puts the caller into a group, and waits until other servers reach it there: what any of them
+    /// sends to the group from then on arrives. Without a [backplane](crate::Hub::backplane), or where it
+    /// is away, nothing is waited for.
     ///
     /// # Errors
     /// As [`join`](Self::join).
-    pub fn add(&self, connection: impl Into<ConnectionId>, group: &str) -> Result<()> {
-        self.registry.join(&connection.into(), group)
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the caller has joined all the same.
+    pub async fn join_and_wait(&self, group: &str) -> Result<()> {
+        self.join(group)?;
+        self.settled().await;
+        Ok(())
     }
 
-    /// Takes any connection out of a group.
-    pub fn remove(&self, connection: impl Into<ConnectionId>, group: &str) {
-        self.registry.leave(&connection.into(), group);
+    /// Puts any connection into a group. An unknown one is nobody.
+    ///
+    /// One of this server is in it when this returns, and gets what this server sends to it; what other
+    /// servers send reaches it shortly after. One of another server is put into it shortly after, if that
+    /// server is there: nobody says whether it was. [`add_and_wait`](Self::add_and_wait) does.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join); and when too much waits for a backplane that is away.
+    pub fn add(&self, connection: impl Into<ConnectionId>, group: &str) -> Result<()> {
+        let connection = connection.into();
+        match self.elsewhere(&connection) {
+            Some(cluster) => cluster.change_group(Action::Add, group, &connection),
+            None => self.registry.join(&connection, group),
+        }
+    }
+
+    /// Puts any connection into a group, and waits until it is in it and every server reaches it there
+    /// (RD-07).
+    ///
+    /// # Errors
+    /// As [`add`](Self::add). And when the server that has it does not say so within
+    /// [`client_result_timeout`](crate::HubOptions), 30 s by default: nobody has it, it is in too many
+    /// groups there, its server or the backplane is away.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the connection is put into the group all the same.
+    pub async fn add_and_wait(
+        &self,
+        connection: impl Into<ConnectionId>,
+        group: &str,
+    ) -> Result<()> {
+        let connection = connection.into();
+        if let Some(cluster) = self.elsewhere(&connection) {
+            return self.command(cluster, Action::Add, group, &connection).await;
+        }
+        self.registry.join(&connection, group)?;
+        self.settled().await;
+        Ok(())
+    }
+
+    /// Takes any connection out of a group. An unknown one is nobody; one of another server is taken out
+    /// shortly after.
+    ///
+    /// # Errors
+    /// When too much waits for a backplane that is away; never without one.
+    pub fn remove(&self, connection: impl Into<ConnectionId>, group: &str) -> Result<()> {
+        let connection = connection.into();
+        match self.elsewhere(&connection) {
+            Some(cluster) => cluster.change_group(Action::Remove, group, &connection),
+            None => {
+                self.registry.leave(&connection, group);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes any connection out of a group, and waits until it is.
+    ///
+    /// # Errors
+    /// As [`add_and_wait`](Self::add_and_wait).
+    ///
+    /// # Cancel safety
+    /// When the future is dropped the connection is taken out all the same.
+    pub async fn remove_and_wait(
+        &self,
+        connection: impl Into<ConnectionId>,
+        group: &str,
+    ) -> Result<()> {
+        let connection = connection.into();
+        if let Some(cluster) = self.elsewhere(&connection) {
+            return self
+                .command(cluster, Action::Remove, group, &connection)
+                .await;
+        }
+        self.registry.leave(&connection, group);
+        Ok(())
+    }
+
+    /// The other servers, where one of them may have a connection: this one has not.
+    fn elsewhere(&self, connection: &ConnectionId) -> Option<&Arc<Cluster>> {
+        let cluster = self.registry.cluster()?;
+        self.registry.find(connection).is_none().then_some(cluster)
+    }
+
+    async fn command(
+        &self,
+        cluster: &Cluster,
+        action: Action,
+        group: &str,
+        connection: &ConnectionId,
+    ) -> Result<()> {
+        let deadline = self.registry.options.client_result_timeout;
+        cluster
+            .change_group_acknowledged(action, group, connection, deadline)
+            .await
+    }
+
+    async fn settled(&self) {
+        if let Some(cluster) = self.registry.cluster() {
+            cluster.settled().await;
+        }
     }
 
     /// The connections of a group, in no order.

@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Abort = 1,
     /// End the connection: the server stops (CL-15).
     Shutdown = 2,
+    /// End the connection: a message for it is not in its protocol (CL-08).
+    CannotBeSentTo = 3,
 }
 
 impl Live {
@@ -128,6 +130,7 @@ impl Live {
         match self.command.load(Ordering::Acquire) {
             1 => Some(Command::Abort),
             2 => Some(Command::Shutdown),
+            3 => Some(Command::CannotBeSentTo),
             _ => None,
         }
     }

@@ -1,8 +1,14 @@
 //! Who is connected, who is where, and the way to reach them: every send of a hub goes through
 //! here, and fan-out through `raw_ws::Topics`.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+};
 
+use bytes::Bytes;
 use raw_ws::{PreparedMessage, Sender, Topics, sync::RwLock};
 
 use crate::{
@@ -10,7 +16,12 @@ use crate::{
     identity::connection_id::ConnectionId,
     options::HubOptions,
     protocol::Protocol,
-    reach::{client_results::ClientResults, live::Live, stopping::Stopping},
+    reach::{
+        client_results::ClientResults,
+        cluster::{Cluster, channels::Channels, health::Gap, payloads},
+        live::Live,
+        stopping::Stopping,
+    },
 };
 
 /// The connections of one hub.
@@ -21,7 +32,13 @@ pub(crate) struct Registry {
     /// One for each protocol, as their connections get different bytes.
     topics: [Topics<Topic>; Protocol::ALL.len()],
     pub(crate) stopping: Stopping,
+    /// The other servers of the hub; empty where it is alone.
+    cluster: OnceLock<Arc<Cluster>>,
+    on_gap: OnceLock<OnGap>,
 }
+
+/// What the application has run when messages of other servers may have been missed.
+pub(crate) type OnGap = Box<dyn Fn(Gap) + Send + Sync>;
 
 #[derive(Default)]
 struct Connections {
@@ -30,7 +47,7 @@ struct Connections {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Topic {
+pub(crate) enum Topic {
     All,
     Group(Arc<str>),
     User(Arc<str>),
@@ -58,6 +75,38 @@ pub(crate) struct Encoded<F> {
 }
 
 impl<F: FnMut(Protocol) -> Result<PreparedMessage>> Encoded<F> {
+    pub(crate) fn new(options: &HubOptions, encode: F) -> Self {
+        Self {
+            encode,
+            messages: Protocol::ALL.map(|_| None),
+            max_size: options.max_queued_bytes,
+        }
+    }
+
+    /// For other servers: in every protocol that the hub has, as nobody knows what their clients speak
+    /// (RD-04).
+    pub(crate) fn for_others(
+        &mut self,
+        options: &HubOptions,
+        except: &[ConnectionId],
+        answer_to: Option<(&str, &str)>,
+    ) -> Result<Bytes> {
+        let known = |protocol: &Protocol| options.supported_protocols.contains(protocol);
+        let protocols = Protocol::ALL.into_iter().filter(known);
+        for protocol in protocols.clone() {
+            self.for_protocol(protocol)?;
+        }
+        let messages = protocols.filter_map(|protocol| {
+            let message = self.messages[protocol as usize].as_ref()?;
+            Some((protocol, message.payload()))
+        });
+        Ok(payloads::invocation(
+            except,
+            &messages.collect::<Vec<_>>(),
+            answer_to,
+        ))
+    }
+
     fn for_protocol(&mut self, protocol: Protocol) -> Result<&PreparedMessage> {
         let message = &mut self.messages[protocol as usize];
         if message.is_none() {
@@ -82,7 +131,34 @@ impl Registry {
             connections: RwLock::default(),
             topics: Protocol::ALL.map(|_| Topics::new()),
             stopping: Stopping::default(),
+            cluster: OnceLock::new(),
+            on_gap: OnceLock::new(),
         })
+    }
+
+    /// The other servers of the hub; `None` where it is alone.
+    pub(crate) fn cluster(&self) -> Option<&Arc<Cluster>> {
+        self.cluster.get()
+    }
+
+    /// Says which they are; at most once.
+    pub(crate) fn set_cluster(
+        &self,
+        cluster: Arc<Cluster>,
+    ) -> std::result::Result<(), Arc<Cluster>> {
+        self.cluster.set(cluster)
+    }
+
+    /// Says whom to tell of gaps; at most once.
+    pub(crate) fn set_on_gap(&self, on_gap: OnGap) -> std::result::Result<(), OnGap> {
+        self.on_gap.set(on_gap)
+    }
+
+    /// Messages of other servers may have been missed. A panic of the application is its own.
+    pub(crate) fn tell_gap(&self, gap: Gap) {
+        if let Some(on_gap) = self.on_gap.get() {
+            let _ = catch_unwind(AssertUnwindSafe(|| on_gap(gap)));
+        }
     }
 
     /// Makes a connection reachable.
@@ -98,18 +174,33 @@ impl Registry {
         if let Some(user) = &live.user_identifier {
             topics.subscribe(Topic::User(user.clone()), &live.sender);
         }
+        if let Some(cluster) = self.cluster() {
+            for channel in channels_of(&cluster.channels, live) {
+                cluster.enter(&channel);
+            }
+        }
     }
 
     /// Forgets a connection (API-09).
     pub(crate) fn remove(&self, live: &Live) {
         let mut connections = self.connections.write();
-        connections.by_id.remove(&live.id);
+        let was_here = connections.by_id.remove(&live.id).is_some();
         connections.by_sender.remove(&live.sender.id());
         drop(connections);
         let topics = self.topics_of(live);
         live.groups().is_over = true;
         for topic in topics.topics_of(&live.sender) {
             topics.unsubscribe(&topic, &live.sender);
+        }
+        if let Some(cluster) = self.cluster()
+            && was_here
+        {
+            for channel in channels_of(&cluster.channels, live) {
+                cluster.leave(&channel);
+            }
+            for group in &live.groups().names {
+                cluster.leave(&cluster.channels.group(group));
+            }
         }
         self.results.fail_all_of(&live.id);
     }
@@ -152,15 +243,26 @@ impl Registry {
         joined.names.push(name.clone());
         self.topics_of(&live)
             .subscribe(Topic::Group(name), &live.sender);
+        if let Some(cluster) = self.cluster() {
+            cluster.enter(&cluster.channels.group(group));
+        }
         Ok(())
     }
 
     pub(crate) fn leave(&self, id: &str, group: &str) {
         if let Some(live) = self.find(id) {
             let mut joined = live.groups();
+            let before = joined.names.len();
             joined.names.retain(|name| **name != *group);
+            let was_in = joined.names.len() < before;
             self.topics_of(&live)
                 .unsubscribe(&Topic::Group(group.into()), &live.sender);
+            if let Some(cluster) = self.cluster()
+                && was_in
+                && !joined.is_over
+            {
+                cluster.leave(&cluster.channels.group(group));
+            }
         }
     }
 
@@ -186,49 +288,83 @@ impl Registry {
         names.iter().map(|name| name.as_ref().to_owned()).collect()
     }
 
-    /// Sends to everybody selected. Never waits: who does not read is cut, and nobody else notices.
+    /// Sends to everybody selected, on whichever server. Never waits: who does not read is cut, and
+    /// nobody else notices.
     pub(crate) fn send(
         &self,
         to: &Selection,
         encode: impl FnMut(Protocol) -> Result<PreparedMessage>,
     ) -> Result<()> {
-        let mut message = Encoded {
-            encode,
-            messages: Protocol::ALL.map(|_| None),
-            max_size: self.options.max_queued_bytes,
+        let mut message = Encoded::new(&self.options, encode);
+        let Some(cluster) = self.cluster() else {
+            return self.send_here(to, &mut message);
         };
+        if let Selection::Connection(id) = to
+            && self.find(id).is_some()
+        {
+            return self.send_to(id, &mut message); // RD-06: nobody else has it
+        }
+        // First, so that what cannot be encoded reaches nobody.
+        let payload = message.for_others(&self.options, to.except(), None)?;
+        self.send_here(to, &mut message)?;
+        to.channels(&cluster.channels)
+            .into_iter()
+            .try_for_each(|channel| cluster.publish(channel, payload.clone()))
+    }
+
+    /// Sends to everybody selected who is connected to this server.
+    fn send_here(
+        &self,
+        to: &Selection,
+        message: &mut Encoded<impl FnMut(Protocol) -> Result<PreparedMessage>>,
+    ) -> Result<()> {
         match to {
-            Selection::All => self.publish(&Topic::All, &mut message, &[]),
-            Selection::AllExcept(ids) => self.publish(&Topic::All, &mut message, ids),
-            Selection::Connection(id) => self.send_to(id, &mut message),
+            Selection::All => self.publish(&Topic::All, message, &[]),
+            Selection::AllExcept(ids) => self.publish(&Topic::All, message, ids),
+            Selection::Connection(id) => self.send_to(id, message),
+            // API-04: once each.
             Selection::Connections(ids) => {
-                // API-04: once each.
-                let mut ids: Vec<_> = ids.iter().collect();
-                ids.sort_unstable();
-                ids.dedup();
-                ids.into_iter()
-                    .try_for_each(|id| self.send_to(id, &mut message))
+                once_each(ids).try_for_each(|id| self.send_to(id, message))
             }
-            Selection::Group(group) => {
-                self.publish(&Topic::Group(group.clone()), &mut message, &[])
-            }
+            Selection::Group(group) => self.publish(&Topic::Group(group.clone()), message, &[]),
             // API-04: once for each group.
-            Selection::Groups(groups) => groups.iter().try_for_each(|group| {
-                self.publish(&Topic::Group(group.clone()), &mut message, &[])
-            }),
+            Selection::Groups(groups) => groups
+                .iter()
+                .try_for_each(|group| self.publish(&Topic::Group(group.clone()), message, &[])),
             Selection::GroupExcept(group, ids) => {
-                self.publish(&Topic::Group(group.clone()), &mut message, ids)
+                self.publish(&Topic::Group(group.clone()), message, ids)
             }
-            Selection::User(user) => self.publish(&Topic::User(user.clone()), &mut message, &[]),
-            Selection::Users(users) => {
-                let mut users: Vec<_> = users.iter().collect();
-                users.sort_unstable();
-                users.dedup();
-                users.into_iter().try_for_each(|user| {
-                    self.publish(&Topic::User(user.clone()), &mut message, &[])
-                })
+            Selection::User(user) => self.publish(&Topic::User(user.clone()), message, &[]),
+            Selection::Users(users) => once_each(users)
+                .try_for_each(|user| self.publish(&Topic::User(user.clone()), message, &[])),
+        }
+    }
+
+    /// Brings what another server sends to those of a topic who are here. Gives those whose protocol it
+    /// is not in.
+    pub(crate) fn bring(
+        &self,
+        topic: &Topic,
+        messages: &[Option<PreparedMessage>; Protocol::ALL.len()],
+        except: &[ConnectionId],
+    ) -> Vec<Arc<Live>> {
+        let except = self.senders_of(except);
+        let mut left_out = Vec::new();
+        for (topics, message) in self.topics.iter().zip(messages) {
+            let is_meant = |sender: &Sender| !except.contains(&sender.id());
+            match message {
+                Some(message) => {
+                    topics.publish_if(topic, message, is_meant);
+                }
+                None => left_out.extend(topics.senders(topic).into_iter().filter(is_meant)),
             }
         }
+        let connections = self.connections.read();
+        let known = left_out.iter().filter_map(|sender| {
+            let id = connections.by_sender.get(&sender.id())?;
+            connections.by_id.get(id).cloned()
+        });
+        known.collect()
     }
 
     fn send_to(
@@ -292,4 +428,51 @@ impl Registry {
     fn topics_of(&self, live: &Live) -> &Topics<Topic> {
         &self.topics[live.encoding.protocol as usize]
     }
+}
+
+impl Selection {
+    /// Who of those selected gets nothing.
+    fn except(&self) -> &[ConnectionId] {
+        match self {
+            Self::AllExcept(ids) | Self::GroupExcept(_, ids) => ids,
+            _ => &[],
+        }
+    }
+
+    /// The channels on which other servers listen for it, and this one too: as there, each connection of
+    /// a list has its own, and names that are empty have none (RD-06).
+    fn channels(&self, channels: &Channels) -> Vec<Arc<str>> {
+        let named = |name: &&Arc<str>| !name.is_empty();
+        match self {
+            Self::All | Self::AllExcept(_) => vec![channels.all.clone()],
+            Self::Connection(id) => vec![channels.connection(id).into()],
+            Self::Connections(ids) => once_each(ids)
+                .map(|id| channels.connection(id).into())
+                .collect(),
+            Self::Group(group) | Self::GroupExcept(group, _) => vec![channels.group(group).into()],
+            Self::Groups(groups) => groups
+                .iter()
+                .filter(named)
+                .map(|group| channels.group(group).into())
+                .collect(),
+            Self::User(user) => vec![channels.user(user).into()],
+            Self::Users(users) => once_each(users)
+                .filter(named)
+                .map(|user| channels.user(user).into())
+                .collect(),
+        }
+    }
+}
+
+/// The channels of a connection itself: its own, and its user's.
+fn channels_of(channels: &Channels, live: &Live) -> impl Iterator<Item = String> {
+    let user = live.user_identifier.as_ref();
+    let of_user = user.map(|user| channels.user(user));
+    [channels.connection(&live.id)].into_iter().chain(of_user)
+}
+
+/// Each item at its first place.
+fn once_each<T: Eq + Hash>(items: &[T]) -> impl Iterator<Item = &T> {
+    let mut seen = HashSet::with_capacity(items.len());
+    items.iter().filter(move |item| seen.insert(*item))
 }

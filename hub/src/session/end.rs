@@ -28,6 +28,8 @@ pub(crate) enum End {
     Expired,
     /// The server stops (CL-15).
     Shutdown,
+    /// Another server sent it a message, and not in its protocol (CL-08).
+    CannotBeSentTo,
 }
 
 /// What there is to say of an error, as `class: text`.
@@ -78,6 +80,9 @@ const GENERIC: &str = "Connection closed with an error.";
 const CANCELED: &str = "OperationCanceledException";
 const SILENT: &str =
     "Client hasn't sent a message/ping within the configured ClientTimeoutInterval.";
+
+const INVALID: &str = "InvalidOperationException";
+const NO_ENCODING: &str = "A message of another server is not in the protocol of the connection.";
 
 /// What follows where a row of the table says nothing else.
 const ORDINARY: Ending = Ending {
@@ -143,6 +148,12 @@ impl End {
                 status: "app_shutdown",
                 ..ORDINARY
             },
+            Self::CannotBeSentTo => Ending {
+                name: "cannot_be_sent_to",
+                details: Some(Details::Hidden(format!("{INVALID}: {NO_ENCODING}"))),
+                on_disconnect: hidden(INVALID, NO_ENCODING.to_owned()),
+                ..ORDINARY
+            },
         }
     }
 
@@ -202,6 +213,7 @@ mod tests {
             End::Aborted,
             End::Expired,
             End::Shutdown,
+            End::CannotBeSentTo,
         ];
         let rows = ends.map(|end| {
             let ending = end.ending();
@@ -233,7 +245,8 @@ client_timeout         | OperationCanceledException | may    | OperationCanceled
 not_let_in             | IOException                | -      | does not run               | 1000 | normal_closure | Server
 aborted                | -                          | -      | -                          | 1000 | normal_closure | Server
 authentication_expired | -                          | may    | -                          | 1000 | normal_closure | Server
-shutdown               | -                          | may    | -                          | 1001 | app_shutdown   | Server";
+shutdown               | -                          | may    | -                          | 1001 | app_shutdown   | Server
+cannot_be_sent_to      | InvalidOperationException  | may    | InvalidOperationException  | 1000 | normal_closure | Server";
         assert_eq!(table, expected);
     }
 }

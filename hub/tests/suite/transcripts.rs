@@ -43,7 +43,7 @@ fn outcome(scenario: &Scenario, app: impl FnOnce() -> Router) -> Result<(), Stri
 }
 
 fn contract() -> Router {
-    spec::endpoints::app(Router::new(), &[])
+    spec::endpoints::app(Router::new(), &[], &|hub, _| hub)
 }
 
 /// The outcome of each, on every core.

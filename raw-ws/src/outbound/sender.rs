@@ -233,6 +233,16 @@ impl PreparedMessage {
         self.0.frame.len()
     }
 
+    /// The message's bytes without the header of its frame, to be sent by another way too.
+    ///
+    /// ```
+    /// let news = raw_ws::PreparedMessage::new("the same for everybody");
+    /// assert_eq!(news.payload(), b"the same for everybody");
+    /// ```
+    pub fn payload(&self) -> &[u8] {
+        &self.0.frame[self.0.header_len..]
+    }
+
     /// The bytes of the frame for connections of this encoding.
     pub(crate) fn frame_for(&self, encoding: &Encoding) -> Bytes {
         #[cfg(feature = "deflate")]
@@ -262,10 +272,6 @@ impl PreparedMessage {
     #[cfg(feature = "deflate")]
     fn deflates_for(&self, encoding: &Encoding) -> Option<DeflateAlone> {
         encoding.deflates(self.payload().len())
-    }
-
-    fn payload(&self) -> &[u8] {
-        &self.0.frame[self.0.header_len..]
     }
 
     #[cfg(feature = "deflate")]

@@ -188,6 +188,14 @@ impl<'a> Value<'a> {
         self.slice(0)
     }
 
+    /// The same, with the white space between it and its name.
+    pub(in crate::protocol) fn bytes_and_space_before(&self) -> Bytes {
+        let start = self.raw.as_ptr().addr() - self.text.as_ptr().addr();
+        let space = self.record[..start].iter().rev();
+        let space = space.take_while(|byte| byte.is_ascii_whitespace()).count();
+        self.record.slice(start - space..start + self.raw.len())
+    }
+
     /// The value without `trimmed` bytes on either side.
     fn slice(&self, trimmed: usize) -> Bytes {
         let start = self.raw.as_ptr().addr() - self.text.as_ptr().addr();

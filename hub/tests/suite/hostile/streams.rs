@@ -271,7 +271,7 @@ async fn row_137_groups_at_the_limit_and_one_past_it() {
     );
     assert_eq!(server.handle.groups().members("one more").len(), 0);
     let id = server.handle.groups().everybody().remove(0);
-    server.handle.groups().remove(&id, "g5");
+    server.handle.groups().remove(&id, "g5").unwrap();
     assert_eq!(client.ask("Join", "[\"one more\"]").await, "null");
     drop(client);
     server.connections(0).await;

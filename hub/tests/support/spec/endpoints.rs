@@ -18,28 +18,37 @@ use tower_http::cors::CorsLayer;
 
 use super::jwt::Keys;
 
-/// All endpoints of the contract, and others beside them.
-pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
+/// All endpoints of the contract, and others beside them. Each hub is made one of several servers by
+/// `join`, which is told the name of its class in the .NET contract.
+pub(crate) fn app(others: Router, their_paths: &[&str], join: &dyn Fn(Hub, &str) -> Hub) -> Router {
     let usual = super::options();
-    let hubs: [(&str, HubOptions); 6] = [
-        ("/spec", usual.clone()),
-        ("/spec-detailed", usual.clone().enable_detailed_errors(true)),
+    let hubs: [(&str, &str, HubOptions); 6] = [
+        ("/spec", "SpecHub", usual.clone()),
+        (
+            "/spec-detailed",
+            "DetailedHub",
+            usual.clone().enable_detailed_errors(true),
+        ),
         (
             "/spec-parallel",
+            "ParallelHub",
             usual.clone().maximum_parallel_invocations_per_client(4),
         ),
         (
             "/spec-stateful",
+            "StatefulHub",
             usual.clone().allow_stateful_reconnects(true),
         ),
         (
             "/spec-nowebsockets",
+            "NoWebSocketsHub",
             usual
                 .clone()
                 .transports([Transport::ServerSentEvents, Transport::LongPolling]),
         ),
         (
             "/spec-small",
+            "SmallHub",
             usual
                 .clone()
                 .maximum_receive_message_size(1024)
@@ -51,13 +60,13 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
     let mut app = others;
     let mut paths = their_paths.to_vec();
     let mut first = None;
-    for (path, options) in hubs {
-        let hub = super::hub(options);
+    for (path, class, options) in hubs {
+        let hub = join(super::hub(options), class);
         first.get_or_insert_with(|| hub.handle());
         app = app.merge(hub.router(path));
         paths.push(path);
     }
-    let filtered = super::hub(usual)
+    let filtered = join(super::hub(usual), "FilteredHub")
         .on_connected(async |cx| cx.caller().send("Received", ("connected",)))
         .filter(super::SpecFilter);
     app = app.merge(filtered.router("/spec-filtered"));
@@ -65,8 +74,12 @@ pub(crate) fn app(others: Router, their_paths: &[&str]) -> Router {
     let keys = Keys::new(b"a key only for tests, known to everybody");
     let expiring = super::options().close_on_authentication_expiration(true);
     let refreshed = expiring.clone().authentication_refresh(true);
-    for (path, options) in [("/spec-auth", expiring), ("/spec-refresh", refreshed)] {
-        app = app.merge(authorized(options).router(path).layer(keys.bearer()));
+    for (path, class, options) in [
+        ("/spec-auth", "AuthorizedHub", expiring),
+        ("/spec-refresh", "RefreshedHub", refreshed),
+    ] {
+        let hub = join(authorized(options), class);
+        app = app.merge(hub.router(path).layer(keys.bearer()));
         paths.push(path);
     }
     app = app.merge(Router::new().route("/token", get(token)).with_state(keys));
@@ -153,14 +166,21 @@ async fn join(
     State(spec): State<HubHandle>,
     Path((group, connection)): Path<(String, String)>,
 ) -> StatusCode {
-    match spec.groups().add(&connection, &group) {
+    changed(spec.groups().add_and_wait(&connection, &group).await)
+}
+
+async fn leave(
+    State(spec): State<HubHandle>,
+    Path((group, connection)): Path<(String, String)>,
+) -> StatusCode {
+    changed(spec.groups().remove_and_wait(&connection, &group).await)
+}
+
+fn changed(done: hub::Result<()>) -> StatusCode {
+    match done {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::CONFLICT,
     }
-}
-
-async fn leave(State(spec): State<HubHandle>, Path((group, connection)): Path<(String, String)>) {
-    spec.groups().remove(&connection, &group);
 }
 
 async fn ask(State(spec): State<HubHandle>, Path(connection): Path<String>) -> String {

@@ -1,0 +1,388 @@
+//! The connection that subscribes, and what it brings to whom.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io, mem,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use raw_ws::sync::Mutex;
+use redis::{
+    PushInfo, PushKind, RedisError, Value,
+    aio::{MultiplexedConnection, PubSubSink},
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+
+use super::{CONNECT_TIMEOUT, Dialect, Pauses, Shared, config};
+use crate::{backplanes::Arrivals, events};
+
+/// Channels named in one command.
+const AT_A_TIME: usize = 1000;
+
+/// How often a connection is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Which channels are wanted by which hubs, and which of them Redis knows of.
+#[derive(Default)]
+pub(super) struct Channels {
+    state: Mutex<State>,
+    more: Notify,
+    /// Counts connections: what a former one still brings is not taken.
+    generation: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    next_id: u64,
+    links: HashMap<u64, Arrivals>,
+    wanted: HashMap<Box<str>, Vec<(u64, Arrivals)>>,
+    /// As Redis has confirmed it, on this connection.
+    subscribed: HashSet<Box<str>>,
+    /// What may differ between the two.
+    changed: Vec<Box<str>>,
+    /// Who waits until nothing differs.
+    waiting: Vec<oneshot::Sender<()>>,
+    is_connected: bool,
+}
+
+/// What is to be asked of Redis next.
+struct Change {
+    subscribe: Vec<Box<str>>,
+    unsubscribe: Vec<Box<str>>,
+    /// Who waits for it.
+    waiting: Vec<oneshot::Sender<()>>,
+}
+
+impl Channels {
+    pub(super) fn join(&self, arrivals: Arrivals) -> u64 {
+        let mut state = self.state.lock();
+        state.next_id += 1;
+        let id = state.next_id;
+        state.links.insert(id, arrivals.clone());
+        let is_connected = state.is_connected;
+        drop(state);
+        if is_connected {
+            arrivals.resumed();
+        }
+        id
+    }
+
+    pub(super) fn leave(&self, id: u64) {
+        let mut state = self.state.lock();
+        state.links.remove(&id);
+        let State {
+            wanted, changed, ..
+        } = &mut *state;
+        wanted.retain(|channel, by| {
+            by.retain(|(link, _)| *link != id);
+            if by.is_empty() {
+                changed.push(channel.clone());
+            }
+            !by.is_empty()
+        });
+        drop(state);
+        self.more.notify_one();
+    }
+
+    pub(super) fn subscribe(&self, id: u64, channel: &str) {
+        let mut state = self.state.lock();
+        let Some(arrivals) = state.links.get(&id).cloned() else {
+            return;
+        };
+        let by = state.wanted.entry(channel.into()).or_default();
+        if by.iter().any(|(link, _)| *link == id) {
+            return;
+        }
+        by.push((id, arrivals));
+        if by.len() == 1 {
+            state.changed.push(channel.into());
+            drop(state);
+            self.more.notify_one();
+        }
+    }
+
+    pub(super) fn unsubscribe(&self, id: u64, channel: &str) {
+        let mut state = self.state.lock();
+        let Some(by) = state.wanted.get_mut(channel) else {
+            return;
+        };
+        by.retain(|(link, _)| *link != id);
+        if by.is_empty() {
+            state.wanted.remove(channel);
+            state.changed.push(channel.into());
+            drop(state);
+            self.more.notify_one();
+        }
+    }
+
+    /// Done when Redis knows of every change so far; fails when it is away.
+    pub(super) fn settled(&self) -> oneshot::Receiver<()> {
+        let (done, settled) = oneshot::channel();
+        let mut state = self.state.lock();
+        if state.is_connected {
+            state.waiting.push(done);
+            drop(state);
+            self.more.notify_one();
+        }
+        settled
+    }
+
+    /// Some of what was published may be lost.
+    pub(super) fn doubt(&self) {
+        for link in self.links() {
+            link.doubtful();
+        }
+    }
+
+    fn links(&self) -> Vec<Arrivals> {
+        self.state.lock().links.values().cloned().collect()
+    }
+
+    /// Brings a message to the hubs that want it.
+    fn bring(&self, generation: u64, channel: &[u8], payload: Vec<u8>) {
+        if self.generation.load(Ordering::Acquire) != generation {
+            return;
+        }
+        let Ok(channel) = str::from_utf8(channel) else {
+            return;
+        };
+        let state = self.state.lock();
+        let by = state.wanted.get(channel).cloned().unwrap_or_default();
+        drop(state);
+        let payload = Bytes::from(payload);
+        for (_, arrivals) in by {
+            arrivals.message(channel, payload.clone());
+        }
+    }
+
+    /// A connection begins, which knows of no channel yet.
+    fn begin(&self) {
+        let mut state = self.state.lock();
+        state.subscribed.clear();
+        state.changed = state.wanted.keys().cloned().collect();
+    }
+
+    fn connected(&self) {
+        self.state.lock().is_connected = true;
+        for link in self.links() {
+            link.resumed();
+        }
+    }
+
+    fn lost(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        let mut state = self.state.lock();
+        // Who waits learns it.
+        state.waiting.clear();
+        let was_connected = mem::take(&mut state.is_connected);
+        drop(state);
+        if was_connected {
+            for link in self.links() {
+                link.interrupted();
+            }
+        }
+    }
+
+    /// What is to be done now; `None` when nothing is.
+    fn take_change(&self) -> Option<Change> {
+        let mut state = self.state.lock();
+        if state.changed.is_empty() && state.waiting.is_empty() {
+            return None;
+        }
+        let mut changed = mem::take(&mut state.changed);
+        let later = changed.split_off(changed.len().min(AT_A_TIME));
+        let mut change = Change {
+            subscribe: Vec::new(),
+            unsubscribe: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for channel in changed {
+            let is_wanted = state.wanted.contains_key(&channel);
+            if is_wanted && state.subscribed.insert(channel.clone()) {
+                change.subscribe.push(channel);
+            } else if !is_wanted && state.subscribed.remove(&channel) {
+                change.unsubscribe.push(channel);
+            }
+        }
+        if later.is_empty() {
+            change.waiting = mem::take(&mut state.waiting);
+        }
+        state.changed = later;
+        Some(change)
+    }
+
+    async fn next_change(&self) -> Change {
+        loop {
+            if let Some(change) = self.take_change() {
+                return change;
+            }
+            self.more.notified().await;
+        }
+    }
+}
+
+/// Keeps what is wanted subscribed, on one connection after the other.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut pauses = Pauses::new(&shared.options);
+    loop {
+        let generation = shared.channels.generation.load(Ordering::Acquire);
+        let lost = Arc::new(Notify::new());
+        match Connection::open(&shared, generation, lost.clone()).await {
+            Ok(mut connection) => {
+                pauses = Pauses::new(&shared.options);
+                let error = serve(&shared, &mut connection, &lost).await;
+                shared.channels.lost();
+                events::backplane_lost("subscriber", error.as_ref().map(|error| error as _));
+            }
+            Err(error) if shared.falls_back(&error) => continue,
+            Err(error) => events::backplane_away("subscriber", &error),
+        }
+        sleep(pauses.next()).await;
+    }
+}
+
+/// Until the connection is lost, and says why.
+async fn serve(shared: &Shared, connection: &mut Connection, lost: &Notify) -> Option<RedisError> {
+    let channels = &shared.channels;
+    let patience = shared.options.response_timeout;
+    channels.begin();
+    // Everything that is wanted already; only then is it as if it had never been away.
+    while let Some(change) = channels.take_change() {
+        if let Err(error) = within(patience, connection.apply(change)).await {
+            return Some(error);
+        }
+    }
+    channels.connected();
+    let mut pings = interval(PING_INTERVAL);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let done = tokio::select! {
+            change = channels.next_change() => within(patience, connection.apply(change)).await,
+            _ = pings.tick() => within(patience, connection.ping()).await,
+            () = lost.notified() => return None,
+        };
+        if let Err(error) = done {
+            return Some(error);
+        }
+    }
+}
+
+async fn within<T>(
+    patience: Duration,
+    asked: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, RedisError> {
+    let timed_out = |_| RedisError::from(io::Error::from(io::ErrorKind::TimedOut));
+    timeout(patience, asked).await.map_err(timed_out)?
+}
+
+enum Connection {
+    Resp3(MultiplexedConnection),
+    Resp2(PubSubSink),
+}
+
+impl Connection {
+    async fn open(
+        shared: &Arc<Shared>,
+        generation: u64,
+        lost: Arc<Notify>,
+    ) -> Result<Self, RedisError> {
+        match shared.dialect() {
+            Dialect::Resp3 => Self::resp3(shared, generation, lost).await,
+            Dialect::Resp2 => Self::resp2(shared, generation, lost).await,
+        }
+    }
+
+    /// Messages are handed on where they are read: those that are not wait in the socket.
+    async fn resp3(
+        shared: &Arc<Shared>,
+        generation: u64,
+        lost: Arc<Notify>,
+    ) -> Result<Self, RedisError> {
+        let to = Arc::downgrade(shared);
+        let config = config(&shared.options).set_push_sender(move |push: PushInfo| {
+            match (push.kind, to.upgrade()) {
+                (PushKind::Message, Some(shared)) => {
+                    if let Ok([Value::BulkString(channel), Value::BulkString(payload)]) =
+                        <[Value; 2]>::try_from(push.data)
+                    {
+                        shared.channels.bring(generation, &channel, payload);
+                    }
+                }
+                (PushKind::Disconnection, _) => lost.notify_one(),
+                _ => {}
+            }
+            Ok::<_, ()>(())
+        });
+        let connection = shared
+            .resp3
+            .get_multiplexed_async_connection_with_config(&config)
+            .await?;
+        Ok(Self::Resp3(connection))
+    }
+
+    /// Messages wait for a task of their own, as the library wants it.
+    async fn resp2(
+        shared: &Arc<Shared>,
+        generation: u64,
+        lost: Arc<Notify>,
+    ) -> Result<Self, RedisError> {
+        let connected = within(CONNECT_TIMEOUT, shared.resp2.get_async_pubsub()).await?;
+        let (sink, mut messages) = connected.split();
+        let to = Arc::downgrade(shared);
+        let closed = shared.closed.clone();
+        tokio::spawn(closed.run_until_cancelled_owned(async move {
+            while let Some(message) = messages.next().await
+                && let Some(shared) = to.upgrade()
+            {
+                let payload = message.get_payload_bytes().to_vec();
+                let channel = message.get_channel_name().as_bytes();
+                shared.channels.bring(generation, channel, payload);
+            }
+            lost.notify_one();
+        }));
+        Ok(Self::Resp2(sink))
+    }
+
+    async fn apply(&mut self, change: Change) -> Result<(), RedisError> {
+        let Change {
+            subscribe,
+            unsubscribe,
+            waiting,
+        } = change;
+        if !subscribe.is_empty() {
+            let names: Vec<&str> = subscribe.iter().map(AsRef::as_ref).collect();
+            match self {
+                Self::Resp3(connection) => connection.subscribe(names).await?,
+                Self::Resp2(sink) => sink.subscribe(names).await?,
+            }
+        }
+        if !unsubscribe.is_empty() {
+            let names: Vec<&str> = unsubscribe.iter().map(AsRef::as_ref).collect();
+            match self {
+                Self::Resp3(connection) => connection.unsubscribe(names).await?,
+                Self::Resp2(sink) => sink.unsubscribe(names).await?,
+            }
+        }
+        for done in waiting {
+            // Who waited may have gone.
+            let _ = done.send(());
+        }
+        Ok(())
+    }
+
+    async fn ping(&mut self) -> Result<(), RedisError> {
+        match self {
+            Self::Resp3(connection) => redis::cmd("PING").exec_async(connection).await,
+            Self::Resp2(sink) => sink.ping::<Value>().await.map(drop),
+        }
+    }
+}
