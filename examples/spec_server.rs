@@ -10,12 +10,12 @@
 #[path = "../hub/tests/support/spec/mod.rs"]
 mod spec;
 
-use std::net::SocketAddr;
+use std::{cell::RefCell, net::SocketAddr};
 
 use axum::Router;
 use clap::Parser;
-use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run};
-use hub::{Hub, backplane::Redis};
+use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run_when};
+use hub::{Hub, Servers, backplane::Redis};
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -43,13 +43,17 @@ async fn main() -> Result<(), Error> {
         .merge(cluster.join(bench_hub::hub(), "BenchHub").router("/bench"));
     let join = |hub, class: &str| cluster.join(hub, class);
     let app = spec::endpoints::app(others, &["/chat", "/bench"], &join);
-    run(options.listen, &options.server, app).await
+    let servers = cluster.servers.into_inner();
+    let is_ready = move || servers.iter().all(Servers::are_ready);
+    run_when(options.listen, &options.server, app, is_ready).await
 }
 
 /// The other servers of the contract.
 struct Cluster {
     redis: Option<Redis>,
     prefix: String,
+    /// As each hub sees them.
+    servers: RefCell<Vec<Servers>>,
 }
 
 impl Cluster {
@@ -59,7 +63,11 @@ impl Cluster {
             None => None,
         };
         let prefix = options.redis_prefix.clone();
-        Ok(Self { redis, prefix })
+        Ok(Self {
+            redis,
+            prefix,
+            servers: RefCell::default(),
+        })
     }
 
     /// Makes a hub one with those of the same class on them.
@@ -67,6 +75,7 @@ impl Cluster {
         let Some(redis) = &self.redis else {
             return hub;
         };
+        self.servers.borrow_mut().push(hub.handle().servers());
         hub.backplane(redis.channel_prefix(format!("{}Peer.{class}", self.prefix)))
     }
 }

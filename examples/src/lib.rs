@@ -38,6 +38,7 @@ use std::{
 
 use axum::{
     Extension, Router,
+    extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     routing::get,
 };
@@ -106,7 +107,21 @@ pub struct ServerOptions {
 /// # Errors
 /// When the address cannot be bound or the TLS files cannot be read.
 pub async fn run(listen: SocketAddr, options: &ServerOptions, app: Router) -> Result<(), Error> {
-    let listening = Listening::at(listen, options).await?;
+    run_when(listen, options, app, || true).await
+}
+
+/// The same for a server that needs more than itself: `/readyz` is red while `is_ready` says no.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_when(
+    listen: SocketAddr,
+    options: &ServerOptions,
+    app: Router,
+    is_ready: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<(), Error> {
+    let mut listening = Listening::at(listen, options).await?;
+    listening.is_ready = Arc::new(is_ready);
     say!("listening on {}", listening.url());
     listening.serve(app).await
 }
@@ -117,7 +132,11 @@ pub struct Listening<'a> {
     address: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     options: &'a ServerOptions,
+    is_ready: IsReady,
 }
+
+/// Whether what a server needs beside itself is there.
+type IsReady = Arc<dyn Fn() -> bool + Send + Sync>;
 
 impl<'a> Listening<'a> {
     /// Binds the address.
@@ -144,6 +163,7 @@ impl<'a> Listening<'a> {
             listener,
             tls,
             options,
+            is_ready: Arc::new(|| true),
         })
     }
 
@@ -171,7 +191,7 @@ impl<'a> Listening<'a> {
             .proxy_protocol(options.proxy_protocol)
             .shutdown_delay(Duration::from_secs(options.shutdown_delay));
         config.trusted_proxies.clone_from(&options.trusted_proxies);
-        let mut server: Serve = serve(self.listener, app.merge(health_and_metrics()))
+        let mut server: Serve = serve(self.listener, app.merge(health_and_metrics(self.is_ready)))
             .config(config)
             .with_graceful_shutdown(stop_signal());
         if let Some(tls) = self.tls {
@@ -277,7 +297,7 @@ pub fn http_url(url: &str) -> String {
     }
 }
 
-fn health_and_metrics() -> Router {
+fn health_and_metrics(is_ready: IsReady) -> Router {
     let metrics = async || {
         METRICS
             .get()
@@ -288,13 +308,23 @@ fn health_and_metrics() -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
+        .with_state(is_ready)
 }
 
-/// Red as soon as the server is told to stop.
-async fn ready(Extension(connections): Extension<Connections>) -> (StatusCode, &'static str) {
-    match connections.is_stopping() {
-        false => (StatusCode::OK, "ready\n"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+/// Red as soon as the server is told to stop, and while what it needs is away.
+async fn ready(
+    State(is_ready): State<IsReady>,
+    Extension(connections): Extension<Connections>,
+) -> (StatusCode, &'static str) {
+    if connections.is_stopping() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+    } else if is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "other servers are out of reach\n",
+        )
     }
 }
 

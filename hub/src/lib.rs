@@ -53,6 +53,9 @@ pub mod backplane {
         Arrivals, Away, Backplane, Link, Publication, PublishError, in_process::InProcess,
     };
     pub use crate::reach::cluster::health::Gap;
+    #[cfg(feature = "testing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+    pub use crate::testing::conformance::conformance;
 }
 
 pub use endpoint::{RawConnections, ignore_path_case};

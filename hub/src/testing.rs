@@ -31,6 +31,7 @@
 // The top floor beside `endpoint`: of the hub it knows what its clients know, the protocol.
 
 mod client;
+pub(crate) mod conformance;
 
 use std::{fmt, io, time::Duration};
 

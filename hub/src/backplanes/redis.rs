@@ -87,7 +87,9 @@ impl Shared {
     fn falls_back(&self, error: &RedisError) -> bool {
         let mut dialect = self.dialect.lock();
         let is_too_new = *dialect == Dialect::Resp3
-            && (error.kind() == ErrorKind::RESP3NotSupported || error.code() == Some("NOPROTO"));
+            && (error.kind() == ErrorKind::RESP3NotSupported
+                || error.code() == Some("NOPROTO")
+                || error.to_string().contains("unknown command"));
         if is_too_new {
             *dialect = Dialect::Resp2;
         }
@@ -159,10 +161,13 @@ impl Redis {
     pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self, RedisConnectError> {
         let clients = clients(url)?;
         let client = &clients[0];
-        client
-            .get_multiplexed_async_connection_with_config(&config(&options))
-            .await
-            .map_err(|error| RedisConnectError::unreachable(client.get_connection_info(), error))?;
+        let look = async {
+            let config = config(&options);
+            let connection = client.get_multiplexed_async_connection_with_config(&config);
+            redis::cmd("PING").exec_async(&mut connection.await?).await
+        };
+        let failed = |error| RedisConnectError::unreachable(client.get_connection_info(), error);
+        look.await.map_err(failed)?;
         Ok(Self::of(clients, options))
     }
 

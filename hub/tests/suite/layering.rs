@@ -10,6 +10,7 @@ const LAYERS: Layers = Layers {
         &["counted", "inbox", "values"],
         &["identity"],
         &["events", "jwt", "options"],
+        &["backplanes"],
         &["session"],
         &["reach", "transport"],
         &["methods"],

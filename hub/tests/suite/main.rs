@@ -8,6 +8,7 @@
 
 mod allocations;
 mod authorization;
+mod backplanes;
 mod broken;
 mod callers;
 mod calls;
@@ -34,6 +35,9 @@ mod ordering;
 mod panics;
 mod raw;
 mod reach;
+#[path = "../support/redis.rs"]
+#[allow(dead_code, reason = "a test of several processes uses more")]
+mod redis;
 #[path = "../support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay over TCP uses more")]
 mod replay;

@@ -53,7 +53,7 @@ async fn groups_and_users_know_who_is_where() {
     assert_eq!(groups.members("A").len(), 0, "API-05");
     assert_eq!(groups.of("nobody"), [""; 0]);
     groups.add("nobody", "a").unwrap();
-    groups.remove(&id, "b");
+    groups.remove(&id, "b").unwrap();
     assert_eq!(ada.ask("Mine", "[]").await, r#"["a"]"#);
     groups.add(&id, "c").unwrap();
 

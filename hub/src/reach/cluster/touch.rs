@@ -59,7 +59,9 @@ impl Cluster {
             self.health.lock().heard_itself();
             return None;
         }
-        self.health.lock().heard(&beat.from);
+        if self.health.lock().heard(&beat.from) {
+            self.beat(); // so that it knows of this one without delay
+        }
         let subscribed = self.subscribed.lock();
         let channels = subscribed.iter();
         let channels = channels.map(|(channel, known)| (channel_digest(channel), known.since));

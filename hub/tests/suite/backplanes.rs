@@ -1,0 +1,212 @@
+//! Many servers as one: the suite that every backplane is put to, and what happens while one is away.
+
+use std::{
+    env,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use hub::{
+    Context, Hub, HubHandle,
+    backplane::{Gap, InProcess, Redis, RedisOptions, conformance},
+    testing::{TestClient, TestServer},
+};
+use tokio::time::{sleep, timeout};
+
+use crate::redis::RedisServer;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn rd_04_a_backplane_in_one_process_conforms() {
+    let mut between = (String::new(), InProcess::new());
+    conformance(async |prefix: &str| {
+        if between.0 != prefix {
+            between = (prefix.to_owned(), InProcess::new());
+        }
+        between.1.clone()
+    })
+    .await;
+}
+
+/// A Redis, or none where this machine has none.
+fn redis(options: &[&str]) -> Option<RedisServer> {
+    let server = RedisServer::start(options);
+    if server.is_none() {
+        assert!(env::var_os("CI").is_none(), "redis-server is missing");
+        eprintln!("SKIPPED: redis-server is missing");
+    }
+    server
+}
+
+async fn conforms(redis: &RedisServer) {
+    conformance(async |prefix: &str| {
+        let redis = Redis::connect(&redis.url()).await.unwrap();
+        redis.channel_prefix(prefix)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rd_04_redis_conforms() {
+    if let Some(redis) = redis(&[]) {
+        conforms(&redis).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rd_04_a_redis_that_is_older_than_resp3_conforms() {
+    if let Some(redis) = redis(&["--rename-command", "HELLO", ""]) {
+        assert!(redis.ask("HELLO 3").unwrap().contains("unknown command"));
+        conforms(&redis).await;
+    }
+}
+
+/// A hub of its own connections to Redis, and what it was told of gaps.
+struct Server {
+    server: TestServer,
+    hub: HubHandle,
+    gaps: Arc<Mutex<Vec<Gap>>>,
+}
+
+impl Server {
+    async fn start(redis: &RedisServer, options: RedisOptions) -> Self {
+        let redis = Redis::connect_with(&redis.url(), options).await.unwrap();
+        let gaps = Arc::<Mutex<Vec<Gap>>>::default();
+        let told = gaps.clone();
+        let hub: Hub = Hub::new(())
+            .on_gap(move |gap| told.lock().unwrap().push(gap))
+            .method("Arrive", async |_: Context| Ok(()))
+            .backplane(redis.channel_prefix("Test.Hub"));
+        let handle = hub.handle();
+        let server = TestServer::new(hub.router("/hub"));
+        Self {
+            server,
+            hub: handle,
+            gaps,
+        }
+    }
+
+    async fn client(&self) -> TestClient {
+        let mut client = self.server.connect("/hub").await;
+        client.invoke::<()>("Arrive", ()).await.unwrap();
+        client
+    }
+
+    /// Until this server and another know of each other.
+    async fn until_two(&self) {
+        let begun = Instant::now();
+        while self.hub.servers().connections().await.servers != 2 {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the servers do not find each other"
+            );
+        }
+    }
+
+    async fn until_ready(&self, is_ready: bool) {
+        let begun = Instant::now();
+        while self.hub.servers().are_ready() != is_ready {
+            assert!(begun.elapsed() < PATIENCE, "it does not become {is_ready}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What it has missed so far, by what it was told.
+    fn missed(&self) -> u64 {
+        let gaps = self.gaps.lock().unwrap();
+        gaps.iter().map(|gap| gap.missed).sum()
+    }
+}
+
+async fn told(client: &mut TestClient) -> u64 {
+    client.receive::<(u64,)>("Told").await.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rd_10_while_redis_is_away_clients_of_one_server_go_on() {
+    let Some(mut redis) = redis(&[]) else {
+        return;
+    };
+    let options = RedisOptions::new().max_queued_messages(10);
+    let one = Server::start(&redis, options).await;
+    let other = Server::start(&redis, RedisOptions::new()).await;
+    let (mut here, mut there) = (one.client().await, other.client().await);
+    one.until_two().await;
+    other.until_two().await;
+    one.until_ready(true).await;
+    one.hub.all().send("Told", (0,)).unwrap();
+    assert_eq!((told(&mut here).await, told(&mut there).await), (0, 0));
+
+    redis.kill();
+    one.until_ready(false).await;
+    // What is sent arrives here at once. It is kept for the others, up to the bound: then the sender
+    // learns that they do not get it.
+    let mut kept = Vec::new();
+    let mut refused = 0;
+    for number in 1..=20 {
+        match one.hub.all().send("Told", (number,)) {
+            Ok(()) => kept.push(number),
+            Err(error) => {
+                assert!(error.to_string().contains("takes no more"), "{error}");
+                refused += 1;
+            }
+        }
+        assert_eq!(told(&mut here).await, number);
+    }
+    assert!(refused >= 10, "{refused}");
+    // Who comes now is let in, and asks nobody for long.
+    let mut late = timeout(PATIENCE, one.client()).await.unwrap();
+    let online = one.hub.servers().connections().await;
+    assert_eq!(online.value, 2);
+    assert!(online.is_partial());
+
+    redis.start_again();
+    one.until_ready(true).await;
+    other.until_ready(true).await;
+    // What was kept is published, once.
+    one.hub.all().send("Told", (99,)).unwrap();
+    let mut got = Vec::new();
+    loop {
+        match told(&mut there).await {
+            99 => break,
+            number => got.push(number),
+        }
+    }
+    let lost = kept.iter().filter(|number| !got.contains(number)).count() as u64;
+    assert_eq!(told(&mut here).await, 99);
+    assert_eq!(told(&mut late).await, 99);
+    let begun = Instant::now();
+    while other.gaps.lock().unwrap().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "nobody tells of the gap");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(other.missed(), lost, "{:?}", other.gaps);
+    assert!(other.gaps.lock().unwrap()[0].is_complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_redis_is_said_at_once() {
+    for (url, part) in [
+        ("http://127.0.0.1:6379", "none of Redis"),
+        (
+            "redis+sentinel://127.0.0.1:26379",
+            "Sentinels are not asked",
+        ),
+        ("redis://127.0.0.1:1", "start one with `redis-server`"),
+    ] {
+        let error = Redis::connect(url).await.unwrap_err().to_string();
+        assert!(error.contains(part), "{url}: {error}");
+    }
+    if let Some(redis) = redis(&["--requirepass", "secret"]) {
+        let error = Redis::connect(&redis.url()).await.unwrap_err().to_string();
+        assert!(error.contains("password"), "{error}");
+        let wrong = format!("redis://:wrong@{}", redis.address());
+        let error = Redis::connect(&wrong).await.unwrap_err().to_string();
+        assert!(error.contains("these credentials"), "{error}");
+        assert!(!error.contains("wrong@"), "{error}");
+        let right = format!("redis://:secret@{}", redis.address());
+        let connected = Redis::connect(&right).await.unwrap();
+        assert!(!format!("{connected:?}").contains("secret"));
+    }
+}
