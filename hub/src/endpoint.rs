@@ -5,6 +5,7 @@
 //! [`connection`](crate::connection), on one of the transports: go on there.
 
 mod answers;
+mod elsewhere;
 mod fallbacks;
 mod negotiate;
 mod paths;
@@ -12,7 +13,10 @@ mod raw_connections;
 mod refresh;
 mod tokens;
 
-use std::{future::ready, sync::Arc};
+use std::{
+    future::ready,
+    sync::{Arc, Weak},
+};
 
 use axum::{
     Router,
@@ -110,12 +114,14 @@ impl<S: Send + Sync + 'static> Hub<S> {
         );
         let mut options = HubOptions::clone(&self.shared.registry.options);
         options.endpoint = change(options.endpoint);
-        Endpoint::new(self.shared.clone(), Arc::new(options)).router(path)
+        Endpoint::new(self.shared.clone(), Arc::new(options), path).router()
     }
 }
 
 struct Endpoint<S> {
     hub: Arc<Shared<S>>,
+    /// As it was mapped: on other servers it is the same.
+    path: Box<str>,
     /// The hub's, with what holds at this path.
     options: Arc<HubOptions>,
     tokens: Arc<Tokens>,
@@ -155,7 +161,7 @@ async fn negotiate_with<S: Send + Sync + 'static>(
     let token = if version == 0 {
         ConnectionToken::presented(&id)
     } else {
-        ConnectionToken::random()
+        endpoint.random_token()
     };
     let user_identifier = endpoint.hub.user_identifier_of(&parts);
     let reconnect = negotiate::reconnect(query, version, options);
@@ -192,6 +198,11 @@ async fn connect<S: Send + Sync + 'static>(
     let token = query_value(query, "id")
         .filter(|id| !id.is_empty())
         .map(|id| ConnectionToken::presented(&id));
+    if let Some(token) = &token
+        && let Err(refusal) = endpoint.fetch(token, &parts).await
+    {
+        return refusal.answer();
+    }
     match parts.method {
         Method::GET => {
             // WS-03: an event stream wins over an upgrade, and what is no upgrade is a poll.
@@ -231,10 +242,15 @@ async fn refresh_user<S: Send + Sync + 'static>(
 }
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
-    fn new(hub: Arc<Shared<S>>, options: Arc<HubOptions>) -> Arc<Self> {
+    fn new(hub: Arc<Shared<S>>, options: Arc<HubOptions>, path: &str) -> Arc<Self> {
         events::begins();
+        let tokens = Arc::new(Tokens::new(options.clone()));
+        let path = path.trim_end_matches('/');
+        let given_away: Weak<Tokens> = Arc::downgrade(&tokens);
+        hub.registry.paths.add(path, given_away);
         Arc::new(Self {
-            tokens: Arc::new(Tokens::new(options.clone())),
+            path: path.into(),
+            tokens,
             detached: Arc::new(Detached::new(&options)),
             config: Arc::new(websocket::config(&options)),
             options,
@@ -243,13 +259,14 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     #[track_caller]
-    fn router(self: Arc<Self>, path: &str) -> Router {
+    fn router(self: Arc<Self>) -> Router {
+        let path = self.path.clone();
         let refreshes = self.options.endpoint.authentication_refresh;
         let connect = any(connect::<S>).with_state(self.clone());
         let negotiate = any(negotiate_with::<S>).with_state(self.clone());
         let refresh = any(refresh_user::<S>).with_state(self);
         let mut router = Router::new();
-        for path in spellings(path.trim_end_matches('/')) {
+        for path in spellings(&path) {
             // Services and not handlers: of those axum would say, where two hubs meet, that two
             // have a fallback, and not where.
             let below = |name: &str| format!("{path}/{name}");

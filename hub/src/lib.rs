@@ -86,6 +86,7 @@ pub use raw_ws::Origins;
 pub use reach::{
     clients::{Client, Clients},
     groups::Groups,
+    presence::{Presence, PresenceEvent, PresenceEvents, PresenceKind, PresenceLagged},
     servers::{Everywhere, Servers},
 };
 pub use values::wire_types::{Binary, Enumeration, Timestamp, TimestampError};

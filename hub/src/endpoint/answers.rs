@@ -32,6 +32,10 @@ pub(super) enum Refusal {
     Method,
     /// The user is known, and not let in (AU-01).
     Forbidden,
+    /// The connection is another server's, and cannot go on here.
+    OtherServer,
+    /// The server that the connection was negotiated with does not answer.
+    NoAnswer,
 }
 
 impl Refusal {
@@ -50,6 +54,8 @@ impl Refusal {
             Self::Overloaded => "too many negotiated connections wait to be used",
             Self::Method => "the method of the request means nothing here",
             Self::Forbidden => "the user is not let in",
+            Self::OtherServer => "the connection is another server's",
+            Self::NoAnswer => "the server that has negotiated does not answer",
         }
     }
 
@@ -86,6 +92,16 @@ impl Refusal {
             }
             Self::Method => text(StatusCode::METHOD_NOT_ALLOWED, ""),
             Self::Forbidden => empty(StatusCode::FORBIDDEN),
+            Self::OtherServer => {
+                let reason = "This connection is another server's. Server-sent events, long polling and \
+                              stateful reconnect need all requests of a client to come to one server: have \
+                              the load balancer keep it there.";
+                text(StatusCode::MISDIRECTED_REQUEST, reason)
+            }
+            Self::NoAnswer => {
+                let reason = "The server that this connection was negotiated with does not answer.";
+                text(StatusCode::SERVICE_UNAVAILABLE, reason)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use raw_ws::sync::Mutex;
 use crate::{
     identity::connection_id::{ConnectionId, ConnectionToken},
     options::HubOptions,
+    reach::tokens_elsewhere::{self, Given},
     session::Reconnect,
     transport::{
         long_polling::Polls,
@@ -163,6 +164,30 @@ impl Tokens {
         };
         table.by_token.insert(token, negotiated);
         Some(())
+    }
+
+    /// Whether a token is one of these.
+    pub(crate) fn has(&self, token: &ConnectionToken) -> bool {
+        self.table.lock().by_token.contains_key(token)
+    }
+
+    /// Takes a connection out that is not in use, and to which nothing was sent: it is another server's.
+    pub(crate) fn take_unused(&self, token: &ConnectionToken, now: Instant) -> Given {
+        let mut table = self.table(now);
+        let dies = match table.by_token.get(token).map(|negotiated| &negotiated.use_) {
+            Some(Use::Unused { dies, posts: None }) => *dies,
+            Some(_) => return Given::InUse,
+            None => return Given::Unknown,
+        };
+        table.unused.remove(&dies);
+        match table.by_token.remove(token) {
+            Some(negotiated) => Given::Away(tokens_elsewhere::Negotiated {
+                id: negotiated.id,
+                user_identifier: negotiated.user_identifier,
+                is_stateful: negotiated.reconnect == Reconnect::Stateful,
+            }),
+            None => Given::Unknown,
+        }
     }
 
     /// A new connection that is in use already: it came without negotiation, and its token is its id

@@ -89,6 +89,17 @@ impl ConnectionToken {
         Self(random_name().into())
     }
 
+    /// One of a server among others, which it names (`<random>.<server>`).
+    pub(crate) fn random_of(server: &str) -> Self {
+        Self(format!("{}.{server}", random_name()).into())
+    }
+
+    /// The server that it names.
+    pub(crate) fn server(&self) -> Option<&str> {
+        let (_, server) = self.0.split_once('.')?;
+        Some(server)
+    }
+
     /// What a client presents.
     pub(crate) fn presented(token: &str) -> Self {
         Self(token.into())

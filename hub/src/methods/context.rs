@@ -15,6 +15,7 @@ use crate::{
         clients::{Client, Clients},
         groups::Groups,
         live::{Command, Live},
+        presence::Presence,
         registry::{Registry, Selection},
         selections::selections,
         servers::Servers,
@@ -190,6 +191,13 @@ impl<S> Context<S> {
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
         Groups::new(self.hub.registry.clone(), Some(self.live().clone()))
+    }
+
+    /// Who is present in the hub's groups; `None` where [`Hub::presence`](crate::Hub::presence) was not
+    /// asked for.
+    pub fn presence(&self) -> Option<Presence> {
+        let attendance = self.hub.registry.attendance()?;
+        Some(Presence::new(attendance.clone()))
     }
 
     /// The servers that the hub is one with.

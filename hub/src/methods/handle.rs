@@ -11,6 +11,7 @@ use crate::{
         clients::{Client, Clients},
         goodbye,
         groups::Groups,
+        presence::Presence,
         registry::{Registry, Selection},
         selections::selections,
         servers::Servers,
@@ -42,6 +43,13 @@ impl HubHandle {
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
         Groups::new(self.registry.clone(), None)
+    }
+
+    /// Who is present in the hub's groups; `None` where [`Hub::presence`](crate::Hub::presence) was not
+    /// asked for.
+    pub fn presence(&self) -> Option<Presence> {
+        let attendance = self.registry.attendance()?;
+        Some(Presence::new(attendance.clone()))
     }
 
     /// The servers that the hub is one with.

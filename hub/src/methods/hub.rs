@@ -5,6 +5,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use bytestring::ByteString;
@@ -29,6 +30,7 @@ use crate::{
         arrivals,
         cluster::health::Gap,
         live::{ConnectionState, Identity},
+        presence::Attendance,
         registry::Registry,
     },
 };
@@ -336,6 +338,45 @@ impl<S: Send + Sync + 'static> Hub<S> {
     pub fn backplane(self, backplane: impl Backplane) -> Self {
         if arrivals::join(&self.shared.registry, &backplane).is_err() {
             panic!("a hub has one backplane");
+        }
+        self
+    }
+
+    /// Keeps track of who is present in the hub's groups, on all its servers: users who join and leave,
+    /// whatever connections they have. Who comes back within `debounce` after its last connection has
+    /// left, as after a reconnect, was not away; 3 s are usual. Each join and leave is then a message to
+    /// the other servers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use hub::{Hub, PresenceKind};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let chat: Hub = Hub::new(()).presence(Duration::from_secs(3));
+    /// let handle = chat.handle();
+    /// let presence = handle.presence().expect("it was asked for");
+    /// let mut events = presence.events();
+    /// tokio::spawn(async move {
+    ///     while let Some(Ok(event)) = events.next().await {
+    ///         let target = match event.kind {
+    ///             PresenceKind::Joined => "Joined",
+    ///             PresenceKind::Left => "Left",
+    ///         };
+    ///         // Every server tells its own clients.
+    ///         let _ = handle.group(&event.group).here().send(target, (&event.who,));
+    ///     }
+    /// });
+    /// assert!(presence.members("lobby").is_empty());
+    /// # });
+    /// ```
+    ///
+    /// # Panics
+    /// When it does already, and outside a tokio runtime.
+    #[track_caller]
+    #[must_use]
+    pub fn presence(self, debounce: Duration) -> Self {
+        let attendance = Attendance::new(debounce);
+        if self.shared.registry.set_attendance(attendance).is_err() {
+            panic!("a hub has one presence");
         }
         self
     }

@@ -18,7 +18,7 @@ use crate::{
         client_results::{Answer, WaitingCall},
         cluster::Cluster,
         live::Live,
-        registry::{Encoded, Registry, Selection},
+        registry::{Encoded, Reach, Registry, Selection},
     },
     values::dotnet,
 };
@@ -43,11 +43,26 @@ use crate::{
 pub struct Clients {
     registry: Arc<Registry>,
     to: Selection,
+    reach: Reach,
 }
 
 impl Clients {
     pub(crate) fn new(registry: Arc<Registry>, to: Selection) -> Self {
-        Self { registry, to }
+        Self {
+            registry,
+            to,
+            reach: Reach::Everywhere,
+        }
+    }
+
+    /// Those of them who are connected to this server: what other servers of the hub tell their own
+    /// clients themselves.
+    #[must_use]
+    pub fn here(self) -> Self {
+        Self {
+            reach: Reach::Here,
+            ..self
+        }
     }
 
     /// Calls `target` on every selected client, with a tuple of arguments: encoded once for each
@@ -59,7 +74,7 @@ impl Clients {
     /// [`max_queued_bytes`](crate::HubOptions).
     pub fn send(&self, target: &str, arguments: impl CallArguments) -> Result<()> {
         let names = self.registry.options.names;
-        self.registry.send(&self.to, |protocol| {
+        self.registry.send(&self.to, self.reach, |protocol| {
             let encoding = Encoding { protocol, names };
             prepare(encoding, None, target, &arguments)
         })

@@ -16,7 +16,10 @@ mod touch;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -65,6 +68,8 @@ pub(crate) struct Cluster {
     health: Mutex<Health>,
     commands: Mutex<Commands>,
     questions: Questions,
+    /// How many changes of presence it has told of.
+    presence: AtomicU64,
     /// Told when there is something that is to come back.
     expects: Arc<Notify>,
     /// For what is done after what comes, which may come from any thread.
@@ -117,6 +122,7 @@ impl Cluster {
             health: Mutex::default(),
             commands: Mutex::default(),
             questions: Questions::default(),
+            presence: AtomicU64::new(0),
             expects: Arc::default(),
             runtime: Handle::current(),
         })
@@ -139,9 +145,20 @@ impl Cluster {
         }
     }
 
+    /// It has told of so many changes of presence.
+    pub(crate) fn set_presence(&self, version: u64) {
+        self.presence.store(version, Ordering::Release);
+    }
+
     /// What tells of messages that are to come back.
     pub(crate) fn expects(&self) -> Arc<Notify> {
         self.expects.clone()
+    }
+
+    /// The end of its name, which no other server has: tokens that it gives out have it too.
+    pub(crate) fn id(&self) -> &str {
+        let end = self.server.rsplit_once('_');
+        end.map_or(&*self.server, |(_, id)| id)
     }
 
     /// What this server is called among the others.

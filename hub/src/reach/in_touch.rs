@@ -19,7 +19,9 @@ use crate::{
             health::BEAT,
             notes::{Audit, Note, Question},
         },
+        presence::roll::Known,
         registry::Registry,
+        tokens_elsewhere,
     },
 };
 
@@ -56,8 +58,11 @@ pub(crate) async fn keep(registry: Weak<Registry>, expects: Arc<Notify>) {
 
 /// What is due, whether anything has come or not.
 fn look_after(registry: &Registry, cluster: &Arc<Cluster>) {
-    for server in cluster.forget_silent() {
+    for (server, silent_for) in cluster.forget_silent() {
         events::server_gone(&server);
+        if let Some(attendance) = registry.attendance() {
+            attendance.gone(&server, silent_for);
+        }
     }
     close_gap(registry, cluster);
 }
@@ -81,6 +86,45 @@ pub(crate) fn read(registry: &Registry, cluster: &Arc<Cluster>, note: Note) {
                     up_to: question.up_to,
                 };
                 cluster.write_to(&beat.from, &note);
+            }
+            if let Some(attendance) = registry.attendance()
+                && beat.from != cluster.name()
+            {
+                let known = attendance.has_version(&beat.from, beat.presence);
+                ask_roll(cluster, &beat.from, known);
+            }
+        }
+        Note::Presence {
+            from,
+            version,
+            place,
+            is_there,
+        } => {
+            if let Some(attendance) = registry.attendance()
+                && from != cluster.name()
+            {
+                let known = attendance.changed(&from, version, &place, is_there);
+                ask_roll(cluster, &from, known);
+            }
+        }
+        Note::RollRequest { from } => {
+            if let Some(attendance) = registry.attendance() {
+                let (version, members) = attendance.here();
+                let roll = Note::Roll {
+                    from: cluster.name().to_owned(),
+                    version,
+                    members,
+                };
+                cluster.write_to(&from, &roll);
+            }
+        }
+        Note::Roll {
+            from,
+            version,
+            members,
+        } => {
+            if let Some(attendance) = registry.attendance() {
+                attendance.whole(&from, version, members);
             }
         }
         Note::Mark { published } => cluster.marked(published),
@@ -108,7 +152,27 @@ pub(crate) fn read(registry: &Registry, cluster: &Arc<Cluster>, note: Note) {
                 cluster.write_to(&from, &reply);
             }
         }
+        Note::Claim {
+            from,
+            id,
+            path,
+            token,
+        } => {
+            let reply = Note::Reply {
+                from: cluster.name().to_owned(),
+                id,
+                answer: tokens_elsewhere::give_away(&registry.paths, &path, &token),
+            };
+            cluster.write_to(&from, &reply);
+        }
         Note::Reply { id, answer, .. } => cluster.replied(id, answer),
+    }
+}
+
+fn ask_roll(cluster: &Cluster, server: &str, known: Known) {
+    if known == Known::Behind {
+        let from = cluster.name().to_owned();
+        cluster.write_to(server, &Note::RollRequest { from });
     }
 }
 

@@ -20,7 +20,9 @@ use crate::{
         client_results::ClientResults,
         cluster::{Cluster, channels::Channels, health::Gap, payloads},
         live::Live,
+        presence::Attendance,
         stopping::Stopping,
+        tokens_elsewhere::Paths,
     },
 };
 
@@ -35,6 +37,10 @@ pub(crate) struct Registry {
     /// The other servers of the hub; empty where it is alone.
     cluster: OnceLock<Arc<Cluster>>,
     on_gap: OnceLock<OnGap>,
+    /// Who is present; empty where nobody wants to know.
+    attendance: OnceLock<Arc<Attendance>>,
+    /// Where it is, for tokens that come to another server.
+    pub(crate) paths: Paths,
 }
 
 /// What the application has run when messages of other servers may have been missed.
@@ -65,6 +71,15 @@ pub(crate) enum Selection {
     GroupExcept(Arc<str>, Vec<ConnectionId>),
     User(Arc<str>),
     Users(Vec<Arc<str>>),
+}
+
+/// How far a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To all servers of the hub.
+    Everywhere,
+    /// To the clients of this one.
+    Here,
 }
 
 /// A message on its way to many: encoded when the first receiver of a protocol is found, once.
@@ -133,6 +148,8 @@ impl Registry {
             stopping: Stopping::default(),
             cluster: OnceLock::new(),
             on_gap: OnceLock::new(),
+            attendance: OnceLock::new(),
+            paths: Paths::default(),
         })
     }
 
@@ -147,6 +164,19 @@ impl Registry {
         cluster: Arc<Cluster>,
     ) -> std::result::Result<(), Arc<Cluster>> {
         self.cluster.set(cluster)
+    }
+
+    /// Who is present, as far as anybody wants to know.
+    pub(crate) fn attendance(&self) -> Option<&Arc<Attendance>> {
+        self.attendance.get()
+    }
+
+    /// From here on somebody wants to know; at most once.
+    pub(crate) fn set_attendance(
+        &self,
+        attendance: Arc<Attendance>,
+    ) -> std::result::Result<(), Arc<Attendance>> {
+        self.attendance.set(attendance)
     }
 
     /// Says whom to tell of gaps; at most once.
@@ -202,6 +232,14 @@ impl Registry {
                 cluster.leave(&cluster.channels.group(group));
             }
         }
+        if let Some(attendance) = self.attendance()
+            && was_here
+        {
+            let groups = live.groups().names.clone();
+            for group in &groups {
+                attendance.left(self.cluster(), live, group);
+            }
+        }
         self.results.fail_all_of(&live.id);
     }
 
@@ -242,7 +280,10 @@ impl Registry {
         let name: Arc<str> = group.into();
         joined.names.push(name.clone());
         self.topics_of(&live)
-            .subscribe(Topic::Group(name), &live.sender);
+            .subscribe(Topic::Group(name.clone()), &live.sender);
+        if let Some(attendance) = self.attendance() {
+            attendance.joined(self.cluster(), &live, &name);
+        }
         if let Some(cluster) = self.cluster() {
             cluster.enter(&cluster.channels.group(group));
         }
@@ -257,11 +298,14 @@ impl Registry {
             let was_in = joined.names.len() < before;
             self.topics_of(&live)
                 .unsubscribe(&Topic::Group(group.into()), &live.sender);
-            if let Some(cluster) = self.cluster()
-                && was_in
-                && !joined.is_over
-            {
+            if !was_in || joined.is_over {
+                return;
+            }
+            if let Some(cluster) = self.cluster() {
                 cluster.leave(&cluster.channels.group(group));
+            }
+            if let Some(attendance) = self.attendance() {
+                attendance.left(self.cluster(), &live, &group.into());
             }
         }
     }
@@ -293,10 +337,11 @@ impl Registry {
     pub(crate) fn send(
         &self,
         to: &Selection,
+        reach: Reach,
         encode: impl FnMut(Protocol) -> Result<PreparedMessage>,
     ) -> Result<()> {
         let mut message = Encoded::new(&self.options, encode);
-        let Some(cluster) = self.cluster() else {
+        let (Reach::Everywhere, Some(cluster)) = (reach, self.cluster()) else {
             return self.send_here(to, &mut message);
         };
         if let Selection::Connection(id) = to

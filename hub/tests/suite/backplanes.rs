@@ -6,14 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::body::Body;
+use http::{Request, StatusCode, header, request::Parts};
 use hub::{
-    Context, Hub, HubHandle,
+    Context, Hub, HubHandle, PresenceEvents, PresenceKind,
     backplane::{Gap, InProcess, Redis, RedisOptions, conformance},
     testing::{TestClient, TestServer},
 };
 use tokio::time::{sleep, timeout};
 
-use crate::redis::RedisServer;
+use crate::{live::Client, redis::RedisServer};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -209,4 +211,142 @@ async fn what_cannot_be_a_redis_is_said_at_once() {
         let connected = Redis::connect(&right).await.unwrap();
         assert!(!format!("{connected:?}").contains("secret"));
     }
+}
+
+fn user_in_query(parts: &Parts) -> Option<String> {
+    let (_, user) = parts.uri.query()?.split_once("user=")?;
+    Some(user.split('&').next()?.to_owned())
+}
+
+/// Two servers in one process, each with its own user for a request.
+async fn two() -> [(TestServer, HubHandle); 2] {
+    let between = InProcess::new();
+    let servers = [between.clone(), between].map(|between| {
+        let hub: Hub = Hub::new(())
+            .user_identifier(user_in_query)
+            .method("Arrive", async |_: Context| Ok(()))
+            .backplane(between);
+        let handle = hub.handle();
+        (TestServer::new(hub.router("/hub")), handle)
+    });
+    for (_, handle) in &servers {
+        while handle.servers().connections().await.servers < 2 {}
+    }
+    servers
+}
+
+/// The connection's id and its token.
+async fn negotiated(server: &TestServer, user: &str) -> (String, String) {
+    let request = Request::post(format!("/hub/negotiate?negotiateVersion=1&user={user}"));
+    let answer = server.request(request.body(Body::empty()).unwrap()).await;
+    let body = axum::body::to_bytes(answer.into_body(), 10_000).await;
+    let answer: serde_json::Value = serde_json::from_slice(&body.unwrap()).unwrap();
+    let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+    (text("connectionId"), text("connectionToken"))
+}
+
+fn upgrade(token: &str, user: &str) -> Request<Body> {
+    let request = Request::get(format!("/hub?id={token}&user={user}"))
+        .header(header::HOST, "hub")
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+    request.body(Body::empty()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn rd_10_a_websocket_may_come_to_another_server_than_it_was_negotiated_with() {
+    let [(one, here), (other, there)] = two().await;
+    let (id, token) = negotiated(&one, "ann").await;
+    // Another user's request does not get it, wherever it comes to.
+    let answer = other.request(upgrade(&token, "bob")).await;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let path = format!("/hub?id={token}&user=ann");
+    let mut client = Client::connect(other.socket(), &path).await;
+    client.shake_hands().await;
+    client.call("1", "Arrive", "[]").await;
+    assert!(client.next().await.contains("\"type\":3"));
+    assert_eq!((here.connections(), there.connections()), (0, 1));
+    // It has the id that its client was told, for all servers.
+    here.client(id).send("Hello", ()).unwrap();
+    assert!(client.next().await.contains("Hello"));
+    // The token is good once.
+    for server in [&one, &other] {
+        let answer = server.request(upgrade(&token, "ann")).await;
+        assert!(answer.status().is_client_error(), "{}", answer.status());
+    }
+    // One that nobody has given out is nobody's, whichever server it names.
+    let (_, real) = negotiated(&one, "ann").await;
+    let (_, server) = real.split_once('.').unwrap();
+    let guessed = format!("AAAAAAAAAAAAAAAAAAAAAA.{server}");
+    let answer = other.request(upgrade(&guessed, "ann")).await;
+    assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+/// What is said of a group next: who, and whether they have joined.
+async fn next(events: &mut PresenceEvents) -> (String, PresenceKind) {
+    let event = timeout(PATIENCE, events.next()).await.expect("an event");
+    let event = event.expect("the hub is there").expect("in time");
+    assert_eq!(&*event.group, "lobby");
+    (event.who.to_string(), event.kind)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_present_is_known_to_all_servers_and_a_reconnect_is_no_leaving() {
+    use PresenceKind::{Joined, Left};
+    let between = InProcess::new();
+    let start = || {
+        let hub: Hub = Hub::new(())
+            .user_identifier(user_in_query)
+            .method("Enter", async |cx: Context| cx.groups().join("lobby"))
+            .method("Go", async |cx: Context| {
+                cx.groups().leave("lobby");
+                Ok(())
+            })
+            .presence(Duration::from_secs(3))
+            .backplane(between.clone());
+        let handle = hub.handle();
+        (TestServer::new(hub.router("/hub")), handle)
+    };
+    let (one, here) = start();
+    let enter = async |server: &TestServer, user: &str| {
+        let mut client = server.connect(&format!("/hub?user={user}")).await;
+        client.invoke::<()>("Enter", ()).await.unwrap();
+        client
+    };
+    let ann = enter(&one, "ann").await;
+    // A server that comes later learns who is there already.
+    let (other, there) = start();
+    let mut events = there.presence().unwrap().events();
+    assert_eq!(next(&mut events).await, ("ann".into(), Joined));
+    let mut bob = enter(&other, "bob").await;
+    assert_eq!(next(&mut events).await, ("bob".into(), Joined));
+    let mut events = here.presence().unwrap().events();
+    while here.presence().unwrap().members("lobby").len() < 2 {
+        sleep(Duration::from_millis(10)).await;
+    }
+
+    // Ann's socket is lost, and she comes back, to the other server: she was never away.
+    ann.leave().await;
+    sleep(Duration::from_secs(2)).await;
+    let ann = enter(&other, "ann").await;
+    bob.invoke::<()>("Go", ()).await.unwrap();
+    let mut got = vec![next(&mut events).await];
+    if got[0].1 == Joined {
+        got.push(next(&mut events).await);
+    }
+    assert_eq!(got.last(), Some(&("bob".into(), Left)));
+    let members = here.presence().unwrap().members("lobby");
+    assert_eq!(
+        members.iter().map(|who| &**who).collect::<Vec<_>>(),
+        ["ann"]
+    );
+
+    // Her server is gone without a word: she has left a few seconds later.
+    drop((other, there, ann, bob));
+    let begun = tokio::time::Instant::now();
+    assert_eq!(next(&mut events).await, ("ann".into(), Left));
+    let took = begun.elapsed();
+    assert!(took <= Duration::from_secs(5), "{took:?}");
 }

@@ -15,7 +15,7 @@ use axum::{Extension, Router, body::Body};
 use http::{Request, StatusCode, header};
 use hub::{
     Challenge, Context, Hub, HubError, HubOptions, Protocol, Transport, UploadStream, User,
-    testing::TestServer,
+    backplane::InProcess, testing::TestServer,
 };
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -246,6 +246,8 @@ async fn refused_later(cases: &mut Cases) {
     cases.has(&log, "the connection is another user's").await;
     drop(guard);
 
+    refused_by_another_server(cases).await;
+
     let (log, _guard) = Log::begin();
     let (server, _) = start(stateful_options());
     let mut peer = Peer::counting(&server).await;
@@ -253,6 +255,36 @@ async fn refused_later(cases: &mut Cases) {
     cases
         .has(&log, "the connection was resumed too often")
         .await;
+}
+
+/// What was negotiated with one server, and comes to another.
+async fn refused_by_another_server(cases: &mut Cases) {
+    let (log, _guard) = Log::begin();
+    let between = InProcess::new();
+    let [(one, _), (other, others)] = [between.clone(), between].map(|between| {
+        let hub: Hub = Hub::new(()).backplane(between);
+        (TestServer::new(hub.map("/hub")), hub)
+    });
+    while others.handle().servers().connections().await.servers < 2 {}
+    let id = token(&one).await;
+    let stream = open_events(&other, &id).await;
+    assert_eq!(stream.status(), StatusCode::MISDIRECTED_REQUEST);
+    cases.has(&log, "the connection is another server's").await;
+
+    // It is gone, and nobody knows it yet.
+    drop(one);
+    let (gone, id) = (id, token(&other).await);
+    assert_ne!(gone, id);
+    let upgrade = Request::get(format!("/hub?id={gone}"))
+        .header(header::HOST, "hub")
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==");
+    let answer = other.request(upgrade.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let words = "the server that has negotiated does not answer";
+    cases.has(&log, words).await;
 }
 
 async fn not_agreed(cases: &mut Cases) {

@@ -68,6 +68,12 @@ impl Health {
         self.others.len()
     }
 
+    /// The server whose name ends so, if it is there.
+    pub(crate) fn server_ending_in(&self, end: &str) -> Option<String> {
+        let is_it = |server: &&String| server.rsplit_once('_').is_some_and(|(_, id)| id == end);
+        self.others.keys().find(is_it).cloned()
+    }
+
     pub(crate) fn interrupted(&mut self) {
         self.is_up = false;
         self.open().ended = None;
@@ -98,7 +104,7 @@ impl Health {
     }
 
     /// Those who have not been heard for long, though this server was in reach: they are gone.
-    pub(crate) fn take_silent(&mut self) -> Vec<String> {
+    pub(crate) fn take_silent(&mut self) -> Vec<(String, Duration)> {
         if !self.is_ready() {
             // It hears nobody, and knows nothing of them; they are given their time again.
             let now = Instant::now();
@@ -106,7 +112,7 @@ impl Health {
             return Vec::new();
         }
         let silent = self.others.extract_if(|_, at| at.elapsed() >= SILENCE);
-        silent.map(|(server, _)| server).collect()
+        silent.map(|(server, at)| (server, at.elapsed())).collect()
     }
 
     /// Some messages may have been lost, without anything being away here.

@@ -4,10 +4,17 @@
 //! Each note is a MessagePack array that begins with its kind. They have channels of their own, on which
 //! ASP.NET Core's servers neither listen nor speak.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rmp::{decode, encode};
 
+use crate::identity::connection_id::ConnectionToken;
+
 use super::payloads::{A_VEC_TAKES_ALL, array, len, read_string, string};
+
+/// Somebody in a group: its name, and who.
+type Place = (Arc<str>, Arc<str>);
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +39,30 @@ pub(crate) enum Note {
         id: u64,
         question: Question,
     },
+    /// A client has come to a server with a token of another; to that one.
+    Claim {
+        from: String,
+        id: u64,
+        /// Of the hub.
+        path: String,
+        token: ConnectionToken,
+    },
+    /// Somebody is present on a server, or no longer; to all.
+    Presence {
+        from: String,
+        /// How many changes it has told of, with this one.
+        version: u64,
+        place: Place,
+        is_there: bool,
+    },
+    /// A server has missed some of these; to the one that has told of them.
+    RollRequest { from: String },
+    /// All who are present on a server; to the one that asked.
+    Roll {
+        from: String,
+        version: u64,
+        members: Vec<Place>,
+    },
     /// What a server knows; to the one that asked.
     Reply {
         from: String,
@@ -48,6 +79,8 @@ pub(crate) struct Beat {
     pub(crate) published: u64,
     /// Up to which number some of them may be lost: what publishes had failed.
     pub(crate) doubtful: u64,
+    /// How many changes of presence it has told of.
+    pub(crate) presence: u64,
 }
 
 /// What a server has published between two numbers.
@@ -85,10 +118,11 @@ impl Note {
         let mut out = Vec::with_capacity(128);
         match self {
             Self::Beat(beat) => {
-                begin(&mut out, 1, 3);
+                begin(&mut out, 1, 4);
                 string(&mut out, &beat.from);
                 number(&mut out, beat.published);
                 number(&mut out, beat.doubtful);
+                number(&mut out, beat.presence);
             }
             Self::Mark { published } => {
                 begin(&mut out, 2, 1);
@@ -125,6 +159,49 @@ impl Note {
                 number(&mut out, kind);
                 string(&mut out, name);
             }
+            Self::Claim {
+                from,
+                id,
+                path,
+                token,
+            } => {
+                begin(&mut out, 7, 4);
+                string(&mut out, from);
+                number(&mut out, *id);
+                string(&mut out, path);
+                string(&mut out, token.reveal());
+            }
+            Self::Presence {
+                from,
+                version,
+                place: (group, who),
+                is_there,
+            } => {
+                begin(&mut out, 8, 5);
+                string(&mut out, from);
+                number(&mut out, *version);
+                string(&mut out, group);
+                string(&mut out, who);
+                number(&mut out, (*is_there).into());
+            }
+            Self::RollRequest { from } => {
+                begin(&mut out, 9, 1);
+                string(&mut out, from);
+            }
+            Self::Roll {
+                from,
+                version,
+                members,
+            } => {
+                begin(&mut out, 10, 3);
+                string(&mut out, from);
+                number(&mut out, *version);
+                array(&mut out, 2 * members.len());
+                for (group, who) in members {
+                    string(&mut out, group);
+                    string(&mut out, who);
+                }
+            }
             Self::Reply { from, id, answer } => {
                 begin(&mut out, 6, 3);
                 string(&mut out, from);
@@ -147,6 +224,7 @@ impl Note {
                 from: text(rest)?,
                 published: read_number(rest)?,
                 doubtful: read_number(rest)?,
+                presence: read_number(rest)?,
             }),
             2 => Self::Mark {
                 published: read_number(rest)?,
@@ -178,6 +256,27 @@ impl Note {
                 id: read_number(rest)?,
                 answer: texts(rest)?,
             },
+            8 => Self::Presence {
+                from: text(rest)?,
+                version: read_number(rest)?,
+                place: place(rest)?,
+                is_there: read_number(rest)? != 0,
+            },
+            9 => Self::RollRequest { from: text(rest)? },
+            10 => Self::Roll {
+                from: text(rest)?,
+                version: read_number(rest)?,
+                members: {
+                    let count = decode::read_array_len(rest).ok()? / 2;
+                    (0..count).map(|_| place(rest)).collect::<Option<_>>()?
+                },
+            },
+            7 => Self::Claim {
+                from: text(rest)?,
+                id: read_number(rest)?,
+                path: text(rest)?,
+                token: ConnectionToken::presented(read_string(rest)?),
+            },
             _ => return None,
         })
     }
@@ -199,6 +298,10 @@ fn read_number(rest: &mut &[u8]) -> Option<u64> {
 
 fn text(rest: &mut &[u8]) -> Option<String> {
     read_string(rest).map(str::to_owned)
+}
+
+fn place(rest: &mut &[u8]) -> Option<Place> {
+    Some((read_string(rest)?.into(), read_string(rest)?.into()))
 }
 
 fn texts(rest: &mut &[u8]) -> Option<Vec<String>> {
@@ -242,6 +345,7 @@ mod tests {
                 from: from(),
                 published: 70_000,
                 doubtful: 1,
+                presence: 2,
             }),
             Note::Mark {
                 published: u64::MAX,
@@ -261,6 +365,24 @@ mod tests {
             question(Question::ConnectionsOf("ann".into())),
             question(Question::Everybody),
             question(Question::Count),
+            Note::Presence {
+                from: from(),
+                version: 9,
+                place: ("a group".into(), "ann".into()),
+                is_there: true,
+            },
+            Note::RollRequest { from: from() },
+            Note::Roll {
+                from: from(),
+                version: 9,
+                members: vec![("a group".into(), "ann".into()), ("b".into(), "".into())],
+            },
+            Note::Claim {
+                from: from(),
+                id: 1,
+                path: "/chat".into(),
+                token: ConnectionToken::presented("secret.0123"),
+            },
             Note::Reply {
                 from: from(),
                 id: 1,

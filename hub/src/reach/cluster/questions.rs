@@ -8,6 +8,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use crate::identity::connection_id::ConnectionToken;
+
 use super::{
     Cluster,
     notes::{Note, Question},
@@ -83,6 +85,26 @@ impl Cluster {
             answers,
             silent: if is_blind { silent.max(1) } else { silent },
         }
+    }
+
+    /// Asks the server of this name for a connection that it has given out a token for. `None` when it does
+    /// not answer, or is not there.
+    pub(crate) async fn claim(
+        &self,
+        server: &str,
+        path: &str,
+        token: &ConnectionToken,
+    ) -> Option<Vec<String>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut asked = self.questions.begin();
+        let claim = Note::Claim {
+            from: self.name().to_owned(),
+            id: asked.id,
+            path: path.to_owned(),
+            token: token.clone(),
+        };
+        self.write_to(server, &claim);
+        timeout_at(deadline, asked.answers.recv()).await.ok()?
     }
 
     /// Another server has answered. A server answers once.

@@ -1,5 +1,7 @@
 //! What a server says to the others of itself, and hears of them.
 
+use std::{sync::atomic::Ordering, time::Duration};
+
 use super::{
     Books, Cluster,
     audit::{self, Found},
@@ -20,6 +22,11 @@ impl Cluster {
         self.health.lock().others()
     }
 
+    /// The full name of another server that is there, by the end of it that tokens have.
+    pub(crate) fn server_of_token(&self, end: &str) -> Option<String> {
+        self.health.lock().server_ending_in(end)
+    }
+
     /// Says to all that it is there.
     pub(crate) fn beat(&self) {
         let mut books = self.books.lock();
@@ -27,6 +34,7 @@ impl Cluster {
             from: self.name().to_owned(),
             published: books.ledger.published(),
             doubtful: books.ledger.doubtful(),
+            presence: self.presence.load(Ordering::Acquire),
         });
         self.write(&mut books, &self.channels.notes, &beat);
     }
@@ -110,11 +118,11 @@ impl Cluster {
         self.health.lock().close(&mut books.auditor)
     }
 
-    /// Those who are gone.
-    pub(crate) fn forget_silent(&self) -> Vec<String> {
+    /// Those who are gone, and for how long they have been silent.
+    pub(crate) fn forget_silent(&self) -> Vec<(String, Duration)> {
         let silent = self.health.lock().take_silent();
         let mut books = self.books.lock();
-        for server in &silent {
+        for (server, _) in &silent {
             books.auditor.gone(server);
         }
         silent
