@@ -10,12 +10,20 @@
 #[path = "../hub/tests/support/spec/mod.rs"]
 mod spec;
 
-use std::{cell::RefCell, net::SocketAddr};
+use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::get,
+};
 use clap::Parser;
 use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run_when};
-use hub::{Hub, Servers, backplane::Redis};
+use hub::{Hub, HubHandle, backplane::Redis};
+use serde_json::{Value, json};
+
+/// How long somebody who is present may be away.
+const DEBOUNCE: Duration = Duration::from_secs(3);
 
 /// The hub contract, every feature one method
 #[derive(Parser)]
@@ -43,17 +51,34 @@ async fn main() -> Result<(), Error> {
         .merge(cluster.join(bench_hub::hub(), "BenchHub").router("/bench"));
     let join = |hub, class: &str| cluster.join(hub, class);
     let app = spec::endpoints::app(others, &["/chat", "/bench"], &join);
-    let servers = cluster.servers.into_inner();
-    let is_ready = move || servers.iter().all(Servers::are_ready);
+    let app = app.merge(cluster.questions());
+    let hubs = cluster.hubs.into_inner();
+    let is_ready = move || hubs.values().all(|hub| hub.servers().are_ready());
     run_when(options.listen, &options.server, app, is_ready).await
+}
+
+async fn online(State(spec): State<HubHandle>) -> Json<Value> {
+    let online = spec.servers().connections().await;
+    Json(json!({ "value": online.value, "servers": online.servers, "silent": online.silent }))
+}
+
+async fn members(State(spec): State<HubHandle>, Path(group): Path<String>) -> Json<Value> {
+    let members = spec.servers().members(&group).await;
+    Json(json!({ "value": members.value, "servers": members.servers, "silent": members.silent }))
+}
+
+async fn present(State(spec): State<HubHandle>, Path(group): Path<String>) -> Json<Vec<String>> {
+    let present = spec.presence().map(|presence| presence.members(&group));
+    let names = present.into_iter().flatten();
+    Json(names.map(|who| who.to_string()).collect())
 }
 
 /// The other servers of the contract.
 struct Cluster {
     redis: Option<Redis>,
     prefix: String,
-    /// As each hub sees them.
-    servers: RefCell<Vec<Servers>>,
+    /// By their classes.
+    hubs: RefCell<HashMap<String, HubHandle>>,
 }
 
 impl Cluster {
@@ -66,7 +91,7 @@ impl Cluster {
         Ok(Self {
             redis,
             prefix,
-            servers: RefCell::default(),
+            hubs: RefCell::default(),
         })
     }
 
@@ -75,7 +100,22 @@ impl Cluster {
         let Some(redis) = &self.redis else {
             return hub;
         };
-        self.servers.borrow_mut().push(hub.handle().servers());
-        hub.backplane(redis.channel_prefix(format!("{}Peer.{class}", self.prefix)))
+        self.hubs
+            .borrow_mut()
+            .insert(class.to_owned(), hub.handle());
+        hub.presence(DEBOUNCE)
+            .backplane(redis.channel_prefix(format!("{}Peer.{class}", self.prefix)))
+    }
+
+    /// What the contract does not have: who is where, on all servers.
+    fn questions(&self) -> Router {
+        let Some(spec) = self.hubs.borrow().get("SpecHub").cloned() else {
+            return Router::new();
+        };
+        Router::new()
+            .route("/cluster/online", get(online))
+            .route("/cluster/members/{group}", get(members))
+            .route("/cluster/present/{group}", get(present))
+            .with_state(spec)
     }
 }

@@ -210,19 +210,34 @@ pub(crate) fn backplane_joined() {
     });
 }
 
-/// A message for other servers was refused: too much waits for a backplane that is away.
-pub(crate) fn publication_refused() {
+/// A hub joins others: what it counts is there from the start, at zero. `hub` is the prefix of their
+/// channels.
+pub(crate) fn backplane_begins(hub: &str) {
     told(|| {
-        metrics::counter!("hub.backplane_refused").increment(1);
+        for name in [
+            "hub.backplane_refused",
+            "hub.backplane_gaps",
+            "hub.backplane_missed",
+        ] {
+            metrics::counter!(name, "hub" => hub.to_owned()).increment(0);
+        }
+    });
+}
+
+/// A message for other servers was refused: too much waits for a backplane that is away.
+pub(crate) fn publication_refused(hub: &str) {
+    told(|| {
+        metrics::counter!("hub.backplane_refused", "hub" => hub.to_owned()).increment(1);
     });
 }
 
 /// Messages of other servers may have been missed, or lost on their way.
-pub(crate) fn backplane_gap(missed: u64, is_complete: bool, lasted: Duration) {
+pub(crate) fn backplane_gap(hub: &str, missed: u64, is_complete: bool, lasted: Duration) {
     told(|| {
-        metrics::counter!("hub.backplane_gaps").increment(1);
-        metrics::counter!("hub.backplane_missed").increment(missed);
+        metrics::counter!("hub.backplane_gaps", "hub" => hub.to_owned()).increment(1);
+        metrics::counter!("hub.backplane_missed", "hub" => hub.to_owned()).increment(missed);
         tracing::warn!(
+            hub,
             missed,
             is_complete,
             ?lasted,

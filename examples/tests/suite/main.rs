@@ -6,6 +6,7 @@
 mod aspnetcore;
 mod children;
 mod chromium;
+mod cluster;
 mod deploying;
 mod heads;
 mod hub_auth;
@@ -25,6 +26,8 @@ mod page;
 mod peers;
 mod quick_start;
 mod raw_client;
+#[path = "../../../hub/tests/support/redis.rs"]
+mod redis;
 mod refusals;
 #[path = "../../../hub/tests/support/replay/mod.rs"]
 #[allow(dead_code, reason = "a replay in memory uses more")]

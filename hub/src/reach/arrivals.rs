@@ -32,6 +32,7 @@ use crate::{
 /// When it has joined some already.
 #[track_caller]
 pub(crate) fn join(registry: &Arc<Registry>, backplane: &dyn Backplane) -> Result<(), ()> {
+    events::backplane_begins(backplane.channel_prefix());
     let cluster = Cluster::new(backplane);
     registry.set_cluster(cluster.clone()).map_err(drop)?;
     let taken_in = TakenIn(Arc::downgrade(registry));

@@ -143,6 +143,7 @@ impl Cluster {
         for channel in [all, groups, acknowledgements, answers, notes, own_notes] {
             self.enter(channel);
         }
+        self.greet();
     }
 
     /// It has told of so many changes of presence.
@@ -235,7 +236,7 @@ impl Cluster {
         ledger.publishes(&publication.channel, &publication.payload, comes_back);
         if let Err(error) = self.link().publish(publication) {
             ledger.was_refused();
-            return Err(refused(error));
+            return Err(refused(error, self.channels.prefix()));
         }
         if comes_back && is_first {
             self.expects.notify_one();
@@ -369,8 +370,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn refused(error: PublishError) -> HubError {
-    events::publication_refused();
+fn refused(error: PublishError, hub: &str) -> HubError {
+    events::publication_refused(hub);
     let text = format!("{error}; clients of this server have got what they were sent");
     HubError::hidden("IOException", text)
 }

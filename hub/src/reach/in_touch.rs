@@ -70,7 +70,12 @@ fn look_after(registry: &Registry, cluster: &Arc<Cluster>) {
 /// Tells of a gap, once all is known of it.
 fn close_gap(registry: &Registry, cluster: &Arc<Cluster>) {
     if let Some(gap) = cluster.close_gap() {
-        events::backplane_gap(gap.missed, gap.is_complete, gap.lasted);
+        events::backplane_gap(
+            cluster.channels.prefix(),
+            gap.missed,
+            gap.is_complete,
+            gap.lasted,
+        );
         registry.tell_gap(gap);
     }
 }
@@ -127,6 +132,7 @@ pub(crate) fn read(registry: &Registry, cluster: &Arc<Cluster>, note: Note) {
                 attendance.whole(&from, version, members);
             }
         }
+        Note::Hello { from } => cluster.beat_to(&from),
         Note::Mark { published } => cluster.marked(published),
         Note::AuditRequest { from, after, up_to } => {
             let (published, is_whole) = cluster.between(after, up_to);

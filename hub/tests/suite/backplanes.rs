@@ -2,18 +2,22 @@
 
 use std::{
     env,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
 };
 
 use axum::body::Body;
 use http::{Request, StatusCode, header, request::Parts};
 use hub::{
-    Context, Hub, HubHandle, PresenceEvents, PresenceKind,
+    Context, Hub, HubHandle, HubOptions, PresenceEvents, PresenceKind,
     backplane::{Gap, InProcess, Redis, RedisOptions, conformance},
     testing::{TestClient, TestServer},
 };
-use tokio::time::{sleep, timeout};
+use tokio::{
+    runtime::Builder,
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use crate::{live::Client, redis::RedisServer};
 
@@ -76,7 +80,11 @@ impl Server {
         let redis = Redis::connect_with(&redis.url(), options).await.unwrap();
         let gaps = Arc::<Mutex<Vec<Gap>>>::default();
         let told = gaps.clone();
-        let hub: Hub = Hub::new(())
+        // What comes at once after a standstill is no sign of a slow client.
+        let hub_options = HubOptions::new()
+            .max_queued_bytes(64 * 1024 * 1024)
+            .max_queued_messages(100_000);
+        let hub = Hub::with_options((), hub_options)
             .on_gap(move |gap| told.lock().unwrap().push(gap))
             .method("Arrive", async |_: Context| Ok(()))
             .backplane(redis.channel_prefix("Test.Hub"));
@@ -185,6 +193,74 @@ async fn rd_10_while_redis_is_away_clients_of_one_server_go_on() {
     }
     assert_eq!(other.missed(), lost, "{:?}", other.gaps);
     assert!(other.gaps.lock().unwrap()[0].is_complete);
+}
+
+/// Redis drops a subscriber that does not read: here, as its whole process stands still.
+#[tokio::test(flavor = "multi_thread")]
+async fn rd_10_a_server_that_redis_cuts_for_slowness_counts_what_it_has_missed() {
+    let limit = ["--client-output-buffer-limit", "pubsub", "64kb", "0", "0"];
+    let Some(redis) = redis(&limit) else { return };
+    let redis = Arc::new(redis);
+    let one = Server::start(&redis, RedisOptions::new()).await;
+    // A runtime of one thread, which can be stopped.
+    let (start, started) = oneshot::channel();
+    let (stop, stopped) = mpsc::channel::<mpsc::Receiver<()>>();
+    let of_other = redis.clone();
+    let thread = std::thread::spawn(move || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let other = runtime.block_on(Server::start(&of_other, RedisOptions::new()));
+        assert!(start.send(other).is_ok());
+        loop {
+            runtime.block_on(async { sleep(Duration::from_millis(5)).await });
+            match stopped.try_recv() {
+                Ok(until) => drop(until.recv()),
+                Err(mpsc::TryRecvError::Empty) => {}
+                Err(mpsc::TryRecvError::Disconnected) => return,
+            }
+        }
+    });
+    let other = started.await.unwrap();
+    other.until_two().await;
+    let mut client = other.client().await;
+
+    let subscribers = || {
+        let clients = redis.ask("CLIENT LIST TYPE pubsub").unwrap();
+        clients.matches(" addr=").count()
+    };
+    assert_eq!(subscribers(), 2);
+    let (go_on, until) = mpsc::channel();
+    stop.send(until).unwrap();
+    // So much waits before a socket that nobody reads is full.
+    let text = ".".repeat(12_000);
+    let mut sent = 0;
+    let begun = Instant::now();
+    while subscribers() == 2 {
+        for _ in 0..20 {
+            one.hub.all().send("Told", (sent, &text)).unwrap();
+            sent += 1;
+        }
+        sleep(Duration::from_millis(2)).await;
+        assert!(begun.elapsed() < PATIENCE, "Redis does not cut it");
+    }
+    drop(go_on);
+    while other.gaps.lock().unwrap().is_empty() {
+        assert!(begun.elapsed() < PATIENCE, "nobody tells of the gap");
+        sleep(Duration::from_millis(10)).await;
+    }
+    one.hub.all().send("Told", (sent, &text)).unwrap();
+    let mut lost = 0;
+    for number in 0.. {
+        let (told, _) = client.receive::<(u64, String)>("Told").await;
+        assert!(told >= number + lost, "{told} came twice, or late");
+        lost = told - number;
+        if told == sent {
+            break;
+        }
+    }
+    assert!(lost > 0, "Redis has cut nothing off");
+    assert_eq!(other.missed(), lost, "{:?}", other.gaps);
+    drop((other, client, stop));
+    thread.join().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,6 +76,19 @@ impl Servers {
     }
 }
 
+/// The real server as one with others through a Redis, at `host:port`; as [`theirs`].
+pub(crate) async fn theirs_on(redis: &str) -> Option<(Child, SocketAddr)> {
+    let _can_run = theirs().await?;
+    let listen = format!("127.0.0.1:{}", free_port().unwrap());
+    let arguments = ["--listen", &listen, "--redis", redis];
+    Some(start(&peers().join("aspnetcore-peer"), &arguments).await)
+}
+
+/// The recorded conversations of two servers through Redis, and what checks them.
+pub(crate) fn backplane_check() -> PathBuf {
+    peers().join("transcripts/redis/backplane.py")
+}
+
 /// The real server; `None`, with a word to the terminal, where it cannot run.
 ///
 /// # Panics

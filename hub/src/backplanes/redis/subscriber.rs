@@ -5,7 +5,7 @@ use std::{
     io, mem,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use redis::{
     aio::{MultiplexedConnection, PubSubSink},
 };
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 
@@ -284,6 +284,80 @@ async fn within<T>(
     timeout(patience, asked).await.map_err(timed_out)?
 }
 
+/// Bytes of messages that may wait to be handed out. More means that this server is too slow: as Redis
+/// would, it ends the connection.
+const MAX_WAITING: usize = 32 * 1024 * 1024;
+
+/// Bytes handed out before others have their turn: those who write them to the clients.
+const AT_ONCE: usize = 32 * 1024;
+
+/// A channel, and what has come on it.
+type Message = (Vec<u8>, Vec<u8>);
+
+/// Where messages wait that have been read.
+struct Arrived {
+    messages: Mutex<Option<mpsc::UnboundedSender<Message>>>,
+    bytes: Arc<AtomicUsize>,
+}
+
+struct Waiting {
+    messages: mpsc::UnboundedReceiver<Message>,
+    bytes: Arc<AtomicUsize>,
+}
+
+fn arrived() -> (Arrived, Waiting) {
+    let (sender, messages) = mpsc::unbounded_channel();
+    let bytes = Arc::<AtomicUsize>::default();
+    let arrived = Arrived {
+        messages: Mutex::new(Some(sender)),
+        bytes: bytes.clone(),
+    };
+    (arrived, Waiting { messages, bytes })
+}
+
+impl Arrived {
+    fn push(&self, channel: Vec<u8>, payload: Vec<u8>) {
+        let len = channel.len() + payload.len();
+        let mut messages = self.messages.lock();
+        let Some(sender) = &*messages else {
+            return; // too many already
+        };
+        if self.bytes.fetch_add(len, Ordering::Relaxed) + len > MAX_WAITING {
+            *messages = None;
+        } else {
+            // Nobody hands them out where the hubs are gone.
+            let _ = sender.send((channel, payload));
+        }
+    }
+
+    /// No more will come.
+    fn end(&self) {
+        *self.messages.lock() = None;
+    }
+}
+
+/// Hands out what has arrived, in a task of its own; when there is no more, the connection is lost.
+fn hand_out(shared: &Arc<Shared>, generation: u64, mut waiting: Waiting, lost: Arc<Notify>) {
+    let closed = shared.closed.clone();
+    let to = Arc::downgrade(shared);
+    tokio::spawn(closed.run_until_cancelled_owned(async move {
+        let mut handed_out = 0;
+        while let Some((channel, payload)) = waiting.messages.recv().await
+            && let Some(shared) = to.upgrade()
+        {
+            let len = channel.len() + payload.len();
+            waiting.bytes.fetch_sub(len, Ordering::Relaxed);
+            shared.channels.bring(generation, &channel, payload);
+            handed_out += len;
+            if handed_out >= AT_ONCE {
+                handed_out = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        lost.notify_one();
+    }));
+}
+
 enum Connection {
     Resp3(MultiplexedConnection),
     Resp2(PubSubSink),
@@ -301,23 +375,22 @@ impl Connection {
         }
     }
 
-    /// Messages are handed on where they are read: those that are not wait in the socket.
     async fn resp3(
         shared: &Arc<Shared>,
         generation: u64,
         lost: Arc<Notify>,
     ) -> Result<Self, RedisError> {
-        let to = Arc::downgrade(shared);
+        let (arrived, waiting) = arrived();
         let config = config(&shared.options).set_push_sender(move |push: PushInfo| {
-            match (push.kind, to.upgrade()) {
-                (PushKind::Message, Some(shared)) => {
+            match push.kind {
+                PushKind::Message => {
                     if let Ok([Value::BulkString(channel), Value::BulkString(payload)]) =
                         <[Value; 2]>::try_from(push.data)
                     {
-                        shared.channels.bring(generation, &channel, payload);
+                        arrived.push(channel, payload);
                     }
                 }
-                (PushKind::Disconnection, _) => lost.notify_one(),
+                PushKind::Disconnection => arrived.end(),
                 _ => {}
             }
             Ok::<_, ()>(())
@@ -326,10 +399,10 @@ impl Connection {
             .resp3
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
+        hand_out(shared, generation, waiting, lost);
         Ok(Self::Resp3(connection))
     }
 
-    /// Messages wait for a task of their own, as the library wants it.
     async fn resp2(
         shared: &Arc<Shared>,
         generation: u64,
@@ -337,18 +410,15 @@ impl Connection {
     ) -> Result<Self, RedisError> {
         let connected = within(CONNECT_TIMEOUT, shared.resp2.get_async_pubsub()).await?;
         let (sink, mut messages) = connected.split();
-        let to = Arc::downgrade(shared);
+        let (arrived, waiting) = arrived();
         let closed = shared.closed.clone();
         tokio::spawn(closed.run_until_cancelled_owned(async move {
-            while let Some(message) = messages.next().await
-                && let Some(shared) = to.upgrade()
-            {
-                let payload = message.get_payload_bytes().to_vec();
-                let channel = message.get_channel_name().as_bytes();
-                shared.channels.bring(generation, channel, payload);
+            while let Some(message) = messages.next().await {
+                let channel = message.get_channel_name().as_bytes().to_vec();
+                arrived.push(channel, message.get_payload_bytes().to_vec());
             }
-            lost.notify_one();
         }));
+        hand_out(shared, generation, waiting, lost);
         Ok(Self::Resp2(sink))
     }
 

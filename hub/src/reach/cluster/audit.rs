@@ -199,3 +199,153 @@ impl Auditor {
         self.forgotten += count as u64;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::reach::cluster::ledger::{Ledger, channel_digest, digest};
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Two servers publish; on which of two channels, and what.
+        Publish(bool, u8, u8),
+        Beat,
+        Away,
+        Back,
+        /// What publishes fails: the next so many are lost to all.
+        Fails(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => (any::<bool>(), 0_u8..2, 0_u8..3).prop_map(|(a, b, c)| Step::Publish(a, b, c)),
+            3 => Just(Step::Beat),
+            1 => Just(Step::Away),
+            2 => Just(Step::Back),
+            1 => (0_u8..3).prop_map(Step::Fails),
+        ]
+    }
+
+    /// One server that publishes, and what of it is lost on its way.
+    #[derive(Default)]
+    struct Publisher {
+        name: &'static str,
+        ledger: Ledger,
+        failing: u8,
+    }
+
+    /// The server that counts.
+    #[derive(Default)]
+    struct Receiver {
+        auditor: Auditor,
+        is_away: bool,
+        missed: u64,
+        lost: u64,
+    }
+
+    const CHANNELS: [&str; 2] = ["subscribed", "other"];
+
+    impl Receiver {
+        fn beat(&mut self, publisher: &mut Publisher) {
+            let beat = Beat {
+                from: publisher.name.to_owned(),
+                published: publisher.ledger.published(),
+                doubtful: publisher.ledger.doubtful(),
+                presence: 0,
+            };
+            if self.is_away {
+                return;
+            }
+            let subscribed = [(channel_digest(CHANNELS[0]), 0)];
+            if let Some(question) = self.auditor.beat(&beat, subscribed.into_iter()) {
+                let (published, is_whole) =
+                    publisher.ledger.between(question.after, question.up_to);
+                let found = self.auditor.answered(&Audit {
+                    from: beat.from,
+                    up_to: question.up_to,
+                    is_whole,
+                    published,
+                });
+                let found = found.expect("it was asked");
+                assert!(found.is_whole);
+                self.missed += found.missed;
+            }
+        }
+
+        fn publish(&mut self, publisher: &mut Publisher, channel: &str, what: &[u8]) {
+            publisher.ledger.publishes(channel, what, false);
+            let fails = publisher.failing > 0;
+            if fails {
+                publisher.failing -= 1;
+                publisher.ledger.doubts();
+            }
+            if channel != CHANNELS[0] {
+                return;
+            }
+            if self.is_away || fails {
+                self.lost += 1;
+            } else {
+                self.auditor.receives(digest(channel, what));
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever is away when, what is reported as missed is what was lost. Two servers publish
+        /// different things; the same things are counted by their number.
+        #[test]
+        fn what_is_reported_is_what_was_lost(steps in prop::collection::vec(step(), 0..80)) {
+            let mut receiver = Receiver::default();
+            let mut publishers = ["a", "b"].map(|name| Publisher { name, ..Publisher::default() });
+            let beats = |receiver: &mut Receiver, publishers: &mut [Publisher; 2]| {
+                publishers.iter_mut().for_each(|publisher| receiver.beat(publisher));
+            };
+            beats(&mut receiver, &mut publishers);
+            for step in steps {
+                match step {
+                    Step::Publish(is_second, channel, what) => {
+                        let publisher = &mut publishers[usize::from(is_second)];
+                        let what = [u8::from(is_second), what];
+                        receiver.publish(publisher, CHANNELS[usize::from(channel)], &what);
+                    }
+                    Step::Beat => beats(&mut receiver, &mut publishers),
+                    Step::Away => {
+                        receiver.is_away = true;
+                        receiver.auditor.interrupted();
+                    }
+                    Step::Back => receiver.is_away = false,
+                    Step::Fails(count) => publishers[0].failing = count,
+                }
+            }
+            receiver.is_away = false;
+            beats(&mut receiver, &mut publishers);
+            prop_assert_eq!(receiver.missed, receiver.lost);
+            prop_assert_eq!(receiver.auditor.unanswered() + receiver.auditor.unheard(), 0);
+            // Nothing is remembered that nobody will ask for.
+            prop_assert!(receiver.auditor.received.is_empty());
+        }
+    }
+
+    #[test]
+    fn who_does_not_answer_is_asked_again_and_at_last_given_up() {
+        let mut auditor = Auditor::default();
+        let beat = |published| Beat {
+            from: "a".to_owned(),
+            published,
+            doubtful: 0,
+            presence: 0,
+        };
+        assert_eq!(auditor.beat(&beat(3), [].into_iter()), None);
+        auditor.interrupted();
+        assert_eq!(auditor.unheard(), 1);
+        let question = auditor.beat(&beat(5), [].into_iter());
+        assert_eq!(question, Some(Question { after: 3, up_to: 5 }));
+        assert_eq!(auditor.beat(&beat(9), [].into_iter()), question);
+        assert_eq!((auditor.unheard(), auditor.unanswered()), (0, 1));
+        auditor.give_up();
+        assert_eq!(auditor.unanswered(), 0);
+        assert_eq!(auditor.beat(&beat(9), [].into_iter()), None);
+    }
+}

@@ -44,6 +44,11 @@ impl Channels {
         }
     }
 
+    /// What all of them begin with: the hub's name among its servers.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     pub(crate) fn connection(&self, id: &str) -> String {
         format!("{}:connection:{id}", self.prefix)
     }

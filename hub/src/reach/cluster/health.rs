@@ -76,6 +76,7 @@ impl Health {
 
     pub(crate) fn interrupted(&mut self) {
         self.is_up = false;
+        self.heard_itself = None;
         self.open().ended = None;
     }
 
@@ -90,17 +91,12 @@ impl Health {
         self.heard_itself = Some(Instant::now());
     }
 
-    /// True for a server that was not there before.
-    pub(crate) fn heard(&mut self, server: &str) -> bool {
+    pub(crate) fn heard(&mut self, server: &str) {
         let now = Instant::now();
         match self.others.get_mut(server) {
             Some(at) => *at = now,
-            None => {
-                self.others.insert(server.to_owned(), now);
-                return true;
-            }
+            None => drop(self.others.insert(server.to_owned(), now)),
         }
-        false
     }
 
     /// Those who have not been heard for long, though this server was in reach: they are gone.

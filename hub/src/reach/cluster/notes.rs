@@ -21,6 +21,8 @@ type Place = (Arc<str>, Arc<str>);
 pub(crate) enum Note {
     /// A server is there; to all, once a second.
     Beat(Beat),
+    /// A server hears the others from here on, and wants their beats at once; to all.
+    Hello { from: String },
     /// To itself: all that it had published up to here has come back, or never will.
     Mark { published: u64 },
     /// A server wants to know what another has published; to that one.
@@ -123,6 +125,10 @@ impl Note {
                 number(&mut out, beat.published);
                 number(&mut out, beat.doubtful);
                 number(&mut out, beat.presence);
+            }
+            Self::Hello { from } => {
+                begin(&mut out, 11, 1);
+                string(&mut out, from);
             }
             Self::Mark { published } => {
                 begin(&mut out, 2, 1);
@@ -256,6 +262,7 @@ impl Note {
                 id: read_number(rest)?,
                 answer: texts(rest)?,
             },
+            11 => Self::Hello { from: text(rest)? },
             8 => Self::Presence {
                 from: text(rest)?,
                 version: read_number(rest)?,
@@ -371,6 +378,7 @@ mod tests {
                 place: ("a group".into(), "ann".into()),
                 is_there: true,
             },
+            Note::Hello { from: from() },
             Note::RollRequest { from: from() },
             Note::Roll {
                 from: from(),

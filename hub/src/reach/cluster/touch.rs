@@ -30,13 +30,24 @@ impl Cluster {
     /// Says to all that it is there.
     pub(crate) fn beat(&self) {
         let mut books = self.books.lock();
-        let beat = Note::Beat(Beat {
+        let beat = self.beat_of(&books);
+        self.write(&mut books, &self.channels.notes, &beat);
+    }
+
+    /// The same to one that has just come.
+    pub(crate) fn beat_to(&self, server: &str) {
+        let mut books = self.books.lock();
+        let beat = self.beat_of(&books);
+        self.write(&mut books, &self.channels.notes_to(server), &beat);
+    }
+
+    fn beat_of(&self, books: &Books) -> Note {
+        Note::Beat(Beat {
             from: self.name().to_owned(),
             published: books.ledger.published(),
             doubtful: books.ledger.doubtful(),
             presence: self.presence.load(Ordering::Acquire),
-        });
-        self.write(&mut books, &self.channels.notes, &beat);
+        })
     }
 
     /// Writes a note to one of them.
@@ -67,9 +78,7 @@ impl Cluster {
             self.health.lock().heard_itself();
             return None;
         }
-        if self.health.lock().heard(&beat.from) {
-            self.beat(); // so that it knows of this one without delay
-        }
+        self.health.lock().heard(&beat.from);
         let subscribed = self.subscribed.lock();
         let channels = subscribed.iter();
         let channels = channels.map(|(channel, known)| (channel_digest(channel), known.since));
@@ -147,6 +156,12 @@ impl Cluster {
     /// The others are in reach again, or for the first time.
     pub(crate) fn resumed(&self) {
         Health::resumed(&mut self.health.lock());
-        self.beat();
+        self.greet();
+    }
+
+    /// Says that it hears the others from here on.
+    pub(super) fn greet(&self) {
+        let from = self.name().to_owned();
+        self.write_to_all(&Note::Hello { from });
     }
 }
