@@ -2,7 +2,10 @@
 //!
 //! Nothing here waits, and nothing that comes does harm: what cannot be read is skipped (RD-04).
 
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicU32, Ordering},
+};
 
 use bytes::Bytes;
 use raw_ws::{MessageKind, PreparedMessage};
@@ -35,14 +38,25 @@ pub(crate) fn join(registry: &Arc<Registry>, backplane: &dyn Backplane) -> Resul
     events::backplane_begins(backplane.channel_prefix());
     let cluster = Cluster::new(backplane);
     registry.set_cluster(cluster.clone()).map_err(drop)?;
-    let taken_in = TakenIn(Arc::downgrade(registry));
+    let taken_in = TakenIn {
+        registry: Arc::downgrade(registry),
+        taken_in: AtomicU32::new(0),
+    };
     cluster.join(backplane, Arrivals::new(Arc::new(taken_in)));
     tokio::spawn(in_touch::keep(Arc::downgrade(registry), cluster.expects()));
     Ok(())
 }
 
+/// Messages taken in before what they are to clients is written: who reads has had a chance to by then,
+/// however many come in one go.
+const AT_ONCE: u32 = 100;
+
 /// Takes in what comes for a hub, as long as there is one.
-struct TakenIn(Weak<Registry>);
+struct TakenIn {
+    registry: Weak<Registry>,
+    /// Since clients were last written to.
+    taken_in: AtomicU32,
+}
 
 impl Arriving for TakenIn {
     fn message(&self, channel: &str, payload: Bytes) {
@@ -60,6 +74,10 @@ impl Arriving for TakenIn {
             };
             if is_read.is_none() {
                 events::unreadable_arrival();
+            }
+            if self.taken_in.fetch_add(1, Ordering::Relaxed) >= AT_ONCE {
+                self.taken_in.store(0, Ordering::Relaxed);
+                registry.flush();
             }
         });
     }
@@ -80,7 +98,7 @@ impl Arriving for TakenIn {
 
 impl TakenIn {
     fn with(&self, take_in: impl FnOnce(&Registry, &Arc<Cluster>)) {
-        if let Some(registry) = self.0.upgrade()
+        if let Some(registry) = self.registry.upgrade()
             && let Some(cluster) = registry.cluster()
         {
             take_in(&registry, cluster);

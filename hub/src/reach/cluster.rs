@@ -20,11 +20,11 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
-use raw_ws::sync::Mutex;
+use raw_ws::{clock::now, sync::Mutex};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -87,8 +87,7 @@ struct Books {
 struct Subscribed {
     /// For how many connections.
     connections: usize,
-    /// How many beats of others had come before.
-    since: u64,
+    since: Instant,
 }
 
 /// The commands to other servers that are not acknowledged yet.
@@ -180,9 +179,11 @@ impl Cluster {
         match subscribed.get_mut(channel) {
             Some(known) => known.connections += 1,
             None => {
-                let since = self.books.lock().auditor.beats();
-                let connections = 1;
-                subscribed.insert(channel.into(), Subscribed { connections, since });
+                let first = Subscribed {
+                    connections: 1,
+                    since: now(),
+                };
+                subscribed.insert(channel.into(), first);
                 // Under the lock: what is said last is meant.
                 self.link().subscribe(channel);
             }
@@ -233,7 +234,10 @@ impl Cluster {
         let comes_back = self.subscribed.lock().contains_key(&*publication.channel);
         let Books { ledger, .. } = &mut *self.books.lock();
         let is_first = ledger.oldest_expected().is_none();
-        ledger.publishes(&publication.channel, &publication.payload, comes_back);
+        let Publication {
+            channel, payload, ..
+        } = &publication;
+        ledger.publishes(channel, payload, comes_back, now());
         if let Err(error) = self.link().publish(publication) {
             ledger.was_refused();
             return Err(refused(error, self.channels.prefix()));

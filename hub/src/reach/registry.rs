@@ -412,6 +412,11 @@ impl Registry {
         known.collect()
     }
 
+    /// Writes what was sent to topics so far.
+    pub(crate) fn flush(&self) {
+        self.topics.iter().for_each(Topics::flush);
+    }
+
     fn send_to(
         &self,
         id: &ConnectionId,

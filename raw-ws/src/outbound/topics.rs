@@ -202,6 +202,24 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         reached
     }
 
+    /// Writes what was published so far, as far as the sockets take it: now, and not when the publishing
+    /// task pauses. For who publishes much in one go, and would else take clients for slow that had no
+    /// chance to read.
+    ///
+    /// ```
+    /// # fn load() -> Vec<String> { Vec::new() }
+    /// let topics: raw_ws::Topics<u32> = raw_ws::Topics::new();
+    /// for (count, news) in load().into_iter().enumerate() {
+    ///     topics.publish(&1, &news.into());
+    ///     if count % 100 == 99 {
+    ///         topics.flush();
+    ///     }
+    /// }
+    /// ```
+    pub fn flush(&self) {
+        self.inner.write_batch();
+    }
+
     /// How many connections are subscribed to a topic.
     pub fn subscribers<Q>(&self, topic: &Q) -> usize
     where

@@ -4,7 +4,10 @@
 //! this one has got all of it, unless something was away meanwhile: then it asks what that was, and
 //! compares. A machine: it knows neither a socket nor a clock.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use super::notes::{Audit, Beat};
 
@@ -18,12 +21,12 @@ pub(crate) struct Auditor {
     received: VecDeque<u64>,
     /// How many came before those.
     forgotten: u64,
+    /// When the last of them was forgotten.
+    forgotten_at: Option<Instant>,
     /// Where the beats stand among them, by server.
     marks: HashMap<String, Mark>,
     /// What was asked, and of whom.
     asked: HashMap<String, Asked>,
-    /// How many beats have come.
-    beats: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +35,6 @@ struct Mark {
     published: u64,
     /// How many had come from others.
     received: u64,
-    /// Which beat it was.
-    beat: u64,
     /// Something was away since.
     is_doubtful: bool,
 }
@@ -43,10 +44,20 @@ struct Asked {
     question: Question,
     /// What has come since the mark, and how often.
     received: HashMap<u64, u32>,
-    /// The channels that were subscribed to all the time.
-    channels: HashSet<u64>,
+    /// The channels that are subscribed to, and since when.
+    channels: HashMap<u64, Instant>,
+    /// What was published before is not known any more to have come; `None` where it is.
+    not_before: Option<Instant>,
     /// Some of what has come is forgotten.
     is_whole: bool,
+}
+
+/// When a beat comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contact {
+    Usual,
+    /// Something may have been missed, of a server too that was not heard before.
+    InAGap,
 }
 
 /// What is to be asked of a server: what it has published between these numbers.
@@ -66,16 +77,8 @@ pub(crate) struct Found {
 }
 
 impl Auditor {
-    /// How many beats have come: what subscribes to a channel remembers it.
-    pub(crate) fn beats(&self) -> u64 {
-        self.beats
-    }
-
     /// A message of another server has come.
     pub(crate) fn receives(&mut self, digest: u64) {
-        if self.marks.is_empty() {
-            return; // nobody will be asked
-        }
         self.received.push_back(digest);
         if self.received.len() > MAX_RECEIVED {
             self.received.pop_front();
@@ -91,33 +94,52 @@ impl Auditor {
     }
 
     /// Another server is there. What to ask it, if some of its messages may be missed; `channels` are
-    /// those that are subscribed to, and since which beat.
+    /// those that are subscribed to, and since when.
     pub(crate) fn beat(
         &mut self,
         beat: &Beat,
-        channels: impl Iterator<Item = (u64, u64)>,
+        contact: Contact,
+        channels: impl Iterator<Item = (u64, Instant)>,
+        now: Instant,
     ) -> Option<Question> {
-        self.beats += 1;
         if let Some(asked) = self.asked.get(&beat.from) {
             return Some(asked.question); // it, or its answer, was lost too; what came since is looked at later
         }
-        let now = Mark {
+        let mark = Mark {
             published: beat.published,
             received: self.forgotten + self.received.len() as u64,
-            beat: self.beats,
             is_doubtful: false,
         };
-        let before = self.marks.insert(beat.from.clone(), now);
-        let question = before.and_then(|before| self.ask(beat, before, channels));
-        self.forget();
+        let question = match self.marks.insert(beat.from.clone(), mark) {
+            Some(before) => self.ask(beat, before, None, channels),
+            None if contact == Contact::InAGap => {
+                // It may have begun to publish meanwhile, or before it was heard for the first time.
+                let never_heard = Mark {
+                    published: 0,
+                    received: self.forgotten,
+                    is_doubtful: true,
+                };
+                self.ask(beat, never_heard, self.forgotten_at, channels)
+            }
+            None => None,
+        };
+        self.forget(now);
         question
+    }
+
+    /// A beat of this server has come back: without others nobody will be asked.
+    pub(crate) fn beat_of_its_own(&mut self, now: Instant) {
+        if self.marks.is_empty() {
+            self.forget(now);
+        }
     }
 
     fn ask(
         &mut self,
         beat: &Beat,
         before: Mark,
-        channels: impl Iterator<Item = (u64, u64)>,
+        not_before: Option<Instant>,
+        channels: impl Iterator<Item = (u64, Instant)>,
     ) -> Option<Question> {
         let is_doubtful = before.is_doubtful || beat.doubtful > before.published;
         if !is_doubtful || beat.published <= before.published {
@@ -128,7 +150,6 @@ impl Auditor {
         for digest in self.received.iter().skip(seen) {
             *received.entry(*digest).or_default() += 1;
         }
-        let all_the_time = channels.filter(|(_, since)| *since < before.beat);
         let question = Question {
             after: before.published,
             up_to: beat.published,
@@ -136,7 +157,8 @@ impl Auditor {
         let asked = Asked {
             question,
             received,
-            channels: all_the_time.map(|(channel, _)| channel).collect(),
+            channels: channels.collect(),
+            not_before,
             is_whole: before.received >= self.forgotten,
         };
         self.asked.insert(beat.from.clone(), asked);
@@ -144,14 +166,18 @@ impl Auditor {
     }
 
     /// A server has answered.
-    pub(crate) fn answered(&mut self, audit: &Audit) -> Option<Found> {
+    pub(crate) fn answered(&mut self, audit: &Audit, now: Instant) -> Option<Found> {
         if self.asked.get(&audit.from)?.question.up_to != audit.up_to {
             return None; // to an earlier question
         }
         let mut asked = self.asked.remove(&audit.from)?;
         let mut missed = 0;
         for published in &audit.published {
-            if !asked.channels.contains(&published.channel) {
+            // What was published before is none of this server's.
+            let at = now.checked_sub(Duration::from_millis(published.age.into()));
+            let is_before = |since: &Instant| at.is_none_or(|at| at < *since);
+            let since = asked.channels.get(&published.channel);
+            if since.is_none_or(is_before) || asked.not_before.as_ref().is_some_and(is_before) {
                 continue;
             }
             match asked.received.get_mut(&published.message) {
@@ -184,11 +210,10 @@ impl Auditor {
     /// A server is gone.
     pub(crate) fn gone(&mut self, server: &str) {
         self.marks.remove(server);
-        self.forget();
     }
 
     /// Forgets what came before all marks.
-    fn forget(&mut self) {
+    fn forget(&mut self, now: Instant) {
         let oldest = self.marks.values().map(|mark| mark.received).min();
         let seen = oldest.unwrap_or(u64::MAX).saturating_sub(self.forgotten);
         let count = self
@@ -197,6 +222,9 @@ impl Auditor {
             .min(usize::try_from(seen).unwrap_or(usize::MAX));
         self.received.drain(..count);
         self.forgotten += count as u64;
+        if count > 0 {
+            self.forgotten_at = Some(now);
+        }
     }
 }
 
@@ -237,8 +265,8 @@ mod tests {
     }
 
     /// The server that counts.
-    #[derive(Default)]
     struct Receiver {
+        begun: Instant,
         auditor: Auditor,
         is_away: bool,
         missed: u64,
@@ -258,16 +286,22 @@ mod tests {
             if self.is_away {
                 return;
             }
-            let subscribed = [(channel_digest(CHANNELS[0]), 0)];
-            if let Some(question) = self.auditor.beat(&beat, subscribed.into_iter()) {
+            let subscribed = [(channel_digest(CHANNELS[0]), self.begun)];
+            if let Some(question) =
+                self.auditor
+                    .beat(&beat, Contact::Usual, subscribed.into_iter(), self.begun)
+            {
                 let (published, is_whole) =
-                    publisher.ledger.between(question.after, question.up_to);
-                let found = self.auditor.answered(&Audit {
+                    publisher
+                        .ledger
+                        .between(question.after, question.up_to, self.begun);
+                let audit = Audit {
                     from: beat.from,
                     up_to: question.up_to,
                     is_whole,
                     published,
-                });
+                };
+                let found = self.auditor.answered(&audit, self.begun);
                 let found = found.expect("it was asked");
                 assert!(found.is_whole);
                 self.missed += found.missed;
@@ -275,7 +309,7 @@ mod tests {
         }
 
         fn publish(&mut self, publisher: &mut Publisher, channel: &str, what: &[u8]) {
-            publisher.ledger.publishes(channel, what, false);
+            publisher.ledger.publishes(channel, what, false, self.begun);
             let fails = publisher.failing > 0;
             if fails {
                 publisher.failing -= 1;
@@ -297,7 +331,13 @@ mod tests {
         /// different things; the same things are counted by their number.
         #[test]
         fn what_is_reported_is_what_was_lost(steps in prop::collection::vec(step(), 0..80)) {
-            let mut receiver = Receiver::default();
+            let mut receiver = Receiver {
+                begun: Instant::now(),
+                auditor: Auditor::default(),
+                is_away: false,
+                missed: 0,
+                lost: 0,
+            };
             let mut publishers = ["a", "b"].map(|name| Publisher { name, ..Publisher::default() });
             let beats = |receiver: &mut Receiver, publishers: &mut [Publisher; 2]| {
                 publishers.iter_mut().for_each(|publisher| receiver.beat(publisher));
@@ -337,15 +377,53 @@ mod tests {
             doubtful: 0,
             presence: 0,
         };
-        assert_eq!(auditor.beat(&beat(3), [].into_iter()), None);
+        let hear = |auditor: &mut Auditor, published| {
+            let beat = beat(published);
+            auditor.beat(&beat, Contact::Usual, [].into_iter(), Instant::now())
+        };
+        assert_eq!(hear(&mut auditor, 3), None);
         auditor.interrupted();
         assert_eq!(auditor.unheard(), 1);
-        let question = auditor.beat(&beat(5), [].into_iter());
+        let question = hear(&mut auditor, 5);
         assert_eq!(question, Some(Question { after: 3, up_to: 5 }));
-        assert_eq!(auditor.beat(&beat(9), [].into_iter()), question);
+        assert_eq!(hear(&mut auditor, 9), question);
         assert_eq!((auditor.unheard(), auditor.unanswered()), (0, 1));
         auditor.give_up();
         assert_eq!(auditor.unanswered(), 0);
-        assert_eq!(auditor.beat(&beat(9), [].into_iter()), None);
+        assert_eq!(hear(&mut auditor, 9), None);
+    }
+
+    #[test]
+    fn a_server_that_was_never_heard_is_asked_in_a_gap_for_what_could_have_come() {
+        let begun = Instant::now();
+        let mut ledger = Ledger::default();
+        let mut auditor = Auditor::default();
+        ledger.publishes("subscribed", b"before", false, begun);
+        ledger.publishes("subscribed", b"came", false, begun + Duration::from_secs(2));
+        auditor.receives(digest("subscribed", b"came"));
+        ledger.publishes("subscribed", b"lost", false, begun + Duration::from_secs(3));
+        let beat = Beat {
+            from: "a".to_owned(),
+            published: 3,
+            doubtful: 0,
+            presence: 0,
+        };
+        let now = begun + Duration::from_secs(4);
+        let since = begun + Duration::from_secs(1);
+        let channels = [(channel_digest("subscribed"), since)].into_iter();
+        let question = auditor.beat(&beat, Contact::InAGap, channels, now);
+        assert_eq!(question, Some(Question { after: 0, up_to: 3 }));
+        let (published, is_whole) = ledger.between(0, 3, now);
+        let audit = Audit {
+            from: "a".to_owned(),
+            up_to: 3,
+            is_whole,
+            published,
+        };
+        let found = Found {
+            missed: 1,
+            is_whole: true,
+        };
+        assert_eq!(auditor.answered(&audit, now), Some(found));
     }
 }

@@ -74,6 +74,11 @@ impl Health {
         self.others.keys().find(is_it).cloned()
     }
 
+    /// Whether something may have been missed of which not all is known yet.
+    pub(crate) fn has_gap(&self) -> bool {
+        self.gap.is_some()
+    }
+
     pub(crate) fn interrupted(&mut self) {
         self.is_up = false;
         self.heard_itself = None;

@@ -4,7 +4,10 @@
 //!
 //! A machine: it knows neither a socket nor a clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
 
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
 
@@ -25,8 +28,8 @@ pub(crate) struct Ledger {
     expected: HashMap<u64, VecDeque<u64>>,
     /// The same in the order of their numbers, those too that have come back.
     in_order: VecDeque<(u64, u64)>,
-    /// The last messages, up to [`published`](Self::published).
-    remembered: VecDeque<Published>,
+    /// The last messages, up to [`published`](Self::published): channel, message, and when.
+    remembered: VecDeque<(u64, u64, Instant)>,
     /// What its last beats that have come back said.
     beats: VecDeque<u64>,
     /// Up to which number some may be lost.
@@ -42,11 +45,17 @@ pub(crate) enum Origin {
 
 impl Ledger {
     /// A message is about to be published. Whether it comes back, by the subscriptions.
-    pub(crate) fn publishes(&mut self, channel: &str, payload: &[u8], comes_back: bool) {
+    pub(crate) fn publishes(
+        &mut self,
+        channel: &str,
+        payload: &[u8],
+        comes_back: bool,
+        now: Instant,
+    ) {
         self.published += 1;
         let message = digest(channel, payload);
         let channel = channel_digest(channel);
-        self.remembered.push_back(Published { channel, message });
+        self.remembered.push_back((channel, message, now));
         if self.remembered.len() > MAX_REMEMBERED {
             self.remembered.pop_front();
         }
@@ -85,13 +94,21 @@ impl Ledger {
     }
 
     /// What it has published behind one number and up to another, and whether it remembers all of it.
-    pub(crate) fn between(&self, after: u64, up_to: u64) -> (Vec<Published>, bool) {
+    pub(crate) fn between(&self, after: u64, up_to: u64, now: Instant) -> (Vec<Published>, bool) {
         let forgotten = self.published - self.remembered.len() as u64;
         let skip = usize::try_from(after.saturating_sub(forgotten)).unwrap_or(usize::MAX);
         let count =
             usize::try_from(up_to.saturating_sub(after.max(forgotten))).unwrap_or(usize::MAX);
-        let remembered = self.remembered.iter().skip(skip).take(count).copied();
-        (remembered.collect(), after >= forgotten)
+        let remembered = self.remembered.iter().skip(skip).take(count);
+        let published = remembered.map(|(channel, message, at)| {
+            let age = now.saturating_duration_since(*at).as_millis();
+            Published {
+                channel: *channel,
+                message: *message,
+                age: u32::try_from(age).unwrap_or(u32::MAX),
+            }
+        });
+        (published.collect(), after >= forgotten)
     }
 
     /// How many messages this server has published.
@@ -181,7 +198,7 @@ mod tests {
     fn a_message_of_its_own_is_told_from_the_same_of_another_server() {
         let mut ledger = Ledger::default();
         assert_eq!(ledger.arrives(digest("all", b"tick")), Origin::Elsewhere);
-        ledger.publishes("all", b"tick", true);
+        ledger.publishes("all", b"tick", true, Instant::now());
         assert_eq!(ledger.arrives(digest("group", b"tick")), Origin::Elsewhere);
         assert_eq!(ledger.arrives(digest("all", b"tick")), Origin::Here);
         assert_eq!(ledger.arrives(digest("all", b"tick")), Origin::Elsewhere);
@@ -191,9 +208,9 @@ mod tests {
     #[test]
     fn what_was_lost_is_expected_no_longer_once_a_later_one_is_back() {
         let mut ledger = Ledger::default();
-        ledger.publishes("all", b"lost", true);
+        ledger.publishes("all", b"lost", true, Instant::now());
         let published = ledger.published();
-        ledger.publishes("all", b"later", true);
+        ledger.publishes("all", b"later", true, Instant::now());
         ledger.settle(published);
         assert_eq!(ledger.arrives(digest("all", b"lost")), Origin::Elsewhere);
         assert_eq!(ledger.arrives(digest("all", b"later")), Origin::Here);
@@ -202,8 +219,8 @@ mod tests {
     #[test]
     fn what_was_refused_is_not_expected() {
         let mut ledger = Ledger::default();
-        ledger.publishes("all", b"same", true);
-        ledger.publishes("all", b"same", true);
+        ledger.publishes("all", b"same", true, Instant::now());
+        ledger.publishes("all", b"same", true, Instant::now());
         ledger.was_refused();
         assert_eq!(ledger.published(), 1);
         assert_eq!(ledger.arrives(digest("all", b"same")), Origin::Here);
@@ -228,7 +245,7 @@ mod tests {
             };
             for (here, what) in &published {
                 if *here {
-                    ledger.publishes("all", &[*what], true);
+                    ledger.publishes("all", &[*what], true, Instant::now());
                 }
                 on_the_way.push_back(*what);
                 if on_the_way.len() > lag {

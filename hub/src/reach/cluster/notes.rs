@@ -100,6 +100,8 @@ pub(crate) struct Audit {
 pub(crate) struct Published {
     pub(crate) channel: u64,
     pub(crate) message: u64,
+    /// How long ago, in milliseconds.
+    pub(crate) age: u32,
 }
 
 /// What can be asked.
@@ -145,11 +147,12 @@ impl Note {
                 string(&mut out, &audit.from);
                 number(&mut out, audit.up_to);
                 number(&mut out, audit.is_whole.into());
-                let bytes = audit.published.iter().flat_map(|published| {
-                    let Published { channel, message } = published;
-                    [channel.to_be_bytes(), message.to_be_bytes()].concat()
-                });
-                let bytes: Vec<u8> = bytes.collect();
+                let mut bytes = Vec::with_capacity(20 * audit.published.len());
+                for published in &audit.published {
+                    bytes.extend_from_slice(&published.channel.to_be_bytes());
+                    bytes.extend_from_slice(&published.message.to_be_bytes());
+                    bytes.extend_from_slice(&published.age.to_be_bytes());
+                }
                 encode::write_bin(&mut out, &bytes).expect(A_VEC_TAKES_ALL);
             }
             Self::Question { from, id, question } => {
@@ -319,10 +322,11 @@ fn texts(rest: &mut &[u8]) -> Option<Vec<String>> {
 fn read_published(rest: &mut &[u8]) -> Option<Vec<Published>> {
     let bytes = super::payloads::read_binary(rest)?;
     let number = |bytes: &[u8]| Some(u64::from_be_bytes(bytes.try_into().ok()?));
-    let each = bytes.chunks_exact(16).map(|pair| {
+    let each = bytes.chunks_exact(20).map(|published| {
         Some(Published {
-            channel: number(&pair[..8])?,
-            message: number(&pair[8..])?,
+            channel: number(&published[..8])?,
+            message: number(&published[8..16])?,
+            age: u32::from_be_bytes(published[16..].try_into().ok()?),
         })
     });
     each.collect()
@@ -339,6 +343,7 @@ mod tests {
             Published {
                 channel: u64::MAX,
                 message: 1,
+                age: 2,
             };
             3
         ];

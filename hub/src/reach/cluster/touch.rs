@@ -2,9 +2,11 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use raw_ws::clock::now;
+
 use super::{
     Books, Cluster,
-    audit::{self, Found},
+    audit::{self, Contact, Found},
     health::{Gap, Health},
     ledger::channel_digest,
     notes::{Audit, Beat, Note, Published},
@@ -74,15 +76,25 @@ impl Cluster {
             let mut books = self.books.lock();
             books.ledger.beat_is_back(beat.published);
             books.is_marked = false;
+            books.auditor.beat_of_its_own(now());
             drop(books);
             self.health.lock().heard_itself();
             return None;
         }
         self.health.lock().heard(&beat.from);
+        let contact = if self.health.lock().has_gap() {
+            Contact::InAGap
+        } else {
+            Contact::Usual
+        };
         let subscribed = self.subscribed.lock();
         let channels = subscribed.iter();
         let channels = channels.map(|(channel, known)| (channel_digest(channel), known.since));
-        let question = self.books.lock().auditor.beat(beat, channels)?;
+        let question = self
+            .books
+            .lock()
+            .auditor
+            .beat(beat, contact, channels, now())?;
         self.health.lock().doubts();
         Some(question)
     }
@@ -110,12 +122,12 @@ impl Cluster {
 
     /// What it has published between two numbers, and whether it remembers all of it.
     pub(crate) fn between(&self, after: u64, up_to: u64) -> (Vec<Published>, bool) {
-        self.books.lock().ledger.between(after, up_to)
+        self.books.lock().ledger.between(after, up_to, now())
     }
 
     /// Another server says what it has published.
     pub(crate) fn audited(&self, audit: &Audit) {
-        let found: Option<Found> = self.books.lock().auditor.answered(audit);
+        let found: Option<Found> = self.books.lock().auditor.answered(audit, now());
         if let Some(found) = found {
             self.health.lock().found(found);
         }
