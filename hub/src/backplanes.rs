@@ -84,6 +84,9 @@ pub struct Publication {
     pub channel: Arc<str>,
     /// What.
     pub payload: Bytes,
+    /// Whether it goes to a channel that every server subscribes to: how many it reaches is how many there
+    /// are. A backplane that was away may wait for them before it publishes what was kept.
+    pub is_for_every_server: bool,
     /// To be told how many servers it reached, the publishing one included. Dropped where that is not
     /// known: a message that was lost, a backplane that cannot count.
     pub reached: Option<oneshot::Sender<u64>>,
@@ -95,6 +98,7 @@ impl Publication {
         Self {
             channel: channel.into(),
             payload: payload.into(),
+            is_for_every_server: false,
             reached: None,
         }
     }

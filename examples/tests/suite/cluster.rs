@@ -390,6 +390,37 @@ async fn rd_10_redis_stands_still_for_10_s() {
     .await;
 }
 
+/// The example that shows it, as somebody runs it.
+#[test]
+fn the_example_shows_a_message_that_crosses() {
+    let Some(redis) = redis(&[]) else { return };
+    let run = |url: &str| {
+        let mut cluster = Command::new(example("cluster"));
+        cluster.args(["--once", "--redis", url]).output().unwrap()
+    };
+    let output = run(&redis.url());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "  cyd hears: hello from ann",
+        "3 connections, by 3 servers, and no more",
+        "  ann has left lobby, and every other server knows",
+        "  2 connections are left in the lobby",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    // Without a Redis it says in a line how to start one.
+    drop(redis);
+    let output = run("redis://127.0.0.1:1");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        (output.status.code(), text.lines().count()),
+        (Some(1), 1),
+        "{text}"
+    );
+    assert!(text.contains("start one with `redis-server`"), "{text}");
+}
+
 /// What a server answers to a question about all of them.
 async fn ask(server: &Server, path: &str) -> serde_json::Value {
     let answer = examples::http().get(format!("{}{path}", url(server)));

@@ -82,6 +82,7 @@ impl Link for Joined {
             channel,
             payload,
             reached,
+            ..
         } = publication;
         // The lock is held to the end: everybody sees the same order.
         let between = self.between.lock();

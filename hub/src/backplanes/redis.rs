@@ -373,8 +373,7 @@ impl Pauses {
     }
 }
 
-/// Why a Redis cannot be used.
-#[derive(Debug)]
+/// Why a Redis cannot be used. `Debug` writes the sentence too, as that is what `main` shows.
 pub struct RedisConnectError {
     text: String,
     source: Option<RedisError>,
@@ -401,6 +400,12 @@ impl RedisConnectError {
             ),
         };
         Self::new(text, Some(error))
+    }
+}
+
+impl fmt::Debug for RedisConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

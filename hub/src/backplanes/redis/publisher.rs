@@ -1,10 +1,18 @@
 //! The connection that publishes, and what waits for it.
 
-use std::{collections::VecDeque, fmt::Display, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Display,
+    sync::Arc,
+    time::Duration,
+};
 
 use raw_ws::sync::Mutex;
 use redis::{PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
-use tokio::{sync::Notify, time::sleep};
+use tokio::{
+    sync::Notify,
+    time::{sleep, timeout},
+};
 
 use super::{Dialect, Pauses, RedisOptions, Shared, config};
 use crate::{
@@ -82,16 +90,22 @@ impl Queue {
     }
 }
 
+/// How often it is looked who is there.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// Publishes what waits, on one connection after the other.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut pauses = Pauses::new(&shared.options);
+    let mut servers = Servers::default();
     loop {
         let lost = Arc::new(Notify::new());
         match connect(&shared, lost.clone()).await {
             Ok(connection) => {
                 pauses = Pauses::new(&shared.options);
                 *shared.publisher.lock() = Some(connection.clone());
-                let error = publish(&shared, connection, &lost).await;
+                let patience = shared.options.longest_pause;
+                let _ = timeout(patience, servers.are_back(connection.clone())).await;
+                let error = publish(&shared, connection, &lost, &mut servers).await;
                 *shared.publisher.lock() = None;
                 events::backplane_lost("publisher", error.as_ref().map(|error| error as _));
             }
@@ -127,6 +141,7 @@ async fn publish(
     shared: &Shared,
     mut connection: MultiplexedConnection,
     lost: &Notify,
+    servers: &mut Servers,
 ) -> Option<RedisError> {
     loop {
         let batch = tokio::select! {
@@ -142,7 +157,7 @@ async fn publish(
         }
         let sent = connection.send_packed_commands(&pipeline, 0, batch.len());
         match sent.await {
-            Ok(replies) => tell(shared, batch, &replies),
+            Ok(replies) => tell(shared, batch, &replies, servers),
             Err(error) => {
                 // Whether Redis has published any of it, nobody knows.
                 shared.channels.doubt();
@@ -153,13 +168,17 @@ async fn publish(
 }
 
 /// Tells who asks how many servers a message has reached.
-fn tell(shared: &Shared, batch: Vec<Publication>, replies: &[Value]) {
+fn tell(shared: &Shared, batch: Vec<Publication>, replies: &[Value], servers: &mut Servers) {
     for (publication, reply) in batch.into_iter().zip(replies) {
         match reply {
             Value::Int(count) => {
+                let count = u64::try_from(*count).unwrap_or(0);
+                if publication.is_for_every_server {
+                    servers.by_channel.insert(publication.channel, count);
+                }
                 if let Some(reached) = publication.reached {
                     // Who asked may have gone.
-                    let _ = reached.send(u64::try_from(*count).unwrap_or(0));
+                    let _ = reached.send(count);
                 }
             }
             refused => {
@@ -170,6 +189,39 @@ fn tell(shared: &Shared, batch: Vec<Publication>, replies: &[Value]) {
                 events::backplane_refuses(why);
                 shared.channels.doubt();
             }
+        }
+    }
+}
+
+/// How many servers each hub had when they were last counted.
+#[derive(Default)]
+struct Servers {
+    by_channel: HashMap<Arc<str>, u64>,
+}
+
+impl Servers {
+    /// Waits until as many are back: what was kept while Redis was away would else reach nobody, where this
+    /// server is the first to find it again.
+    async fn are_back(&self, mut connection: MultiplexedConnection) {
+        while !self.by_channel.is_empty() {
+            let mut ask = redis::cmd("PUBSUB");
+            ask.arg("NUMSUB");
+            for channel in self.by_channel.keys() {
+                ask.arg(&**channel);
+            }
+            let Ok(counts) = ask
+                .query_async::<HashMap<String, u64>>(&mut connection)
+                .await
+            else {
+                return;
+            };
+            let is_back = |(channel, before): (&Arc<str>, &u64)| {
+                counts.get(&**channel).is_some_and(|count| count >= before)
+            };
+            if self.by_channel.iter().all(is_back) {
+                return;
+            }
+            sleep(LOOK).await;
         }
     }
 }

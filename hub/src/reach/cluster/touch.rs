@@ -66,7 +66,9 @@ impl Cluster {
     /// In order with what is published. Refused, it is not there: the next says the same.
     fn write(&self, _in_order: &mut Books, channel: &str, note: &Note) {
         if let Some(link) = self.link.get() {
-            let _ = link.publish(Publication::new(channel, note.encode()));
+            let mut publication = Publication::new(channel, note.encode());
+            publication.is_for_every_server = *channel == *self.channels.notes;
+            let _ = link.publish(publication);
         }
     }
 
