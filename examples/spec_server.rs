@@ -13,14 +13,15 @@ mod spec;
 use std::{cell::RefCell, collections::HashMap, net::SocketAddr, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, State},
     routing::get,
 };
 use clap::Parser;
 use examples::{Error, ServerOptions, bench_hub, chat_hub, observe, run_when};
-use hub::{Hub, HubHandle, backplane::Redis};
-use serde_json::{Value, json};
+use hub::{Everywhere, Hub, HubHandle, backplane::Redis};
+use serde::Serialize;
+use serde_json::json;
 
 /// How long somebody who is present may be away.
 const DEBOUNCE: Duration = Duration::from_secs(3);
@@ -57,20 +58,32 @@ async fn main() -> Result<(), Error> {
     run_when(options.listen, &options.server, app, is_ready).await
 }
 
-async fn online(State(spec): State<HubHandle>) -> Json<Value> {
-    let online = spec.servers().connections().await;
-    Json(json!({ "value": online.value, "servers": online.servers, "silent": online.silent }))
+async fn online(State(spec): State<HubHandle>) -> String {
+    json(&spec.servers().connections().await)
 }
 
-async fn members(State(spec): State<HubHandle>, Path(group): Path<String>) -> Json<Value> {
-    let members = spec.servers().members(&group).await;
-    Json(json!({ "value": members.value, "servers": members.servers, "silent": members.silent }))
+async fn members(State(spec): State<HubHandle>, Path(group): Path<String>) -> String {
+    json(&spec.servers().members(&group).await)
 }
 
-async fn present(State(spec): State<HubHandle>, Path(group): Path<String>) -> Json<Vec<String>> {
+fn json<T: Serialize>(everywhere: &Everywhere<T>) -> String {
+    let Everywhere {
+        value,
+        servers,
+        silent,
+        ..
+    } = everywhere;
+    json!({ "value": value, "servers": servers, "silent": silent }).to_string()
+}
+
+async fn present(State(spec): State<HubHandle>, Path(group): Path<String>) -> String {
     let present = spec.presence().map(|presence| presence.members(&group));
-    let names = present.into_iter().flatten();
-    Json(names.map(|who| who.to_string()).collect())
+    let names: Vec<String> = present
+        .into_iter()
+        .flatten()
+        .map(|who| who.to_string())
+        .collect();
+    json!(names).to_string()
 }
 
 /// The other servers of the contract.

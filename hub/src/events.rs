@@ -1,8 +1,9 @@
 //! Every event and metric of this crate, one function each. Tokens, query strings and payloads are
 //! in none of them.
 
+#[cfg(feature = "redis")]
+use std::fmt::Display;
 use std::{
-    fmt::Display,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -184,6 +185,7 @@ pub(crate) fn upload_stuck() {
 }
 
 /// A connection of a backplane is lost. `why` is `None` where the other end closed it.
+#[cfg(feature = "redis")]
 pub(crate) fn backplane_lost(connection: &'static str, why: Option<&dyn Display>) {
     told(|| {
         let why = why.map(ToString::to_string);
@@ -197,6 +199,7 @@ pub(crate) fn backplane_lost(connection: &'static str, why: Option<&dyn Display>
 }
 
 /// A backplane cannot be reached, and is tried again.
+#[cfg(feature = "redis")]
 pub(crate) fn backplane_away(connection: &'static str, why: &dyn Display) {
     told(|| {
         tracing::debug!(connection, %why, "the backplane cannot be reached");
@@ -261,6 +264,7 @@ pub(crate) fn unreadable_arrival() {
 }
 
 /// A backplane did not take what was published.
+#[cfg(feature = "redis")]
 pub(crate) fn backplane_refuses(why: &dyn Display) {
     told(|| {
         tracing::error!(%why, "the backplane refuses what is published");

@@ -179,7 +179,7 @@ impl Listener {
             .on("Received", move |text: String| {
                 let number = text.parse().unwrap();
                 let mut kept = kept.lock().unwrap();
-                kept.entry(number).or_insert((0, Instant::now())).0 += 1;
+                kept.entry(number).or_insert_with(|| (0, Instant::now())).0 += 1;
                 ready(())
             })
             .connect()
@@ -190,6 +190,10 @@ impl Listener {
             .await
             .unwrap();
         Self { connection, got }
+    }
+
+    fn got(&self) -> HashMap<u64, (u32, Instant)> {
+        self.got.lock().unwrap().clone()
     }
 
     fn has(&self, number: u64) -> Option<Instant> {
@@ -295,10 +299,9 @@ async fn account(
     let sent_since = next.load(Ordering::Relaxed);
     let begun = Instant::now();
     let took = loop {
-        let got = receivers[0].got.lock().unwrap();
+        let got = receivers[0].got();
         let since = got.iter().filter(|(number, _)| **number >= sent_since);
         let first = since.map(|(_, (_, at))| *at).min();
-        drop(got);
         if let Some(first) = first {
             break first - back;
         }
@@ -326,7 +329,7 @@ async fn account(
     }
     let missed = metric(&other, "hub_backplane_missed").await;
     for receiver in &receivers {
-        let got = receiver.got.lock().unwrap();
+        let got = receiver.got();
         let lost = sent
             .accepted
             .iter()
@@ -339,13 +342,12 @@ async fn account(
         assert_eq!(receiver.connection.state(), ConnectionState::Connected);
     }
     // Those of the same server get all, whatever happens.
-    let got = sender.got.lock().unwrap();
+    let got = sender.got();
     assert_eq!(got.len() as u64, sent.accepted.len() as u64 + sent.refused);
     assert!(
         got.values().all(|(times, _)| *times == 1),
         "something came twice"
     );
-    drop(got);
     assert_eq!(sender.connection.state(), ConnectionState::Connected);
     assert_eq!(metric(&one, "hub_backplane_refused").await, sent.refused);
     println!(

@@ -241,7 +241,7 @@ impl Backplane for RedisBackplane {
 
     fn join(&self, arrivals: Arrivals) -> Arc<dyn Link> {
         let ends = self.ends.clone();
-        let id = ends.shared.channels.join(arrivals);
+        let id = ends.shared.channels.join(&arrivals);
         Arc::new(RedisLink { ends, id })
     }
 }

@@ -142,7 +142,7 @@ impl Attendance {
     pub(crate) fn joined(&self, cluster: Option<&Arc<Cluster>>, live: &Live, group: &Arc<str>) {
         let place = place_of(live, group);
         self.change(|roll| {
-            let version = roll.join(place.clone());
+            let version = roll.join(&place);
             tell(cluster, version, place, true);
         });
     }

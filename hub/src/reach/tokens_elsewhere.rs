@@ -48,10 +48,12 @@ pub(crate) enum NotGiven {
 
 /// The paths of a hub.
 #[derive(Default)]
-pub(crate) struct Paths(Mutex<Vec<(Box<str>, Weak<dyn GivesAway>)>>);
+pub(crate) struct Paths(Mutex<Vec<(Box<str>, AtPath)>>);
+
+type AtPath = Weak<dyn GivesAway>;
 
 impl Paths {
-    pub(crate) fn add(&self, path: &str, tokens: Weak<dyn GivesAway>) {
+    pub(crate) fn add(&self, path: &str, tokens: AtPath) {
         self.0.lock().push((path.into(), tokens));
     }
 

@@ -63,7 +63,7 @@ struct Change {
 }
 
 impl Channels {
-    pub(super) fn join(&self, arrivals: Arrivals) -> u64 {
+    pub(super) fn join(&self, arrivals: &Arrivals) -> u64 {
         let mut state = self.state.lock();
         state.next_id += 1;
         let id = state.next_id;

@@ -65,13 +65,13 @@ impl Roll {
     }
 
     /// Somebody's connection has joined a group here. The version to tell the others, if they need be.
-    pub(crate) fn join(&mut self, place: Place) -> Option<u64> {
+    pub(crate) fn join(&mut self, place: &Place) -> Option<u64> {
         let connections = self.here.entry(place.clone()).or_default();
         *connections += 1;
         if *connections > 1 {
             return None;
         }
-        self.comes(&place);
+        self.comes(place);
         self.version += 1;
         Some(self.version)
     }
@@ -241,13 +241,13 @@ mod tests {
     #[test]
     fn who_comes_back_in_time_was_never_away() {
         let (mut roll, now) = (Roll::new(DEBOUNCE), Instant::now());
-        roll.join(place("ann"));
+        roll.join(&place("ann"));
         assert_eq!(said(&roll.take_changes(now)), [("ann", true)]);
         roll.leave(&place("ann"), now);
         let later = now + Duration::from_secs(2);
         assert_eq!(said(&roll.take_changes(later)), []);
         assert_eq!(roll.members("lobby").len(), 1);
-        roll.join(place("ann"));
+        roll.join(&place("ann"));
         assert_eq!(roll.next_deadline(), None);
         assert_eq!(said(&roll.take_changes(now + DEBOUNCE * 2)), []);
         roll.leave(&place("ann"), later);
@@ -261,7 +261,7 @@ mod tests {
         let (mut roll, now) = (Roll::new(DEBOUNCE), Instant::now());
         roll.whole("b", 1, [place("ann")], now);
         assert_eq!(said(&roll.take_changes(now)), [("ann", true)]);
-        roll.join(place("ann"));
+        roll.join(&place("ann"));
         roll.changed("b", 2, &place("ann"), false, now);
         assert_eq!(said(&roll.take_changes(now + DEBOUNCE)), []);
     }
@@ -296,7 +296,7 @@ mod tests {
     fn a_server_that_is_gone_takes_its_own_with_it() {
         let (mut roll, heard) = (Roll::new(DEBOUNCE), Instant::now());
         roll.whole("b", 1, [place("ann"), place("bob")], heard);
-        roll.join(place("bob"));
+        roll.join(&place("bob"));
         roll.take_changes(heard);
         // It was away for as long as anybody may be.
         let now = heard + Duration::from_secs(4);
@@ -327,7 +327,7 @@ mod tests {
                 let version = &mut versions[usize::from(server)];
                 *version += 1;
                 match (server, comes) {
-                    (0, true) => drop(roll.join(somebody)),
+                    (0, true) => drop(roll.join(&somebody)),
                     (0, false) => drop(roll.leave(&somebody, now)),
                     (server, comes) => {
                         let name = format!("server {server}");

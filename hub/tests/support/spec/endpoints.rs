@@ -166,17 +166,17 @@ async fn join(
     State(spec): State<HubHandle>,
     Path((group, connection)): Path<(String, String)>,
 ) -> StatusCode {
-    changed(spec.groups().add_and_wait(&connection, &group).await)
+    changed(&spec.groups().add_and_wait(&connection, &group).await)
 }
 
 async fn leave(
     State(spec): State<HubHandle>,
     Path((group, connection)): Path<(String, String)>,
 ) -> StatusCode {
-    changed(spec.groups().remove_and_wait(&connection, &group).await)
+    changed(&spec.groups().remove_and_wait(&connection, &group).await)
 }
 
-fn changed(done: hub::Result<()>) -> StatusCode {
+fn changed(done: &hub::Result<()>) -> StatusCode {
     match done {
         Ok(()) => StatusCode::OK,
         Err(_) => StatusCode::CONFLICT,
