@@ -7,6 +7,7 @@ use std::time::Duration;
 use hub::{
     Call, ConnectionId, Context, EndpointOptions, Filter, Hub, HubError, HubHandle, HubOptions, Names,
     Protocol, RawConnection, RawConnections, Reply, Request, Transport, UploadStream, User,
+    backplane::Redis,
 };
 
 struct State;
@@ -25,6 +26,7 @@ struct Given {
     ids: Vec<ConnectionId>,
     seconds: Duration,
     deadline: Duration,
+    redis: Redis,
 }
 
 struct Visit;
