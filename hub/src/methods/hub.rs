@@ -362,7 +362,7 @@ impl<S: Send + Sync + 'static> Hub<S> {
     ///             PresenceKind::Left => "Left",
     ///         };
     ///         // Every server tells its own clients.
-    ///         let _ = handle.group(&event.group).here().send(target, (&event.who,));
+    ///         let _ = handle.group(&event.group).here().send(target, (&*event.who,));
     ///     }
     /// });
     /// assert!(presence.members("lobby").is_empty());
