@@ -15,7 +15,11 @@ use std::{
 };
 
 use hub::client::{ConnectionState, HubConnection};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{
+    sync::watch,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use crate::{
     aspnetcore::servers::{backplane_check, theirs_on},
@@ -165,21 +169,24 @@ async fn rd_04_a_server_of_ours_and_a_real_one_say_byte_for_byte_the_same() {
     assert_eq!(recorded(&redis, theirs, at(&ours), &[HOLDS_BACK]).await, 1);
 }
 
-/// A client that keeps what it receives, and how often.
+/// How often each number has come, and when first.
+type Got = HashMap<u64, (u32, Instant)>;
+
+/// A client that keeps what it receives.
 struct Listener {
     connection: HubConnection,
-    got: Arc<Mutex<HashMap<u64, (u32, Instant)>>>,
+    got: watch::Receiver<Got>,
 }
 
 impl Listener {
     async fn connect(server: &Server) -> Self {
-        let got = Arc::<Mutex<HashMap<u64, (u32, Instant)>>>::default();
-        let kept = got.clone();
+        let (keep, got) = watch::channel(Got::new());
         let connection = HubConnection::builder(format!("{}/spec", url(server)))
             .on("Received", move |text: String| {
                 let number = text.parse().unwrap();
-                let mut kept = kept.lock().unwrap();
-                kept.entry(number).or_insert_with(|| (0, Instant::now())).0 += 1;
+                keep.send_modify(|got| {
+                    got.entry(number).or_insert_with(|| (0, Instant::now())).0 += 1;
+                });
                 ready(())
             })
             .connect()
@@ -192,27 +199,29 @@ impl Listener {
         Self { connection, got }
     }
 
-    fn got(&self) -> HashMap<u64, (u32, Instant)> {
-        self.got.lock().unwrap().clone()
+    fn got(&self) -> Got {
+        self.got.borrow().clone()
     }
 
-    fn has(&self, number: u64) -> Option<Instant> {
-        self.got.lock().unwrap().get(&number).map(|(_, at)| *at)
+    /// Waits until a number from this one on has come: when the first of them did.
+    async fn from(&self, number: u64) -> Instant {
+        let mut got = self.got.clone();
+        let first = |got: &Got| {
+            let since = got.iter().filter(|(known, _)| **known >= number);
+            since.map(|(_, (_, at))| *at).min()
+        };
+        let come = timeout(GUARD, got.wait_for(|got| first(got).is_some())).await;
+        let state = self.connection.state();
+        let come = come.unwrap_or_else(|_| panic!("nothing comes from {number} on: {state:?}"));
+        first(&come.unwrap()).unwrap()
     }
 
-    async fn until(&self, number: u64) -> Instant {
-        let begun = Instant::now();
-        loop {
-            if let Some(at) = self.has(number) {
-                return at;
-            }
-            let (state, got) = (self.connection.state(), self.got.lock().unwrap().len());
-            assert!(
-                begun.elapsed() < GUARD,
-                "{number} does not come: {state:?}, {got} have"
-            );
-            sleep(Duration::from_millis(2)).await;
-        }
+    /// Waits until this number has come.
+    async fn until(&self, number: u64) {
+        let mut got = self.got.clone();
+        let come = timeout(GUARD, got.wait_for(|got| got.contains_key(&number))).await;
+        let state = self.connection.state();
+        assert!(come.is_ok(), "{number} does not come: {state:?}");
     }
 }
 
@@ -297,17 +306,7 @@ async fn account(
     let back = happens(redis, &other).await;
     // The first that arrives of those sent since.
     let sent_since = next.load(Ordering::Relaxed);
-    let begun = Instant::now();
-    let took = loop {
-        let got = receivers[0].got();
-        let since = got.iter().filter(|(number, _)| **number >= sent_since);
-        let first = since.map(|(_, (_, at))| *at).min();
-        if let Some(first) = first {
-            break first - back;
-        }
-        assert!(begun.elapsed() < GUARD, "nothing arrives any more");
-        sleep(Duration::from_millis(2)).await;
-    };
+    let took = receivers[0].from(sent_since).await - back;
     until_ready(&one, true).await;
     until_ready(&other, true).await;
     *stop.lock().unwrap() = true;
