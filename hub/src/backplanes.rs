@@ -38,13 +38,14 @@ use tokio::sync::oneshot;
 /// # }).unwrap();
 /// ```
 pub trait Backplane: Send + Sync + 'static {
-    /// What the names of all channels of the hub begin with: hubs of another prefix hear nothing of
-    /// it. The full .NET name of the hub's class where servers of ASP.NET Core take part (RD-01).
+    /// What the names of all channels of the hub begin with, some of them behind two underscores: hubs
+    /// of another prefix hear nothing of it. The full .NET name of the hub's class where servers of
+    /// ASP.NET Core take part (RD-01).
     fn channel_prefix(&self) -> &str;
 
-    /// Joins the other servers, and says so with [`Arrivals::resumed`] once they are in reach. From here on what comes on the channels that the link subscribes to
-    /// is given to `arrivals`, from whatever task or thread, one after the other. The link is left by
-    /// dropping it.
+    /// Joins the other servers, and says so with [`Arrivals::resumed`] once they are in reach. From
+    /// here on what comes on the channels that the link subscribes to is given to `arrivals`, from
+    /// whatever task or thread, one after the other. The link is left by dropping it.
     ///
     /// Called once for each hub, within a tokio runtime.
     fn join(&self, arrivals: Arrivals) -> Arc<dyn Link>;

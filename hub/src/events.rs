@@ -198,11 +198,15 @@ pub(crate) fn backplane_lost(connection: &'static str, why: Option<&dyn Display>
     });
 }
 
-/// A backplane cannot be reached, and is tried again.
+/// A backplane cannot be reached, and is tried again; said aloud once.
 #[cfg(feature = "redis")]
-pub(crate) fn backplane_away(connection: &'static str, why: &dyn Display) {
+pub(crate) fn backplane_away(connection: &'static str, why: &dyn Display, is_first: bool) {
     told(|| {
-        tracing::debug!(connection, %why, "the backplane cannot be reached");
+        if is_first {
+            tracing::warn!(connection, %why, "the backplane cannot be reached, and is tried again");
+        } else {
+            tracing::debug!(connection, %why, "the backplane cannot be reached");
+        }
     });
 }
 

@@ -118,6 +118,15 @@ impl Proxy {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Waits until it has seen that the server is gone. Whoever starts the next one before that
+    /// may be answered by it, and a moment later not: a look of HAProxy's at the server that was
+    /// can come to its end then.
+    async fn misses_the_server(&self) {
+        while Peer::get(self.address, "/healthz").await == Some(200) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until it reaches the server again. HAProxy looks for it once a second, and tells of
     /// what it has seen by its answers alone.
     pub(crate) async fn reaches_the_server(&self) {
@@ -181,11 +190,13 @@ async fn haproxy_by_the_proxy_protocol() {
 }
 
 async fn carries(proxy: &Proxy, at: SocketAddr, options: &[&str]) {
+    proxy.misses_the_server().await;
     let server = serve(at, options);
     proxy.reaches_the_server().await;
     a_crowd_and_a_restart(proxy, server, at, options).await;
 
     // One client may have so many, wherever else it says it is; the others have theirs.
+    proxy.misses_the_server().await;
     let server = serve(
         at,
         &[options, &["--max-connections-per-address", "20"]].concat(),

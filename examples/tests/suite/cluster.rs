@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    env, fs,
     future::ready,
     net::SocketAddr,
     path::Path,
@@ -26,6 +27,7 @@ use crate::{
     children::{Server, example},
     lateness::{on_time, verdict},
     official::run,
+    peers::free_address,
     redis::RedisServer,
     skip::skip,
 };
@@ -422,6 +424,50 @@ async fn ask(server: &Server, path: &str) -> serde_json::Value {
     let answer = examples::http().get(format!("{}{path}", url(server)));
     let text = answer.send().await.unwrap().text().await.unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// One that connects by TLS, and one that does not: they are one all the same.
+#[tokio::test]
+async fn redis_may_be_reached_by_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".into()]).unwrap();
+    let folder = env::temp_dir().join(format!("redis-tls-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+    fs::write(&cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
+    let port = free_address().port().to_string();
+    let options = [
+        ["--tls-port", &port],
+        ["--tls-cert-file", cert],
+        ["--tls-key-file", key],
+        ["--tls-auth-clients", "no"],
+    ];
+    let Some(redis) = redis(options.as_flattened()) else {
+        return;
+    };
+    let by_tls = || {
+        let mut server = Command::new(example("spec_server"));
+        server.args(["--redis", &format!("rediss://localhost:{port}")]);
+        server.env("RUST_LOG", "off");
+        server
+    };
+    let one = ours(&redis);
+    // Certificates of one's own are trusted as OpenSSL's programs do.
+    let (other, _) = Server::spawn(by_tls().env("SSL_CERT_FILE", cert));
+    let begun = Instant::now();
+    for server in [&one, &other] {
+        while ask(server, "/cluster/online").await["servers"] != 2 {
+            assert!(begun.elapsed() < GUARD, "they do not find each other");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+    // Who does not trust it says so, and does not begin.
+    let refused = by_tls().output().unwrap();
+    let text = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success());
+    assert!(text.contains("certificate"), "{text}");
+    fs::remove_dir_all(folder).unwrap();
 }
 
 #[cfg(unix)]

@@ -35,6 +35,17 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// is used through the one node that the address names, as what is published on one node arrives on
 /// all. Sentinels are not asked: name the server itself, or a proxy that follows the master.
 ///
+/// A user of Redis for this needs six commands and the hub's channels; with two underscores in front
+/// are those of notes, which servers of ASP.NET Core do not use:
+///
+/// ```text
+/// ACL SETUSER app on >password &Chat.Hubs.ChatHub* &__Chat.Hubs.ChatHub*
+///   +hello +ping +publish +subscribe +unsubscribe +pubsub
+/// ```
+///
+/// With TLS, the certificates that the system trusts are trusted, or those in the file that
+/// `SSL_CERT_FILE` names. Certificates of clients are not offered.
+///
 /// While Redis is away, clients stay connected and reach each other on the same server; what is to be
 /// published waits, up to the bounds in [`RedisOptions`], and is then refused.
 ///
@@ -361,6 +372,16 @@ impl Pauses {
             next: FIRST_PAUSE,
             longest: options.longest_pause,
         }
+    }
+
+    /// A connection was of use: what follows is another story.
+    fn begin_again(&mut self) {
+        self.next = FIRST_PAUSE;
+    }
+
+    /// Whether none was made yet.
+    fn have_just_begun(&self) -> bool {
+        self.next == FIRST_PAUSE
     }
 
     fn next(&mut self) -> Duration {

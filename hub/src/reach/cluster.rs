@@ -284,9 +284,8 @@ impl Cluster {
         connection: &ConnectionId,
         deadline: Duration,
     ) -> Result<()> {
-        let waiting = self.await_acknowledgement();
+        let mut waiting = self.await_acknowledgement();
         self.publish_command(waiting.id, action, group, connection)?;
-        let mut waiting = waiting;
         match timeout(deadline, &mut waiting.acknowledged).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(HubError::hidden(

@@ -1,6 +1,7 @@
 //! Many servers as one: the suite that every backplane is put to, and what happens while one is away.
 
 use std::{
+    collections::BTreeSet,
     env,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
@@ -76,8 +77,8 @@ struct Server {
 }
 
 impl Server {
-    async fn start(redis: &RedisServer, options: RedisOptions) -> Self {
-        let redis = Redis::connect_with(&redis.url(), options).await.unwrap();
+    async fn start(url: &str, options: RedisOptions) -> Self {
+        let redis = Redis::connect_with(url, options).await.unwrap();
         let gaps = Arc::<Mutex<Vec<Gap>>>::default();
         let told = gaps.clone();
         // What comes at once after a standstill is no sign of a slow client.
@@ -85,6 +86,7 @@ impl Server {
             .max_queued_bytes(64 * 1024 * 1024)
             .max_queued_messages(100_000);
         let hub = Hub::with_options((), hub_options)
+            .user_identifier(user_in_query)
             .on_gap(move |gap| told.lock().unwrap().push(gap))
             .method("Arrive", async |_: Context| Ok(()))
             .backplane(redis.channel_prefix("Test.Hub"));
@@ -139,8 +141,8 @@ async fn rd_10_while_redis_is_away_clients_of_one_server_go_on() {
         return;
     };
     let options = RedisOptions::new().max_queued_messages(10);
-    let one = Server::start(&redis, options).await;
-    let other = Server::start(&redis, RedisOptions::new()).await;
+    let one = Server::start(&redis.url(), options).await;
+    let other = Server::start(&redis.url(), RedisOptions::new()).await;
     let (mut here, mut there) = (one.client().await, other.client().await);
     one.until_two().await;
     other.until_two().await;
@@ -201,11 +203,11 @@ async fn rd_10_a_server_that_redis_cuts_for_slowness_counts_what_it_has_missed()
     let limit = ["--client-output-buffer-limit", "pubsub", "64kb", "0", "0"];
     let Some(redis) = redis(&limit) else { return };
     let redis = Arc::new(redis);
-    let one = Server::start(&redis, RedisOptions::new()).await;
+    let one = Server::start(&redis.url(), RedisOptions::new()).await;
     // A runtime of one thread, which can be stopped.
     let (start, started) = oneshot::channel();
     let (stop, stopped) = mpsc::channel::<mpsc::Receiver<()>>();
-    let of_other = redis.clone();
+    let of_other = redis.url();
     let thread = std::thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let other = runtime.block_on(Server::start(&of_other, RedisOptions::new()));
@@ -261,6 +263,84 @@ async fn rd_10_a_server_that_redis_cuts_for_slowness_counts_what_it_has_missed()
     assert_eq!(other.missed(), lost, "{:?}", other.gaps);
     drop((other, client, stop));
     thread.join().unwrap();
+}
+
+/// What the documentation of [`Redis`] says that a server may be confined to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_no_more_than_publish_and_subscribe_is_enough() {
+    let user = "--user app on >p@ss &Test.Hub* &__Test.Hub* \
+                +hello +ping +publish +subscribe +unsubscribe +pubsub";
+    let user: Vec<_> = user.split(' ').collect();
+    let Some(redis) = redis(&user) else { return };
+    // What is no letter in a URL is written with a percent sign.
+    let url = format!("redis://app:p%40ss@{}", redis.address());
+    let one = Server::start(&url, RedisOptions::new()).await;
+    let other = Server::start(&url, RedisOptions::new()).await;
+    let mut there = other.client().await;
+    one.until_two().await;
+    one.hub.all().send("Told", (7,)).unwrap();
+    assert_eq!(told(&mut there).await, 7);
+    let answer = one.hub.client("nobody").invoke::<()>("Ask", ()).await;
+    assert!(answer.unwrap_err().to_string().contains("does not exist"));
+    // Each publishes and subscribes as this user, and was denied nothing.
+    let clients = redis.ask("CLIENT LIST").unwrap();
+    assert_eq!(clients.matches(" user=app ").count(), 4, "{clients}");
+    assert_eq!(redis.ask("ACL LOG").as_deref(), Some("*0\r\n"));
+}
+
+/// Redis lets it in, and refuses what it wants there: it is tried again, and less and less often.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_subscribe_does_not_keep_redis_busy() {
+    let user = "--user app on nopass &* +hello +ping +publish +pubsub";
+    let user: Vec<_> = user.split(' ').collect();
+    let Some(redis) = redis(&user) else { return };
+    let url = format!("redis://app:any@{}", redis.address());
+    let one = Server::start(&url, RedisOptions::new()).await;
+    sleep(Duration::from_secs(2)).await;
+    assert!(!one.hub.servers().are_ready());
+    let stats = redis.ask("INFO commandstats").unwrap();
+    let refused = stats.split("cmdstat_subscribe:").nth(1).unwrap();
+    let refused = refused.split("rejected_calls=").nth(1).unwrap();
+    let (refused, _) = refused.split_once(',').unwrap();
+    let tries: u32 = refused.parse().unwrap();
+    // After 50 ms, 100, 200, 400, 800, each half as long at least.
+    assert!((2..=8).contains(&tries), "{tries}");
+}
+
+/// The channels that somebody is subscribed to.
+fn channels(redis: &RedisServer) -> BTreeSet<String> {
+    let answer = redis.ask("PUBSUB CHANNELS").unwrap();
+    let names = answer.lines().filter(|line| !line.starts_with(['*', '$']));
+    names.map(ToOwned::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rd_01_what_is_subscribed_to_for_a_client_is_given_up_with_it() {
+    let Some(redis) = redis(&[]) else { return };
+    let one = Server::start(&redis.url(), RedisOptions::new()).await;
+    one.until_ready(true).await;
+    let of_server = channels(&redis);
+    let until = async |more: &[&str]| {
+        let names = more.iter().map(|name| format!("Test.Hub:{name}"));
+        let wanted: BTreeSet<_> = names.chain(of_server.iter().cloned()).collect();
+        let begun = Instant::now();
+        while channels(&redis) != wanted {
+            assert!(begun.elapsed() < PATIENCE, "{:?}", channels(&redis));
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let client = one.server.connect("/hub?user=ann").await;
+    let id = client.connection_id().to_owned();
+    let connection = format!("connection:{id}");
+    until(&[&connection, "user:ann"]).await;
+    let groups = one.hub.groups();
+    groups.add(&id, "lobby").unwrap();
+    groups.add(&id, "hall").unwrap();
+    until(&[&connection, "user:ann", "group:lobby", "group:hall"]).await;
+    groups.remove(&id, "hall").unwrap();
+    until(&[&connection, "user:ann", "group:lobby"]).await;
+    client.leave().await;
+    until(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -352,12 +432,31 @@ async fn rd_10_a_websocket_may_come_to_another_server_than_it_was_negotiated_wit
         let answer = server.request(upgrade(&token, "ann")).await;
         assert!(answer.status().is_client_error(), "{}", answer.status());
     }
+    // Where its connection lives on the server that it names, that is the one to go to.
+    let (_, token) = negotiated(&one, "ann").await;
+    let path = format!("/hub?id={token}&user=ann");
+    let mut client = Client::connect(one.socket(), &path).await;
+    client.shake_hands().await;
+    let answer = other.request(upgrade(&token, "ann")).await;
+    assert_eq!(answer.status(), StatusCode::MISDIRECTED_REQUEST);
+    client.call("2", "Arrive", "[]").await;
+    assert!(client.next().await.contains("\"type\":3"));
     // One that nobody has given out is nobody's, whichever server it names.
     let (_, real) = negotiated(&one, "ann").await;
     let (_, server) = real.split_once('.').unwrap();
     let guessed = format!("AAAAAAAAAAAAAAAAAAAAAA.{server}");
     let answer = other.request(upgrade(&guessed, "ann")).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rd_09_whom_nobody_has_is_not_waited_for() {
+    let [(_one, here), _other] = two().await;
+    let begun = tokio::time::Instant::now();
+    let answer = here.client("nobody").invoke::<()>("Ask", ()).await;
+    assert!(answer.unwrap_err().to_string().contains("does not exist"));
+    // Longer than a message takes, and shorter than anybody waits for an answer.
+    assert!(begun.elapsed() < Duration::from_millis(500));
 }
 
 /// What is said of a group next: who, and whether they have joined.

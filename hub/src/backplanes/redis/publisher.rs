@@ -101,16 +101,15 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let lost = Arc::new(Notify::new());
         match connect(&shared, lost.clone()).await {
             Ok(connection) => {
-                pauses = Pauses::new(&shared.options);
                 *shared.publisher.lock() = Some(connection.clone());
                 let patience = shared.options.longest_pause;
                 let _ = timeout(patience, servers.are_back(connection.clone())).await;
-                let error = publish(&shared, connection, &lost, &mut servers).await;
+                let error = publish(&shared, connection, &lost, &mut servers, &mut pauses).await;
                 *shared.publisher.lock() = None;
                 events::backplane_lost("publisher", error.as_ref().map(|error| error as _));
             }
             Err(error) if shared.falls_back(&error) => continue,
-            Err(error) => events::backplane_away("publisher", &error),
+            Err(error) => events::backplane_away("publisher", &error, pauses.have_just_begun()),
         }
         sleep(pauses.next()).await;
     }
@@ -142,6 +141,7 @@ async fn publish(
     mut connection: MultiplexedConnection,
     lost: &Notify,
     servers: &mut Servers,
+    pauses: &mut Pauses,
 ) -> Option<RedisError> {
     loop {
         let batch = tokio::select! {
@@ -157,7 +157,10 @@ async fn publish(
         }
         let sent = connection.send_packed_commands(&pipeline, 0, batch.len());
         match sent.await {
-            Ok(replies) => tell(shared, batch, &replies, servers),
+            Ok(replies) => {
+                pauses.begin_again();
+                tell(shared, batch, &replies, servers);
+            }
             Err(error) => {
                 // Whether Redis has published any of it, nobody knows.
                 shared.channels.doubt();
@@ -169,27 +172,28 @@ async fn publish(
 
 /// Tells who asks how many servers a message has reached.
 fn tell(shared: &Shared, batch: Vec<Publication>, replies: &[Value], servers: &mut Servers) {
+    let mut refused = None;
     for (publication, reply) in batch.into_iter().zip(replies) {
-        match reply {
-            Value::Int(count) => {
-                let count = u64::try_from(*count).unwrap_or(0);
-                if publication.is_for_every_server {
-                    servers.by_channel.insert(publication.channel, count);
-                }
-                if let Some(reached) = publication.reached {
-                    // Who asked may have gone.
-                    let _ = reached.send(count);
-                }
-            }
-            refused => {
-                let why = refused.clone().extract_error().err();
-                let why = why
-                    .as_ref()
-                    .map_or(&"what it answers is no number" as &dyn Display, |why| why);
-                events::backplane_refuses(why);
-                shared.channels.doubt();
-            }
+        let Value::Int(count) = reply else {
+            refused = Some(reply);
+            continue;
+        };
+        let count = u64::try_from(*count).unwrap_or(0);
+        if publication.is_for_every_server {
+            servers.by_channel.insert(publication.channel, count);
         }
+        if let Some(reached) = publication.reached {
+            // Who asked may have gone.
+            let _ = reached.send(count);
+        }
+    }
+    if let Some(refused) = refused {
+        let why = refused.clone().extract_error().err();
+        let why = why
+            .as_ref()
+            .map_or(&"what it answers is no number" as &dyn Display, |why| why);
+        events::backplane_refuses(why);
+        shared.channels.doubt();
     }
 }
 

@@ -178,7 +178,8 @@ impl Channels {
         }
     }
 
-    fn lost(&self) {
+    /// Whether it had come so far that all channels were subscribed to.
+    fn lost(&self) -> bool {
         self.generation.fetch_add(1, Ordering::AcqRel);
         let mut state = self.state.lock();
         // Who waits learns it.
@@ -190,6 +191,7 @@ impl Channels {
                 link.interrupted();
             }
         }
+        was_connected
     }
 
     /// What is to be done now; `None` when nothing is.
@@ -238,13 +240,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
         let lost = Arc::new(Notify::new());
         match Connection::open(&shared, generation, lost.clone()).await {
             Ok(mut connection) => {
-                pauses = Pauses::new(&shared.options);
                 let error = serve(&shared, &mut connection, &lost).await;
-                shared.channels.lost();
+                if shared.channels.lost() {
+                    pauses.begin_again();
+                }
                 events::backplane_lost("subscriber", error.as_ref().map(|error| error as _));
             }
             Err(error) if shared.falls_back(&error) => continue,
-            Err(error) => events::backplane_away("subscriber", &error),
+            Err(error) => events::backplane_away("subscriber", &error, pauses.have_just_begun()),
         }
         sleep(pauses.next()).await;
     }

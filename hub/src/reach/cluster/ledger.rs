@@ -16,6 +16,10 @@ use super::notes::Published;
 /// How many messages are remembered at most.
 const MAX_REMEMBERED: usize = 256 * 1024;
 
+/// How many messages are expected back at most. More are on their way only where what publishes is
+/// connected and what subscribes is not: they never come.
+const MAX_EXPECTED: usize = 256 * 1024;
+
 /// For how many beats they are.
 const BEATS: usize = 10;
 
@@ -24,7 +28,7 @@ const BEATS: usize = 10;
 pub(crate) struct Ledger {
     /// How many messages this server has published.
     published: u64,
-    /// The numbers of those that are to come back, by what they are.
+    /// The numbers of those that are to come back, in order, by what they are.
     expected: HashMap<u64, VecDeque<u64>>,
     /// The same in the order of their numbers, those too that have come back.
     in_order: VecDeque<(u64, u64)>,
@@ -63,6 +67,11 @@ impl Ledger {
             let numbers = self.expected.entry(message).or_default();
             numbers.push_back(self.published);
             self.in_order.push_back((self.published, message));
+            if self.in_order.len() > MAX_EXPECTED
+                && let Some((number, digest)) = self.in_order.pop_front()
+            {
+                self.forget(number, digest);
+            }
         }
     }
 
@@ -156,7 +165,9 @@ impl Ledger {
 
     fn forget(&mut self, number: u64, digest: u64) {
         if let Some(numbers) = self.expected.get_mut(&digest) {
-            numbers.retain(|known| *known != number);
+            if let Ok(at) = numbers.binary_search(&number) {
+                numbers.remove(at);
+            }
             if numbers.is_empty() {
                 self.expected.remove(&digest);
             }
@@ -166,7 +177,7 @@ impl Ledger {
     fn forget_the_returned(&mut self) {
         while let Some((number, digest)) = self.in_order.front() {
             let numbers = self.expected.get(digest);
-            if numbers.is_some_and(|numbers| numbers.contains(number)) {
+            if numbers.is_some_and(|numbers| numbers.binary_search(number).is_ok()) {
                 break;
             }
             self.in_order.pop_front();
@@ -225,6 +236,17 @@ mod tests {
         assert_eq!(ledger.published(), 1);
         assert_eq!(ledger.arrives(digest("all", b"same")), Origin::Here);
         assert_eq!(ledger.arrives(digest("all", b"same")), Origin::Elsewhere);
+    }
+
+    #[test]
+    fn what_never_comes_back_is_not_expected_for_ever() {
+        let mut ledger = Ledger::default();
+        for number in 0..MAX_EXPECTED + 1000 {
+            ledger.publishes("all", &[number as u8], true, Instant::now());
+        }
+        assert_eq!(ledger.in_order.len(), MAX_EXPECTED);
+        let expected: usize = ledger.expected.values().map(VecDeque::len).sum();
+        assert_eq!(expected, MAX_EXPECTED);
     }
 
     proptest! {
