@@ -35,7 +35,10 @@ struct Options {
     /// Receivers on each server
     #[arg(long, value_name = "N", default_value_t = 8)]
     receivers: usize,
-    /// Seconds that are measured, after one that is not
+    /// Seconds that are not measured, for what compiles as it runs
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    warm_up: u64,
+    /// Seconds that are measured after that
     #[arg(long, value_name = "N", default_value_t = 5)]
     seconds: u64,
     /// Rounds, in turns
@@ -190,7 +193,7 @@ async fn measure(options: &Options, program: &Path, farm: Farm) -> Result<Cost, 
             });
         }
     }
-    sleep(Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(options.warm_up)).await;
     let processes: Vec<Process> = servers
         .iter()
         .map(Server::process)
