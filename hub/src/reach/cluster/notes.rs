@@ -128,10 +128,6 @@ impl Note {
                 number(&mut out, beat.doubtful);
                 number(&mut out, beat.presence);
             }
-            Self::Hello { from } => {
-                begin(&mut out, 11, 1);
-                string(&mut out, from);
-            }
             Self::Mark { published } => {
                 begin(&mut out, 2, 1);
                 number(&mut out, *published);
@@ -167,6 +163,15 @@ impl Note {
                 };
                 number(&mut out, kind);
                 string(&mut out, name);
+            }
+            Self::Reply { from, id, answer } => {
+                begin(&mut out, 6, 3);
+                string(&mut out, from);
+                number(&mut out, *id);
+                array(&mut out, answer.len());
+                for item in answer {
+                    string(&mut out, item);
+                }
             }
             Self::Claim {
                 from,
@@ -211,14 +216,9 @@ impl Note {
                     string(&mut out, who);
                 }
             }
-            Self::Reply { from, id, answer } => {
-                begin(&mut out, 6, 3);
+            Self::Hello { from } => {
+                begin(&mut out, 11, 1);
                 string(&mut out, from);
-                number(&mut out, *id);
-                array(&mut out, answer.len());
-                for item in answer {
-                    string(&mut out, item);
-                }
             }
         }
         out.into()
@@ -265,7 +265,12 @@ impl Note {
                 id: read_number(rest)?,
                 answer: texts(rest)?,
             },
-            11 => Self::Hello { from: text(rest)? },
+            7 => Self::Claim {
+                from: text(rest)?,
+                id: read_number(rest)?,
+                path: text(rest)?,
+                token: ConnectionToken::presented(read_string(rest)?),
+            },
             8 => Self::Presence {
                 from: text(rest)?,
                 version: read_number(rest)?,
@@ -281,12 +286,7 @@ impl Note {
                     (0..count).map(|_| place(rest)).collect::<Option<_>>()?
                 },
             },
-            7 => Self::Claim {
-                from: text(rest)?,
-                id: read_number(rest)?,
-                path: text(rest)?,
-                token: ConnectionToken::presented(read_string(rest)?),
-            },
+            11 => Self::Hello { from: text(rest)? },
             _ => return None,
         })
     }
