@@ -157,7 +157,7 @@ fn acknowledged(_: &TcpStream) -> Option<Acknowledged> {
 mod tests {
     use tokio::{
         io::AsyncReadExt as _,
-        net::TcpListener,
+        net::{TcpListener, TcpSocket},
         time::{advance, pause},
     };
 
@@ -165,16 +165,19 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    /// The second has room for less than the first can have on its way, whenever that arrives.
     async fn pair() -> (TcpStream, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let peer = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let peer = TcpSocket::new_v4().unwrap();
+        peer.set_recv_buffer_size(16 * 1024).unwrap();
+        let peer = peer.connect(listener.local_addr().unwrap()).await;
         (listener.accept().await.unwrap().0, peer.unwrap())
     }
 
     /// Writes until the kernel takes no more. Gives how much it took.
     fn fill(socket: &TcpStream) -> usize {
         let mut taken = 0;
-        while let Ok(written) = socket.try_write(&[0; 1000]) {
+        while let Ok(written) = SockRef::from(socket).send(&[0; 1000]) {
             taken += written;
         }
         taken
@@ -210,9 +213,9 @@ mod tests {
         let (socket, mut peer) = pair().await;
         pause();
         let mut acknowledging = Acknowledging::default();
-        fill(&socket);
         let begun = Tick::now();
         for _ in 0..10 {
+            fill(&socket);
             advance(PATIENCE * 8 / 10).await;
             acknowledging.look(&socket);
             assert!(!acknowledging.is_stuck(PATIENCE));
