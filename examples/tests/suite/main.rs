@@ -41,4 +41,5 @@ mod stopping;
 #[allow(dead_code, unused_imports, reason = "a replay in memory uses more")]
 mod transcript;
 mod transcripts;
+mod turns;
 mod wire_javascript;

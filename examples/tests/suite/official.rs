@@ -5,6 +5,7 @@ use std::{env, io::Write as _, path::Path, process::Command};
 use crate::{
     children::{Server, example},
     skip::skip,
+    turns::careful,
 };
 
 /// What a suite talks to: `spec_server`, or what `SPEC_SERVER_URL` names.
@@ -48,9 +49,11 @@ impl Target {
 
 /// Runs a suite: nothing failed, and at least so many checks passed that it cannot be an empty one.
 pub(crate) fn run(mut suite: Command, at_least: u32) {
+    let turn = careful();
     let output = suite
         .output()
         .unwrap_or_else(|error| panic!("{suite:?} does not run: {error}"));
+    drop(turn);
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     for line in text.lines().filter(|line| line.starts_with("no verdict")) {
