@@ -30,7 +30,7 @@ use crate::{
     peers::free_address,
     redis::RedisServer,
     skip::skip,
-    turns::careful,
+    turns::alone,
 };
 
 /// Ends a test that hangs. Nothing passes because of it.
@@ -357,7 +357,7 @@ async fn account(
 
 #[tokio::test]
 async fn rd_10_redis_is_killed_and_comes_back() {
-    let _turn = careful();
+    let _turn = alone();
     on_time(async || {
         let Some(mut redis) = redis(&[]) else { return };
         account(&mut redis, Expect::Gap, async |redis, server| {
@@ -375,7 +375,7 @@ async fn rd_10_redis_is_killed_and_comes_back() {
 #[cfg(unix)]
 #[tokio::test]
 async fn rd_10_redis_stands_still_for_10_s() {
-    let _turn = careful();
+    let _turn = alone();
     on_time(async || {
         let Some(mut redis) = redis(&[]) else { return };
         account(&mut redis, Expect::Nothing, async |redis, server| {
@@ -476,7 +476,7 @@ async fn redis_may_be_reached_by_tls() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_server_that_is_killed_is_gone_from_groups_and_presence_within_5_s() {
-    let _turn = careful();
+    let _turn = alone();
     on_time(async || {
         let Some(redis) = redis(&[]) else { return };
         let [one, other, killed] = [ours(&redis), ours(&redis), ours(&redis)];

@@ -10,7 +10,7 @@ use crate::{
     aspnetcore::servers,
     children::{Server, example},
     official::{Target, run},
-    turns::loud,
+    turns::alone,
 };
 
 /// As many as there are.
@@ -101,7 +101,7 @@ fn chaos(url: &str, cuts: u32, more: &[&str]) {
         .arg("--cuts")
         .arg(cuts.to_string())
         .args(more);
-    let _turn = loud();
+    let _turn = alone();
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -172,7 +172,7 @@ fn reconnect_shows_what_is_missed_and_what_is_not() {
 #[test]
 fn what_the_client_costs_is_told() {
     let Some(target) = Target::find() else { return };
-    let _turn = loud();
+    let _turn = alone();
     let told = |arguments: &[&str], path: &str| {
         let mut command = Command::new(example("client_cost"));
         command

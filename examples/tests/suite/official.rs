@@ -5,7 +5,7 @@ use std::{env, io::Write as _, path::Path, process::Command};
 use crate::{
     children::{Server, example},
     skip::skip,
-    turns::careful,
+    turns::alone,
 };
 
 /// What a suite talks to: `spec_server`, or what `SPEC_SERVER_URL` names.
@@ -49,7 +49,7 @@ impl Target {
 
 /// Runs a suite: nothing failed, and at least so many checks passed that it cannot be an empty one.
 pub(crate) fn run(mut suite: Command, at_least: u32) {
-    let turn = careful();
+    let turn = alone();
     let output = suite
         .output()
         .unwrap_or_else(|error| panic!("{suite:?} does not run: {error}"));
