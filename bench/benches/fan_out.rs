@@ -1,36 +1,31 @@
 //! One message for everybody: 100 connections, and a publisher among them that sends 16 messages
 //! at once. An iteration is over when all have received all of them.
 //!
-//! The server has a thread of its own with a single-threaded runtime; the clients are blocking
-//! sockets that are read in turn. The peers are those of `examples/peer`: a bounded queue and a
-//! writing task per connection.
+//! The server has a thread of its own with a single-threaded runtime; the clients are read in turn.
+//! Neither thread ever sleeps. The limit is one `write` per connection for all that one `read`
+//! brought; tungstenite gets a bounded queue and a writing task per connection.
 
 mod support {
-    pub(crate) mod frames;
-    pub(crate) mod hub_server;
-    pub(crate) mod raw_ws_server;
+    pub(crate) mod awake;
     pub(crate) mod server;
     pub(crate) mod settings;
 }
-#[path = "../examples/peer/tungstenite.rs"]
-mod tungstenite;
 
 use std::{
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     time::Duration,
 };
 
-use bench::load::{HubProtocol, Target, hub_text};
+use bench::{
+    exchange::{BINARY, SOCKET_IO, TEXT, payload, server_frame, socketioxide_opening},
+    load::{HubProtocol, Opening, Target, hub_text, masked_frame},
+    peers::{EpollFanOut, Hub, Peer, RawWs, Socketioxide, TunedTungstenite, Tungstenite},
+};
 use criterion::{
     BenchmarkGroup, BenchmarkId, Criterion, SamplingMode, Throughput, measurement::WallTime,
 };
-use support::{
-    frames::{BINARY, TEXT, masked_frame, payload, server_frame},
-    hub_server, raw_ws_server,
-    server::{Server, accept},
-};
-use tokio::net::TcpListener;
+use support::{awake::Awake, server::Server};
 
 fn main() {
     let mut criterion = support::settings::criterion(30, Duration::from_secs(3));
@@ -43,34 +38,34 @@ fn fan_out(criterion: &mut Criterion) {
     group.sampling_mode(SamplingMode::Flat);
     group.throughput(Throughput::Elements((AT_ONCE * CONNECTIONS) as u64));
     let message = Broadcast::message();
-    bench(&mut group, "raw-ws", raw_ws_server::serve, &message);
+    bench(&mut group, "epoll-fan-out", &EpollFanOut, &message);
+    bench(&mut group, "raw-ws", &RawWs, &message);
     for (name, protocol) in [
         ("hub-messagepack", HubProtocol::MessagePack),
         ("hub-json", HubProtocol::Json),
     ] {
         let broadcast = Broadcast::of_hub(protocol);
-        bench(&mut group, name, hub_server::serve, &broadcast);
+        bench(&mut group, name, &Hub, &broadcast);
     }
-    let default = |listener| tungstenite::serve(listener, tungstenite::Style::Default);
-    bench(&mut group, "tungstenite", default, &message);
-    let tuned = |listener| tungstenite::serve(listener, tungstenite::Style::Tuned);
-    bench(&mut group, "tungstenite-tuned", tuned, &message);
+    let tuned = &TunedTungstenite;
+    bench(&mut group, tuned.name(), tuned, &message);
+    bench(&mut group, "tungstenite", &Tungstenite, &message);
+    let event = Broadcast::of_socket_io();
+    bench(&mut group, "socketioxide", &Socketioxide, &event);
 }
 
-fn bench<Serve>(
+fn bench(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    serve: impl Fn(TcpListener) -> Serve + Copy + Send + 'static,
+    peer: &'static dyn Peer,
     broadcast: &Broadcast,
-) where
-    Serve: Future<Output = io::Result<()>>,
-{
+) {
     // Started by the first call, so not at all when the command line leaves this one out. The
     // clients go first at the end.
     let mut running = None;
     group.bench_function(BenchmarkId::new(name, SIZE), |b| {
         let (audience, _) = running.get_or_insert_with(|| {
-            let server = Server::start(serve).expect("a server on loopback");
+            let server = Server::start(peer).expect("a server on loopback");
             let audience = Audience::connect(server.address(), broadcast);
             (audience.expect("a fan-out over loopback"), server)
         });
@@ -81,8 +76,8 @@ fn bench<Serve>(
 /// What is published, and what everybody gets.
 struct Broadcast {
     path: &'static str,
-    /// What each connection says first, each answered by one message.
-    opening: Vec<Vec<u8>>,
+    /// What each connection says first.
+    opening: Opening,
     message: Vec<u8>,
     delivery: Vec<u8>,
 }
@@ -91,7 +86,7 @@ impl Broadcast {
     fn message() -> Self {
         Self {
             path: "/fanout",
-            opening: Vec::new(),
+            opening: Opening::default(),
             message: masked_frame(BINARY, &payload(SIZE)),
             delivery: server_frame(BINARY, &payload(SIZE)),
         }
@@ -107,16 +102,28 @@ impl Broadcast {
             opening: vec![
                 masked_frame(TEXT, &protocol.handshake()),
                 call(Some("1"), "Join", &["everybody"]),
-            ],
+            ]
+            .into(),
             message: call(None, "Broadcast", &["everybody", &text]),
             delivery: server_frame(opcode, &protocol.call(None, "Received", &[&text])),
+        }
+    }
+
+    fn of_socket_io() -> Self {
+        let text = hub_text(SIZE);
+        let packet = |packet: &str| masked_frame(TEXT, packet.as_bytes());
+        Self {
+            path: SOCKET_IO,
+            opening: socketioxide_opening(),
+            message: packet(&format!(r#"42["Broadcast","everybody","{text}"]"#)),
+            delivery: server_frame(TEXT, format!(r#"42["Received","{text}"]"#).as_bytes()),
         }
     }
 }
 
 /// Everybody who is connected. The first one publishes.
 struct Audience {
-    streams: Vec<TcpStream>,
+    streams: Vec<Awake>,
     messages: Vec<u8>,
     deliveries: Vec<u8>,
     buffer: Vec<u8>,
@@ -133,10 +140,8 @@ impl Audience {
         for _ in 0..CONNECTIONS {
             let (stream, early) =
                 Target::web_socket(address, broadcast.path).converse(&broadcast.opening)?;
-            stream.set_nonblocking(false)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
             assert!(early.is_empty(), "the server speaks first: {early:?}");
-            audience.streams.push(stream);
+            audience.streams.push(Awake(stream));
             // Who publishes is subscribed, so once this has been delivered everybody is.
             audience.streams.rotate_right(1);
             audience.publish(1)?;
@@ -166,4 +171,3 @@ const SIZE: usize = 125;
 const CONNECTIONS: usize = 100;
 /// Messages published at once, and the publications of one iteration.
 const AT_ONCE: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(10);

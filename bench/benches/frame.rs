@@ -4,26 +4,30 @@
 //! Each library gets the bytes by one copy and gives its replies by one copy, as it would to a
 //! socket; how many calls it makes for that hardly counts here, and counts most in `echo`.
 
-#[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod support {
-    pub(crate) mod frames;
     pub(crate) mod settings;
 }
 
 use std::{
     io::{self, IoSlice, Read, Write},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use bench::{
+    exchange::{BINARY, TEXT, payload, server_frame},
+    load::masked_frame,
+};
 use bytes::BytesMut;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
 use fastwebsockets::FragmentCollector;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use raw_ws::proto::{self, Event, SLICES};
-use support::frames::{BINARY, masked_frame, payload, server_frame};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::{self, protocol::WebSocketConfig};
 
@@ -38,32 +42,29 @@ fn frames(criterion: &mut Criterion, name: &str, opcode: u8) {
     let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(MESSAGES as u64));
     for size in [20, 1024] {
-        let memory = || Memory::new(opcode, size);
-        bench(&mut group, "raw-ws", size, || RawWs::new(memory()));
-        bench(&mut group, "tungstenite", size, || {
-            Tungstenite::new(memory())
-        });
-        bench(&mut group, "tungstenite-tuned", size, || {
-            TunedTungstenite::new(memory())
-        });
-        bench(&mut group, "fastwebsockets", size, || {
-            Fastwebsockets::new(memory())
-        });
+        let what = (opcode, size);
+        bench(&mut group, "memcpy", what, Copying);
+        bench(&mut group, "raw-ws", what, RawWs::new);
+        bench(&mut group, "tungstenite-tuned", what, TunedTungstenite::new);
+        bench(&mut group, "tungstenite", what, Tungstenite::new);
+        bench(&mut group, "tokio-websockets", what, TokioWebsockets::new);
+        bench(&mut group, "fastwebsockets", what, Fastwebsockets::new);
+        bench(&mut group, "yawc", what, Yawc::new);
     }
 }
 
 fn bench<E: Endpoint>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     name: &str,
-    size: usize,
-    endpoint: impl Fn() -> E,
+    (opcode, size): (u8, usize),
+    endpoint: impl Fn(Memory) -> E,
 ) {
     group.bench_function(BenchmarkId::new(name, size), |b| {
-        let mut checked = endpoint();
-        checked.answer();
-        checked.into_memory().check();
-
-        let mut endpoint = endpoint();
+        let memory = Memory::new(opcode, size);
+        let answered = Arc::clone(&memory.answered);
+        let mut endpoint = endpoint(memory);
+        endpoint.answer();
+        assert!(answered.load(Relaxed), "all is read and answered");
         b.iter(|| endpoint.answer());
     });
 }
@@ -72,7 +73,6 @@ fn bench<E: Endpoint>(
 trait Endpoint {
     /// Answers each of the [`MESSAGES`] that are there.
     fn answer(&mut self);
-    fn into_memory(self) -> Memory;
 }
 
 /// A stream on which the same messages come over and over. A read ends where they end, as it does
@@ -83,7 +83,10 @@ struct Memory {
     /// As long as the replies are.
     output: Vec<u8>,
     written: usize,
+    /// What is to be written, the first time. Later ones are not looked at.
     expected: Vec<u8>,
+    /// Whether that has been.
+    answered: Arc<AtomicBool>,
 }
 
 impl Memory {
@@ -99,17 +102,17 @@ impl Memory {
             output: vec![0; expected.len()],
             written: 0,
             expected,
+            answered: Arc::default(),
         }
     }
 
-    #[track_caller]
-    fn check(&self) {
-        assert_eq!(
-            (self.read, self.written),
-            (0, 0),
-            "all was read and answered"
-        );
+    /// All has been written.
+    #[cold]
+    fn check(&mut self) {
         assert!(self.output == self.expected, "the replies are the messages");
+        assert_eq!(self.read, 0, "all was read");
+        self.expected.clear();
+        self.answered.store(true, Relaxed);
     }
 }
 
@@ -129,6 +132,9 @@ impl Write for Memory {
         let written = room.len().min(bytes.len());
         room[..written].copy_from_slice(&bytes[..written]);
         self.written = (self.written + written) % self.output.len();
+        if self.written == 0 && !self.expected.is_empty() {
+            self.check();
+        }
         Ok(written)
     }
 
@@ -164,6 +170,21 @@ impl AsyncWrite for Memory {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The limit: one copy in and one out, and nothing done in between.
+struct Copying(Memory);
+
+impl Endpoint for Copying {
+    fn answer(&mut self) {
+        let memory = &mut self.0;
+        let mut buffer = BytesMut::with_capacity(memory.input.len());
+        buffer.extend_from_slice(&memory.input);
+        // As many bytes as the replies have: a server's frames are not masked.
+        let replies = std::hint::black_box(&buffer[..memory.output.len()]);
+        memory.output.copy_from_slice(replies);
+        memory.answered.store(true, Relaxed);
     }
 }
 
@@ -210,10 +231,6 @@ impl Endpoint for RawWs {
             self.connection.handle_transmitted(written);
         }
     }
-
-    fn into_memory(self) -> Memory {
-        self.memory
-    }
 }
 
 /// tungstenite with its defaults: every reply is flushed.
@@ -235,10 +252,6 @@ impl Endpoint for Tungstenite {
             let message = self.0.read().expect(VALID);
             self.0.send(message).expect(VALID);
         }
-    }
-
-    fn into_memory(self) -> Memory {
-        self.0.into_inner()
     }
 }
 
@@ -267,10 +280,6 @@ impl Endpoint for TunedTungstenite {
         }
         self.0.flush().expect(VALID);
     }
-
-    fn into_memory(self) -> Memory {
-        self.0.into_inner()
-    }
 }
 
 /// fastwebsockets, which writes every reply by itself.
@@ -294,15 +303,59 @@ impl Endpoint for Fastwebsockets {
         };
         answer.now_or_never().expect("memory is always ready");
     }
+}
 
-    fn into_memory(self) -> Memory {
-        self.0.into_inner()
+/// tokio-websockets, which writes what it has when asked to, or by the 8 KiB.
+struct TokioWebsockets(tokio_websockets::WebSocketStream<Memory>);
+
+impl TokioWebsockets {
+    fn new(memory: Memory) -> Self {
+        Self(
+            tokio_websockets::ServerBuilder::new()
+                .config(tokio_websockets::Config::default().frame_size(usize::MAX))
+                .limits(tokio_websockets::Limits::unlimited())
+                .serve(memory),
+        )
+    }
+}
+
+impl Endpoint for TokioWebsockets {
+    fn answer(&mut self) {
+        let answer = async {
+            for _ in 0..MESSAGES {
+                let message = self.0.next().await.expect(VALID).expect(VALID);
+                self.0.feed(message).await.expect(VALID);
+            }
+            self.0.flush().await.expect(VALID);
+        };
+        answer.now_or_never().expect("memory is always ready");
+    }
+}
+
+/// yawc, with one flush for all replies.
+struct Yawc(yawc::WebSocket<Memory>);
+
+impl Yawc {
+    fn new(memory: Memory) -> Self {
+        let options = yawc::Options::default().without_compression();
+        Self(yawc::WebSocket::from_stream(memory, yawc::Role::Server, options).expect(VALID))
+    }
+}
+
+impl Endpoint for Yawc {
+    fn answer(&mut self) {
+        let answer = async {
+            for _ in 0..MESSAGES {
+                let frame = self.0.next().await.expect(VALID);
+                self.0.feed(frame).await.expect(VALID);
+            }
+            self.0.flush().await.expect(VALID);
+        };
+        answer.now_or_never().expect("memory is always ready");
     }
 }
 
 /// The messages that have come, and are answered before more do.
 const MESSAGES: usize = 16;
-
-const TEXT: u8 = 1;
 
 const VALID: &str = "the messages are valid, and memory does not fail";

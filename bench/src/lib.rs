@@ -1,11 +1,18 @@
 //! What a WebSocket server costs, measured from outside: processor time per message, resident
 //! memory per connection, and the latency a client sees.
 //!
-//! [`load`] is the client, [`server`] starts the program under test, [`process`] reads what that
-//! program used, [`profile`] tells how it was built. The tools are the examples of this package: `load` drives any server, `peer` is
-//! the servers to compare with, `compare` runs all of them and prints the tables.
+//! [`load`] is the client, `peers` (a feature) are the servers, [`server`] starts the program under
+//! test, [`process`] reads what that program used, [`profile`] tells how it was built. The tools are
+//! the examples of this package: `load` drives any server, `peer` is one of the servers, `compare`
+//! runs all of them and prints the tables.
 
+#[cfg(feature = "peers")]
+pub mod exchange;
+#[cfg(feature = "peers")]
+pub mod in_memory;
 pub mod load;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod process;
 pub mod profile;
 pub mod server;

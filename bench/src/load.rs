@@ -19,7 +19,9 @@ mod measurement;
 mod polling;
 mod posting;
 mod replies;
+mod rounds;
 mod slow;
+mod socket_io;
 mod stream;
 mod target;
 mod traffic;
@@ -35,8 +37,9 @@ pub use self::{
     measurement::{Measurement, Observer, Window},
     polling::polling,
     replies::masked_frame,
+    rounds::Rounds,
     slow::{Peak, Slow, SlowLoad, slow},
-    stream::stream,
-    target::{Target, Transport},
+    stream::{stream, upload},
+    target::{Opening, Target, Transport},
     traffic::{Traffic, Work},
 };

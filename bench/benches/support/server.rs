@@ -6,11 +6,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use tokio::{
-    net::{TcpListener, TcpStream},
-    runtime,
-    sync::oneshot,
-};
+use bench::peers::Peer;
+use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
@@ -20,13 +17,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on a single-threaded runtime and a free port.
-    pub(crate) fn start<Serve>(
-        serve: impl FnOnce(TcpListener) -> Serve + Send + 'static,
-    ) -> io::Result<Self>
-    where
-        Serve: Future<Output = io::Result<()>>,
-    {
+    /// Starts a server on a single-threaded runtime that never sleeps, and a free
+    /// port.
+    pub(crate) fn start(peer: &'static dyn Peer) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -37,8 +30,9 @@ impl Server {
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a runtime with I/O");
+                tokio::spawn(stay_awake());
                 tokio::select! {
-                    ended = serve(listener) => panic!("the server ended: {ended:?}"),
+                    ended = peer.serve(listener) => panic!("the server ended: {ended:?}"),
                     _ = stopped => {}
                 }
             });
@@ -55,6 +49,14 @@ impl Server {
     }
 }
 
+/// Keeps a runtime from sleeping: on a virtual machine, waking a core may take ten times as long as
+/// what is measured.
+async fn stay_awake() {
+    loop {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -63,11 +65,4 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
-}
-
-/// The next connection, with Nagle's algorithm off: what the peers call.
-pub(crate) async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
-    let (stream, _) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

@@ -11,6 +11,8 @@ pub(super) struct Tally {
     pub(super) messages: u64,
     /// Requests whose last message it was: as many as messages, but for streams.
     pub(super) ends: u64,
+    /// Pings of the protocol that the messages carry; those of WebSockets are no content.
+    pub(super) pings: u64,
 }
 
 /// The position in what a server sends.
@@ -36,21 +38,25 @@ pub(super) enum Content {
 /// Which message is the last answer to a request.
 #[derive(Debug)]
 pub(super) enum End {
-    Each,
+    /// Each answers so many.
+    Each(u64),
     /// The last of so many, of which some are left.
-    LastOf {
-        count: u64,
-        left: u64,
-    },
+    LastOf { count: u64, left: u64 },
     /// One more, of this length.
     Length(u64),
 }
 
+/// What a record is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Meaning {
+    /// One of a stream.
     Item,
+    /// The end of a stream.
     End,
-    ItemAndEnd,
+    /// The only answer to so many messages.
+    Answers(u64),
+    /// To be answered, so that the connection stays.
+    Ping,
     Nothing,
 }
 
@@ -62,29 +68,17 @@ impl Content {
             read: 0,
         };
         match reply {
-            Reply::Message(length) => messages(*length, End::Each),
+            Reply::Message { length, answers } => messages(*length, End::Each(*answers)),
             Reply::Messages { length, count } => {
                 let (count, left) = (*count, *count);
                 messages(*length, End::LastOf { count, left })
             }
             Reply::MessagesAndEnd { length, end } => messages(*length, End::Length(*end as u64)),
-            Reply::Records { item, end, ignored } => {
-                let first = match end {
-                    None => Meaning::ItemAndEnd,
-                    Some(_) => Meaning::Item,
-                };
-                let end = end.iter().map(|end| (end.clone(), Meaning::End));
-                let ignored = ignored.iter().map(|one| (one.clone(), Meaning::Nothing));
-                Self::Records {
-                    known: [(item.clone(), first)]
-                        .into_iter()
-                        .chain(end)
-                        .chain(ignored)
-                        .collect(),
-                    which: 0,
-                    read: 0,
-                }
-            }
+            Reply::Records(known) => Self::Records {
+                known: known.clone(),
+                which: 0,
+                read: 0,
+            },
         }
     }
 
@@ -137,7 +131,7 @@ impl Content {
             _ if came != *length => Err(invalid(format!(
                 "a message of {came} bytes came back, not of {length}"
             ))),
-            End::Each => Ok(Meaning::ItemAndEnd.tally()),
+            End::Each(answers) => Ok(Meaning::Answers(*answers).tally()),
             End::Length(_) => Ok(Meaning::Item.tally()),
             End::LastOf { count, left } => {
                 *left -= 1;
@@ -145,21 +139,29 @@ impl Content {
                     return Ok(Meaning::Item.tally());
                 }
                 *left = *count;
-                Ok(Meaning::ItemAndEnd.tally())
+                Ok(Meaning::ANSWER.tally())
             }
         }
     }
 }
 
 impl Meaning {
+    /// The only answer to one message.
+    pub(super) const ANSWER: Self = Self::Answers(1);
+
     fn tally(self) -> Tally {
-        let (messages, ends) = match self {
-            Self::Item => (1, 0),
-            Self::End => (0, 1),
-            Self::ItemAndEnd => (1, 1),
-            Self::Nothing => (0, 0),
+        let (messages, ends, pings) = match self {
+            Self::Item => (1, 0, 0),
+            Self::End => (0, 1, 0),
+            Self::Answers(messages) => (messages, 1, 0),
+            Self::Ping => (0, 0, 1),
+            Self::Nothing => (0, 0, 0),
         };
-        Tally { messages, ends }
+        Tally {
+            messages,
+            ends,
+            pings,
+        }
     }
 }
 
@@ -167,6 +169,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, more: Self) {
         self.messages += more.messages;
         self.ends += more.ends;
+        self.pings += more.pings;
     }
 }
 
@@ -188,11 +191,12 @@ mod tests {
 
     #[test]
     fn records_are_counted_however_they_are_cut() {
-        let reply = Reply::Records {
-            item: b"{2,item}".to_vec(),
-            end: Some(b"{2,end}".to_vec()),
-            ignored: vec![b"{6}".to_vec(), b"{}".to_vec()],
-        };
+        let reply = Reply::Records(vec![
+            (b"{2,item}".to_vec(), Meaning::Item),
+            (b"{2,end}".to_vec(), Meaning::End),
+            (b"{6}".to_vec(), Meaning::Ping),
+            (b"{}".to_vec(), Meaning::Nothing),
+        ]);
         let stream = b"{}{2,item}{6}{2,item}{2,end}{2,item}{6}{2,end}";
         for step in 1..=stream.len() {
             let mut content = Content::new(&reply);
@@ -200,8 +204,12 @@ mod tests {
             for part in stream.chunks(step) {
                 tally += content.take(part).unwrap();
             }
-            let (messages, ends) = (3, 2);
-            assert_eq!(tally, Tally { messages, ends }, "in steps of {step}");
+            let expected = Tally {
+                messages: 3,
+                ends: 2,
+                pings: 2,
+            };
+            assert_eq!(tally, expected, "in steps of {step}");
         }
         let error = Content::new(&reply).take(b"{2,item}{2,no").unwrap_err();
         assert_eq!(error.to_string(), "not the expected answer: {2,no");

@@ -1,8 +1,11 @@
 //! What a load says, and what comes back.
 
 use super::{
+    content::Meaning,
     hub::{HubProtocol, hub_text},
     replies::masked_frame,
+    socket_io,
+    target::Opening,
 };
 
 /// What the messages of a load are.
@@ -17,13 +20,15 @@ pub enum Dialect {
     /// The bytes of those calls (of a delivery, in a fan-out) as plain WebSocket messages: what the
     /// same traffic costs a server that does not look into it.
     HubBytes(HubProtocol),
+    /// Events of a Socket.IO server that acknowledges them, with a text of a size.
+    SocketIo,
 }
 
 /// One load's part of the conversation.
 #[derive(Debug)]
 pub(super) struct Script {
-    /// What each connection says first, each answered by one message.
-    pub(super) opening: Vec<Vec<u8>>,
+    /// What each connection says first.
+    pub(super) opening: Opening,
     /// What it says over and over, one after the other: frames of one length.
     pub(super) requests: Vec<Vec<u8>>,
     pub(super) reply: Reply,
@@ -42,19 +47,14 @@ pub(super) struct Posted {
 /// What comes back for a request.
 #[derive(Debug)]
 pub(super) enum Reply {
-    /// A WebSocket message of so many bytes.
-    Message(usize),
+    /// A WebSocket message of so many bytes, the answer to so many messages.
+    Message { length: usize, answers: u64 },
     /// So many of them.
     Messages { length: usize, count: u64 },
     /// Any number of them, and one of another length as their end.
     MessagesAndEnd { length: usize, end: usize },
-    /// Records of the hub protocol, wherever WebSocket messages begin and end: one item, which is
-    /// the end too where there is no other, or any number of them and their end.
-    Records {
-        item: Vec<u8>,
-        end: Option<Vec<u8>>,
-        ignored: Vec<Vec<u8>>,
-    },
+    /// Records of a protocol, wherever WebSocket messages begin and end; no others come.
+    Records(Vec<(Vec<u8>, Meaning)>),
 }
 
 impl Dialect {
@@ -62,17 +62,21 @@ impl Dialect {
     pub(super) fn echo(self, size: usize) -> Script {
         let text = hub_text(size);
         match self {
-            Self::Messages => Script::messages(&payload(size), Reply::Message(size)),
+            Self::Messages => Script::messages(&payload(size), Reply::echo(size)),
             Self::Wire => Script::wire(
                 wire_packet(REQUEST, ECHO, &payload(size)),
-                Reply::Message(HEADER + size),
+                Reply::echo(HEADER + size),
             ),
             Self::Hub(protocol) => Script::hub(
                 protocol,
                 &[],
                 protocol.call(Some(ID), "Echo", &[&text]),
-                protocol.completion(ID, &text),
-                None,
+                vec![(protocol.completion(ID, &text), Meaning::ANSWER)],
+            ),
+            Self::SocketIo => Script::socket_io(
+                &[],
+                &socket_io::event(Some(0), "Echo", &[&text]),
+                &socket_io::acknowledgement(0, &[&text]),
             ),
             Self::HubBytes(protocol) => {
                 Script::bytes(protocol, &protocol.call(Some(ID), "Echo", &[&text]))
@@ -85,18 +89,18 @@ impl Dialect {
         let text = hub_text(size);
         let delivery = |protocol: HubProtocol| protocol.call(None, "Received", &[&text]);
         match self {
-            Self::Messages => Script::messages(&payload(size), Reply::Message(size)),
+            Self::Messages => Script::messages(&payload(size), Reply::echo(size)),
             Self::Wire => {
                 let subscribe = masked_frame(BINARY, &packet(SUBSCRIBE, 0, TOPIC, &[]));
                 // A subscription has no answer; a request behind it has.
                 let request = masked_frame(BINARY, &packet(REQUEST, ECHO, 0, &[]));
                 Script {
-                    opening: vec![[subscribe, request].concat()],
+                    opening: vec![[subscribe, request].concat()].into(),
                     requests: vec![masked_frame(
                         BINARY,
                         &packet(PUBLISH, 0, TOPIC, &payload(size)),
                     )],
-                    reply: Reply::Message(HEADER + size),
+                    reply: Reply::echo(HEADER + size),
                     posted: None,
                 }
             }
@@ -104,8 +108,12 @@ impl Dialect {
                 protocol,
                 &[("Join", &[GROUP])],
                 protocol.call(None, "Broadcast", &[GROUP, &text]),
-                delivery(protocol),
-                None,
+                vec![(delivery(protocol), Meaning::ANSWER)],
+            ),
+            Self::SocketIo => Script::socket_io(
+                &[("Join", &[GROUP])],
+                &socket_io::event(None, "Broadcast", &[GROUP, &text]),
+                &socket_io::event(None, "Received", &[&text]),
             ),
             Self::HubBytes(protocol) => Script::bytes(protocol, &delivery(protocol)),
         }
@@ -130,10 +138,42 @@ impl Dialect {
                 protocol,
                 &[],
                 protocol.stream_invocation(ID, "Texts", [items, size as u32]),
-                protocol.stream_item(ID, &hub_text(size)),
-                Some(protocol.end(ID)),
+                vec![
+                    (protocol.stream_item(ID, &hub_text(size)), Meaning::Item),
+                    (protocol.end(ID), Meaning::End),
+                ],
             )),
-            Self::HubBytes(_) => None,
+            Self::HubBytes(_) | Self::SocketIo => None,
+        }
+    }
+
+    /// One answer to `items` messages. `None` where nobody takes them.
+    pub(super) fn upload(self, size: usize, items: u32) -> Option<Script> {
+        let answers = u64::from(items);
+        match self {
+            Self::Messages => {
+                let item = masked_frame(BINARY, &payload(size));
+                let end = masked_frame(BINARY, &[]);
+                let length = 4;
+                Some(Script {
+                    opening: Opening::default(),
+                    requests: vec![[item.repeat(items as usize), end].concat()],
+                    reply: Reply::Message { length, answers },
+                    posted: None,
+                })
+            }
+            Self::Hub(protocol) => {
+                let item = protocol.stream_item(ID, &hub_text(size));
+                let records = [
+                    vec![protocol.upload_invocation(ID, "Count", ID)],
+                    vec![item; items as usize],
+                    vec![protocol.end(ID)],
+                ];
+                let completion = protocol.completion_of_number(ID, items);
+                let known = vec![(completion, Meaning::Answers(answers))];
+                Some(Script::hub_records(protocol, &[], &records.concat(), known))
+            }
+            Self::Wire | Self::HubBytes(_) | Self::SocketIo => None,
         }
     }
 }
@@ -141,7 +181,7 @@ impl Dialect {
 impl Script {
     fn messages(payload: &[u8], reply: Reply) -> Self {
         Self {
-            opening: Vec::new(),
+            opening: Opening::default(),
             requests: vec![masked_frame(BINARY, payload)],
             reply,
             posted: None,
@@ -153,7 +193,7 @@ impl Script {
     fn wire(packet: impl Fn(u32) -> Vec<u8>, reply: Reply) -> Self {
         let request = |id| masked_frame(BINARY, &packet(id));
         Self {
-            opening: Vec::new(),
+            opening: Opening::default(),
             requests: (0..WIRE_IDS).map(request).collect(),
             reply,
             posted: None,
@@ -164,8 +204,17 @@ impl Script {
         protocol: HubProtocol,
         before: &[(&str, &[&str])],
         request: Vec<u8>,
-        item: Vec<u8>,
-        end: Option<Vec<u8>>,
+        known: Vec<(Vec<u8>, Meaning)>,
+    ) -> Self {
+        Self::hub_records(protocol, before, &[request], known)
+    }
+
+    /// A request of several records, each in a frame of its own.
+    fn hub_records(
+        protocol: HubProtocol,
+        before: &[(&str, &[&str])],
+        request: &[Vec<u8>],
+        known: Vec<(Vec<u8>, Meaning)>,
     ) -> Self {
         let frame = |record: &[u8]| masked_frame(protocol.opcode(), record);
         let calls = |id: Option<&'static str>| {
@@ -178,30 +227,66 @@ impl Script {
             opening: [masked_frame(TEXT, &protocol.handshake())]
                 .into_iter()
                 .chain(opening)
-                .collect(),
-            requests: vec![frame(&request)],
-            reply: Reply::Records {
-                item,
-                end,
-                ignored: vec![protocol.ping(), HANDSHAKE_ANSWER.to_vec()],
-            },
+                .collect::<Vec<_>>()
+                .into(),
+            requests: vec![request.iter().flat_map(|record| frame(record)).collect()],
+            reply: Reply::Records(
+                known
+                    .into_iter()
+                    .chain([
+                        (protocol.ping(), Meaning::Nothing),
+                        (HANDSHAKE_ANSWER.to_vec(), Meaning::Nothing),
+                    ])
+                    .collect(),
+            ),
             posted: Some(Posted {
                 opening: [protocol.handshake()]
                     .into_iter()
                     .chain(calls(None))
                     .collect(),
-                request,
+                request: request.concat(),
             }),
+        }
+    }
+
+    fn socket_io(before: &[(&str, &[&str])], request: &str, answer: &str) -> Self {
+        let frame = |packet: &str| masked_frame(TEXT, packet.as_bytes());
+        let events = before
+            .iter()
+            .map(|(name, arguments)| frame(&socket_io::event(Some(0), name, arguments)));
+        Self {
+            // The server speaks first.
+            opening: Opening::from(
+                [Vec::new(), frame(socket_io::CONNECT)]
+                    .into_iter()
+                    .chain(events)
+                    .collect::<Vec<_>>(),
+            )
+            .amid_pings(),
+            requests: vec![frame(request)],
+            reply: Reply::Records(vec![
+                (answer.into(), Meaning::ANSWER),
+                (socket_io::PING.into(), Meaning::Ping),
+            ]),
+            posted: None,
         }
     }
 
     fn bytes(protocol: HubProtocol, record: &[u8]) -> Self {
         Self {
-            opening: Vec::new(),
+            opening: Opening::default(),
             requests: vec![masked_frame(protocol.opcode(), record)],
-            reply: Reply::Message(record.len()),
+            reply: Reply::echo(record.len()),
             posted: None,
         }
+    }
+}
+
+impl Reply {
+    /// A message of so many bytes for each that was sent.
+    pub(super) fn echo(length: usize) -> Self {
+        let answers = 1;
+        Self::Message { length, answers }
     }
 }
 

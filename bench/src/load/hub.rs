@@ -104,6 +104,70 @@ impl HubProtocol {
         }
     }
 
+    /// A call with a stream of its caller and nothing else.
+    pub fn upload_invocation(self, id: &str, target: &str, stream: &str) -> Vec<u8> {
+        match self {
+            Self::Json => {
+                let members = format!("\"invocationId\":\"{id}\",\"target\":\"{target}\"");
+                format!(
+                    "{{\"type\":1,{members},\"arguments\":[],\"streamIds\":[\"{stream}\"]}}\u{1e}"
+                )
+                .into_bytes()
+            }
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 6, 1, FIX_MAP];
+                string(&mut record, id);
+                string(&mut record, target);
+                record.extend([FIX_ARRAY, FIX_ARRAY | 1]);
+                string(&mut record, stream);
+                with_length(&record)
+            }
+        }
+    }
+
+    /// The answer to a call, a number.
+    pub fn completion_of_number(self, id: &str, result: u32) -> Vec<u8> {
+        match self {
+            Self::Json => {
+                let members = format!("\"invocationId\":\"{id}\",\"result\":{result}");
+                format!("{{\"type\":3,{members}}}\u{1e}").into_bytes()
+            }
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 5, 3, FIX_MAP];
+                string(&mut record, id);
+                record.push(3);
+                // As short as can be, as everybody writes it.
+                match result {
+                    0..128 => record.push(result as u8),
+                    128..256 => record.extend([0xcc, result as u8]),
+                    256..65_536 => {
+                        record.push(0xcd);
+                        record.extend((result as u16).to_be_bytes());
+                    }
+                    _ => {
+                        record.push(0xce);
+                        record.extend(result.to_be_bytes());
+                    }
+                }
+                with_length(&record)
+            }
+        }
+    }
+
+    /// The answer to a call that has no result.
+    pub fn completion_of_nothing(self, id: &str) -> Vec<u8> {
+        match self {
+            Self::Json => format!("{{\"type\":3,\"invocationId\":\"{id}\",\"result\":null}}\u{1e}")
+                .into_bytes(),
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 5, 3, FIX_MAP];
+                string(&mut record, id);
+                record.extend([3, NIL]);
+                with_length(&record)
+            }
+        }
+    }
+
     /// One item of a stream, a text.
     pub fn stream_item(self, id: &str, item: &str) -> Vec<u8> {
         match self {

@@ -5,6 +5,7 @@ use std::io;
 use super::{
     content::{Content, Tally, invalid},
     dialect::Reply,
+    socket_io,
 };
 
 /// What a server sends, read just far enough to count messages.
@@ -44,8 +45,11 @@ impl Replies {
                 let total = *partial + bytes.len();
                 *partial = total % *length;
                 let messages = (total / *length) as u64;
-                let ends = messages;
-                Ok(Tally { messages, ends })
+                Ok(Tally {
+                    messages,
+                    ends: messages,
+                    pings: 0,
+                })
             }
         }
     }
@@ -81,7 +85,11 @@ impl FrameReader {
             if frame.opcode & 0x8 != 0 {
                 self.control.extend_from_slice(payload);
             } else {
-                tally += self.content.take(payload)?;
+                let came = self.content.take(payload)?;
+                for _ in 0..came.pings {
+                    pongs.extend_from_slice(&masked_frame(TEXT, socket_io::PONG.as_bytes()));
+                }
+                tally += came;
             }
             if frame.left > 0 {
                 return Ok(tally);
@@ -173,6 +181,7 @@ pub fn masked_frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
+const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
@@ -193,7 +202,7 @@ mod tests {
             stream.extend_from_slice(&[0x02, 1, b'a', 0x80, 2, b'b', b'c']); // two fragments
         }
         for step in 1..=stream.len() {
-            let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(3)));
+            let mut replies = Replies::Frames(FrameReader::new(&Reply::echo(3)));
             let mut pongs = Vec::new();
             let count = |bytes| replies.count(bytes, &mut pongs).unwrap().messages;
             assert_eq!(
@@ -213,7 +222,7 @@ mod tests {
             frame[1] &= 0x7f;
             let key_at = frame.len() - size - 4;
             frame.drain(key_at..key_at + 4);
-            let mut replies = Replies::Frames(FrameReader::new(&Reply::Message(size)));
+            let mut replies = Replies::Frames(FrameReader::new(&Reply::echo(size)));
             let tally = replies.count(&frame.repeat(2), &mut Vec::new()).unwrap();
             assert_eq!((tally.messages, tally.ends), (2, 2), "{size}");
         }
@@ -221,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_message_of_another_length_is_an_error() {
-        let error = Replies::Frames(FrameReader::new(&Reply::Message(3)))
+        let error = Replies::Frames(FrameReader::new(&Reply::echo(3)))
             .count(&[0x82, 2, b'a', b'b'], &mut Vec::new())
             .unwrap_err();
         assert_eq!(
@@ -232,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_close_frame_is_an_error_with_its_code_and_reason() {
-        let error = Replies::Frames(FrameReader::new(&Reply::Message(3)))
+        let error = Replies::Frames(FrameReader::new(&Reply::echo(3)))
             .count(&[0x88, 4, 0x03, 0xf0, b'n', b'o'], &mut Vec::new())
             .unwrap_err();
         assert_eq!(

@@ -1,9 +1,10 @@
-//! Every connection has a stream under way, and asks for the next when it has ended.
+//! Every connection has a stream under way, down or up, and begins the next when it has ended.
 
 use std::io;
 
 use super::{
     connections::Connections,
+    dialect::Script,
     measurement::{Measurement, Observer, Window},
     target::Target,
     traffic::Traffic,
@@ -21,12 +22,42 @@ pub fn stream<'a>(
     window: Window,
     observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
-    let items = u32::try_from(load.depth).unwrap_or(u32::MAX);
-    let script = load.dialect.stream(load.size, items);
-    let script = script.ok_or_else(|| io::Error::other("there are no streams of bare bytes"))?;
-    let mut connections = Connections::open(target, load.connections, &script, 1)?;
+    let script = load.dialect.stream(load.size, items(load));
+    let script = script.ok_or_else(|| io::Error::other("this dialect has no streams"))?;
+    one_at_a_time(target, load, &script, window, observer.into())
+}
+
+/// The same with streams of the clients: a latency is that from the first item to the answer to all
+/// of them.
+///
+/// # Errors
+///
+/// As [`stream()`].
+pub fn upload<'a>(
+    target: &Target,
+    load: Traffic,
+    window: Window,
+    observer: impl Into<Observer<'a>>,
+) -> io::Result<Measurement> {
+    let script = load.dialect.upload(load.size, items(load));
+    let script = script.ok_or_else(|| io::Error::other("this dialect has no uploads"))?;
+    one_at_a_time(target, load, &script, window, observer.into())
+}
+
+fn one_at_a_time(
+    target: &Target,
+    load: Traffic,
+    script: &Script,
+    window: Window,
+    observer: Observer<'_>,
+) -> io::Result<Measurement> {
+    let mut connections = Connections::open(target, load.connections, script, 1)?;
     for index in 0..load.connections {
         connections.send(index, 1)?;
     }
-    connections.measure(window, observer.into(), |_| true)
+    connections.measure(window, observer, |_| true)
+}
+
+fn items(load: Traffic) -> u32 {
+    u32::try_from(load.depth).unwrap_or(u32::MAX)
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use super::{replies::masked_frame, socket_io};
+
 /// A server on this machine: `ws://127.0.0.1:9001/echo`, or `tcp://127.0.0.1:9001` for one that
 /// returns bytes as they came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +30,50 @@ pub enum Transport {
     ServerSentEvents,
     /// POSTs, and a request that waits for what comes back.
     LongPolling,
+}
+
+/// What a client says first: frames, sent one after the other, each when a message has answered the
+/// one before. An empty one waits for a message.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    frames: Vec<Vec<u8>>,
+    /// Whether the first pings of a Socket.IO server may come in between: they are answered, and
+    /// answer nothing.
+    amid_pings: bool,
+}
+
+impl From<Vec<Vec<u8>>> for Opening {
+    fn from(frames: Vec<Vec<u8>>) -> Self {
+        let amid_pings = false;
+        Self { frames, amid_pings }
+    }
+}
+
+impl Opening {
+    /// The same, and one more frame that a message answers.
+    #[must_use]
+    pub fn and(mut self, frame: Vec<u8>) -> Self {
+        self.frames.push(frame);
+        self
+    }
+
+    /// The same, to a server that may ping meanwhile.
+    #[must_use]
+    pub fn amid_pings(self) -> Self {
+        let amid_pings = true;
+        Self { amid_pings, ..self }
+    }
+
+    /// Says it all. What came behind the last answer is left in `early`.
+    fn say(&self, stream: &mut (impl Read + Write), early: &mut Vec<u8>) -> io::Result<()> {
+        for frame in &self.frames {
+            stream.write_all(frame)?;
+            while read_message(stream, early)? == socket_io::PING.as_bytes() && self.amid_pings {
+                stream.write_all(&masked_frame(1, socket_io::PONG.as_bytes()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Target {
@@ -61,32 +107,44 @@ impl Target {
     /// # Errors
     /// What the socket reports, or how the server refused.
     pub fn connect(&self) -> io::Result<(TcpStream, Vec<u8>)> {
-        self.converse(&[])
+        self.converse(&Opening::default())
     }
 
-    /// The same, with frames that are sent one after the other, each when a WebSocket message has
-    /// answered the one before.
+    /// The same, and says something in messages.
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
-    pub fn converse(&self, opening: &[Vec<u8>]) -> io::Result<(TcpStream, Vec<u8>)> {
+    pub fn converse(&self, opening: &Opening) -> io::Result<(TcpStream, Vec<u8>)> {
         let fail =
             |e: io::Error| io::Error::new(e.kind(), format!("cannot connect to {self}: {e}"));
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE).map_err(fail)?;
         stream.set_nodelay(true)?;
-        let mut early = match &self.path {
-            None => Vec::new(),
-            Some(path) => {
-                stream.set_read_timeout(Some(PATIENCE))?;
-                upgrade(&mut stream, self.address, path).map_err(fail)?
-            }
-        };
-        for frame in opening {
-            stream.write_all(frame)?;
-            skip_message(&mut stream, &mut early).map_err(fail)?;
-        }
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let early = self.converse_over(&mut stream, opening).map_err(fail)?;
         stream.set_nonblocking(true)?;
         Ok((stream, early))
+    }
+
+    /// The same over a stream that is connected already.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn converse_over(
+        &self,
+        stream: &mut (impl Read + Write),
+        opening: &Opening,
+    ) -> io::Result<Vec<u8>> {
+        let mut early = match &self.path {
+            None => Vec::new(),
+            Some(path) => upgrade(stream, self.address, path)?,
+        };
+        opening.say(stream, &mut early)?;
+        Ok(early)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -155,7 +213,8 @@ impl fmt::Display for Target {
     }
 }
 
-fn upgrade(stream: &mut TcpStream, host: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
+/// Asks for an upgrade, and returns what came behind the answer.
+fn upgrade(stream: &mut (impl Read + Write), host: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n"
@@ -191,19 +250,25 @@ fn upgrade(stream: &mut TcpStream, host: SocketAddr, path: &str) -> io::Result<V
     Ok(early)
 }
 
-/// Reads one short message in one frame; what came behind it stays in `early`.
-fn skip_message(stream: &mut TcpStream, early: &mut Vec<u8>) -> io::Result<()> {
+/// Reads one message of less than 64 KiB in one frame; what came behind it stays in `early`.
+fn read_message(stream: &mut impl Read, early: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut buffer = [0; 1024];
     loop {
-        if let [head, length, payload @ ..] = &early[..]
-            && let Some(payload) = payload.get(..usize::from(*length))
+        let length = match early[..] {
+            [_, length @ ..126, ..] => Some((2, usize::from(length))),
+            [_, 126, high, low, ..] => Some((4, usize::from(u16::from_be_bytes([high, low])))),
+            _ => None,
+        };
+        if let Some((header, length)) = length
+            && let Some(payload) = early.get(header..header + length)
         {
-            if head & 0xf > 2 {
+            if early[0] & 0xf > 2 {
                 let text = format!("no answer, but {:?}", String::from_utf8_lossy(payload));
                 return Err(io::Error::other(text));
             }
-            early.drain(..2 + usize::from(*length));
-            return Ok(());
+            let payload = payload.to_vec();
+            early.drain(..header + length);
+            return Ok(payload);
         }
         match stream.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -7,7 +7,7 @@ use super::{
     echo::echo,
     fan_out::fan_out,
     measurement::{Measurement, Observer, Window},
-    stream::stream,
+    stream::{stream, upload},
     target::Target,
 };
 
@@ -17,7 +17,7 @@ pub struct Traffic {
     /// Connections, all open at once.
     pub connections: usize,
     /// Messages in flight: on each connection (echo), of the publisher (fan-out); items of a
-    /// request, of which each connection has one under way (stream).
+    /// request, of which each connection has one under way (stream, upload).
     pub depth: u64,
     /// Bytes of a message, of the text in a call.
     pub size: usize,
@@ -34,6 +34,8 @@ pub enum Work {
     FanOut,
     /// [`stream`].
     Stream,
+    /// [`upload`].
+    Upload,
 }
 
 impl Work {
@@ -53,6 +55,7 @@ impl Work {
             Self::Echo => echo(target, load, window, observer),
             Self::FanOut => fan_out(target, load, window, observer),
             Self::Stream => stream(target, load, window, observer),
+            Self::Upload => upload(target, load, window, observer),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use axum::Router;
+use bench::peers::Peer;
 
 mod load;
 mod polling;
@@ -20,7 +20,7 @@ fn beside_others() -> RwLockReadGuard<'static, ()> {
 }
 
 /// Serves on a thread of its own, until the test's process ends.
-fn serve(app: impl FnOnce() -> Router + Send + 'static) -> SocketAddr {
+fn serve(peer: &'static dyn Peer) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -31,7 +31,7 @@ fn serve(app: impl FnOnce() -> Router + Send + 'static) -> SocketAddr {
         runtime.block_on(async {
             let listener = raw_ws::listen("127.0.0.1:0").await.unwrap();
             tell.send(listener.local_addr().unwrap()).unwrap();
-            raw_ws::serve(listener, app()).await.unwrap();
+            peer.serve(listener).await.unwrap();
         });
     });
     told.recv().unwrap()

@@ -5,21 +5,63 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
-    net::SocketAddr,
+    thread,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bench::say;
 use mio::{
-    Events, Interest, Poll, Token,
+    Events, Interest, Poll, Token, Waker,
     net::{TcpListener, TcpStream},
 };
 use sha1_smol::Sha1;
+use tokio::sync::oneshot;
 
-pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {
-    let mut listener = TcpListener::bind(address)?;
-    say!("listening on {}", listener.local_addr()?);
-    let mut poll = Poll::new()?;
+use super::{Endpoint, Peer, Serving};
+use crate::load::{Dialect, Work};
+
+/// A bare epoll loop that sends each message to every connection: the limit of a fan-out.
+pub struct EpollFanOut;
+
+impl Peer for EpollFanOut {
+    fn name(&self) -> &'static str {
+        "epoll-fan-out"
+    }
+
+    fn about(&self) -> &'static str {
+        "one thread, one epoll, one write per connection: the limit of a fan-out"
+    }
+
+    fn endpoint(&self, work: Work, dialect: Dialect) -> Option<Endpoint> {
+        let is_its_work = work == Work::FanOut && dialect == Dialect::Messages;
+        is_its_work.then_some(Endpoint::WebSocket("/fanout"))
+    }
+
+    /// On a thread of its own, which ends when this is dropped.
+    fn serve(&self, listener: tokio::net::TcpListener) -> Serving {
+        Box::pin(async move {
+            let poll = Poll::new()?;
+            let stop = Stop(Waker::new(poll.registry(), STOP)?);
+            let listener = TcpListener::from_std(listener.into_std()?);
+            let (ended, end) = oneshot::channel();
+            thread::spawn(move || ended.send(serve(listener, poll)));
+            let end = end.await.map_err(io::Error::other)?;
+            drop(stop);
+            end
+        })
+    }
+}
+
+/// Ends the loop when it is dropped.
+struct Stop(Waker);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        // It fails when the loop has ended already.
+        let _ = self.0.wake();
+    }
+}
+
+fn serve(mut listener: TcpListener, mut poll: Poll) -> io::Result<()> {
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut server = FanOut::default();
@@ -27,9 +69,13 @@ pub(crate) fn serve(address: SocketAddr) -> io::Result<()> {
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {
-            if event.token() == LISTENER {
-                server.accept(&listener, &poll)?;
-                continue;
+            match event.token() {
+                STOP => return Ok(()),
+                LISTENER => {
+                    server.accept(&listener, &poll)?;
+                    continue;
+                }
+                _ => {}
             }
             if event.is_writable() {
                 server.flush(event.token());
@@ -68,7 +114,7 @@ impl FanOut {
             };
             stream.set_nodelay(true)?;
             self.accepted += 1;
-            let token = Token(self.accepted);
+            let token = Token(STOP.0 + self.accepted);
             poll.registry().register(
                 &mut stream,
                 token,
@@ -244,5 +290,6 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
 }
 
 const LISTENER: Token = Token(0);
+const STOP: Token = Token(1);
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const MAX_UNWRITTEN: usize = 4 * 1024 * 1024;

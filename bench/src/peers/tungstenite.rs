@@ -6,7 +6,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,23 +23,68 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::accept;
+use super::{Endpoint, Peer, Serving, accept, echo_and_fan_out};
+use crate::load::{Dialect, Work};
+
+/// tokio-tungstenite as its examples show it.
+pub struct Tungstenite;
+
+/// tokio-tungstenite with small buffers, and one flush for each batch.
+pub struct TunedTungstenite;
+
+impl Peer for Tungstenite {
+    fn name(&self) -> &'static str {
+        "tungstenite"
+    }
+
+    fn about(&self) -> &'static str {
+        "tokio-tungstenite as its examples show it: /echo and /fanout"
+    }
+
+    fn endpoint(&self, work: Work, dialect: Dialect) -> Option<Endpoint> {
+        echo_and_fan_out(work, dialect)
+    }
+
+    fn serve(&self, listener: TcpListener) -> Serving {
+        serve(listener, Style::Default)
+    }
+}
+
+impl Peer for TunedTungstenite {
+    fn name(&self) -> &'static str {
+        "tungstenite-tuned"
+    }
+
+    fn about(&self) -> &'static str {
+        "tokio-tungstenite with small buffers and one flush per batch: /echo and /fanout"
+    }
+
+    fn endpoint(&self, work: Work, dialect: Dialect) -> Option<Endpoint> {
+        echo_and_fan_out(work, dialect)
+    }
+
+    fn serve(&self, listener: TcpListener) -> Serving {
+        serve(listener, Style::Tuned)
+    }
+}
 
 type WebSocket = WebSocketStream<TcpStream>;
 
 #[derive(Clone, Copy)]
-pub(crate) enum Style {
+enum Style {
     Default,
     Tuned,
 }
 
-pub(crate) async fn serve(listener: TcpListener, style: Style) -> io::Result<()> {
-    let members = Arc::new(Members::default());
-    for id in 0.. {
-        let stream = accept(&listener).await?;
-        tokio::spawn(upgrade(stream, style, id, Arc::clone(&members)));
-    }
-    Ok(())
+fn serve(listener: TcpListener, style: Style) -> Serving {
+    Box::pin(async move {
+        let members = Arc::new(Members::default());
+        for id in 0.. {
+            let stream = accept(&listener).await?;
+            tokio::spawn(upgrade(stream, style, id, Arc::clone(&members)));
+        }
+        Ok(())
+    })
 }
 
 #[expect(
