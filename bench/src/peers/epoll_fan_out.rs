@@ -5,16 +5,16 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
-    thread,
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use mio::{
-    Events, Interest, Poll, Token, Waker,
+    Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
 };
 use sha1_smol::Sha1;
-use tokio::sync::oneshot;
+use tokio::io::unix::AsyncFd;
 
 use super::{Endpoint, Peer, Serving};
 use crate::load::{Dialect, Work};
@@ -36,46 +36,35 @@ impl Peer for EpollFanOut {
         is_its_work.then_some(Endpoint::WebSocket("/fanout"))
     }
 
-    /// On a thread of its own, which ends when this is dropped.
     fn serve(&self, listener: tokio::net::TcpListener) -> Serving {
-        Box::pin(async move {
-            let poll = Poll::new()?;
-            let stop = Stop(Waker::new(poll.registry(), STOP)?);
-            let listener = TcpListener::from_std(listener.into_std()?);
-            let (ended, end) = oneshot::channel();
-            thread::spawn(move || ended.send(serve(listener, poll)));
-            let end = end.await.map_err(io::Error::other)?;
-            drop(stop);
-            end
-        })
+        Box::pin(async { serve(TcpListener::from_std(listener.into_std()?)).await })
     }
 }
 
-/// Ends the loop when it is dropped.
-struct Stop(Waker);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        // It fails when the loop has ended already.
-        let _ = self.0.wake();
-    }
-}
-
-fn serve(mut listener: TcpListener, mut poll: Poll) -> io::Result<()> {
+async fn serve(mut listener: TcpListener) -> io::Result<()> {
+    let poll = Poll::new()?;
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut server = FanOut::default();
     let mut events = Events::with_capacity(1024);
+    // All that tokio does is to tell when this epoll has something.
+    #[expect(
+        deprecated,
+        reason = "what replaces it is unsafe; a Poll owns its descriptor"
+    )]
+    let mut poll = AsyncFd::new(poll)?;
     loop {
-        poll.poll(&mut events, None)?;
+        let mut ready = poll.readable_mut().await?;
+        ready
+            .get_inner_mut()
+            .poll(&mut events, Some(Duration::ZERO))?;
+        if events.is_empty() {
+            ready.clear_ready();
+        }
         for event in &events {
-            match event.token() {
-                STOP => return Ok(()),
-                LISTENER => {
-                    server.accept(&listener, &poll)?;
-                    continue;
-                }
-                _ => {}
+            if event.token() == LISTENER {
+                server.accept(&listener, ready.get_inner())?;
+                continue;
             }
             if event.is_writable() {
                 server.flush(event.token());
@@ -114,7 +103,7 @@ impl FanOut {
             };
             stream.set_nodelay(true)?;
             self.accepted += 1;
-            let token = Token(STOP.0 + self.accepted);
+            let token = Token(self.accepted);
             poll.registry().register(
                 &mut stream,
                 token,
@@ -290,6 +279,5 @@ fn unmask(payload: &mut [u8], key: [u8; 4]) {
 }
 
 const LISTENER: Token = Token(0);
-const STOP: Token = Token(1);
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const MAX_UNWRITTEN: usize = 4 * 1024 * 1024;
