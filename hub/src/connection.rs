@@ -23,7 +23,7 @@ use std::{
 
 use bytes::BytesMut;
 use raw_ws::{
-    CloseCode, MessageKind, Sender,
+    CloseCode, MessageKind,
     clock::{Alarm, now},
 };
 
@@ -131,12 +131,12 @@ async fn shake_hands(
     let why = loop {
         match handshake.poll(now()) {
             Some(Ok(mut session)) => {
-                write(&transport.sender(), session.outgoing());
+                write(transport, session.outgoing());
                 transport.opened(session.stateful());
                 return Some(session);
             }
             Some(Err(not_agreed)) => {
-                write(&transport.sender(), handshake.outgoing());
+                write(transport, handshake.outgoing());
                 break not_agreed.why();
             }
             None => {}
@@ -179,7 +179,7 @@ fn terms(transport: request::Transport, reconnect: Reconnect) -> Terms {
 }
 
 /// Queues what a machine has to say, in order with what others send.
-fn write(sender: &Sender, (format, outgoing): (TransferFormat, &mut BytesMut)) {
+fn write(transport: &mut impl Duplex, (format, outgoing): (TransferFormat, &mut BytesMut)) {
     if outgoing.is_empty() {
         return;
     }
@@ -187,8 +187,7 @@ fn write(sender: &Sender, (format, outgoing): (TransferFormat, &mut BytesMut)) {
         TransferFormat::Text => MessageKind::Text,
         TransferFormat::Binary => MessageKind::Binary,
     };
-    // Who is gone gets nothing (CL-12).
-    let _ = sender.feed(kind, outgoing);
+    transport.feed(kind, outgoing);
     outgoing.clear();
 }
 
@@ -420,7 +419,7 @@ impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
     }
 
     fn write_outgoing(&mut self) {
-        write(&self.live.sender, self.session.outgoing());
+        write(self.transport, self.session.outgoing());
     }
 
     /// Runs what runs on disconnect.

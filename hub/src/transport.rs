@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use raw_ws::{CloseCode, Sender};
+use raw_ws::{CloseCode, MessageKind, Sender};
 
 use crate::{identity::user::User, protocol::Protocol, session::Signals};
 
@@ -25,6 +25,10 @@ use crate::{identity::user::User, protocol::Protocol, session::Signals};
 pub(crate) trait Duplex: Send {
     /// The queue of what goes to the client.
     fn sender(&self) -> Sender;
+
+    /// Queues a copy of what this connection's own task says, in order with what others send. It
+    /// leaves when the task polls next.
+    fn feed(&mut self, kind: MessageKind, message: &[u8]);
 
     /// Writes what is queued, and takes what the client sent while the intake is open. Otherwise
     /// it stays where it is, and the client has to wait.
@@ -94,6 +98,10 @@ impl<T> Preceded<T> {
 impl<T: Duplex> Duplex for Preceded<T> {
     fn sender(&self) -> Sender {
         self.transport.sender()
+    }
+
+    fn feed(&mut self, kind: MessageKind, message: &[u8]) {
+        self.transport.feed(kind, message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {

@@ -17,9 +17,10 @@ mod task;
 pub(crate) mod topics;
 
 use std::{
+    ops::{Deref, DerefMut},
     sync::{
         Arc, MutexGuard, Weak,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -102,6 +103,8 @@ pub(crate) struct Outbound {
     heard: AtomicU8,
     /// Bytes that the peer may not have read. Changed under the lock, as is the one before.
     unread: AtomicU32,
+    /// Bytes in the queue: asked for each message that comes.
+    queued: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -194,6 +197,32 @@ enum Ending {
     Decided(CloseCode),
 }
 
+/// The state, while somebody has it.
+struct Locked<'a> {
+    state: MutexGuard<'a, State>,
+    queued: &'a AtomicUsize,
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.queued.store(self.state.queue.bytes, Ordering::Release);
+    }
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
 impl Outbound {
     pub(crate) fn new(
         config: Arc<Config>,
@@ -211,6 +240,7 @@ impl Outbound {
             is_in_message: AtomicBool::new(false),
             heard: AtomicU8::new(0),
             unread: AtomicU32::new(0),
+            queued: AtomicUsize::new(0),
             state: Mutex::new(State {
                 is_open: true,
                 held: false,
@@ -229,6 +259,12 @@ impl Outbound {
         })
     }
 
+    fn lock(&self) -> Locked<'_> {
+        let state = self.state.lock();
+        let queued = &self.queued;
+        Locked { state, queued }
+    }
+
     /// Tells connections apart, for the life of the process.
     pub(crate) fn id(&self) -> u64 {
         self.id
@@ -239,16 +275,16 @@ impl Outbound {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.state.lock().is_open
+        self.lock().is_open
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.state.lock().queue.bytes
+        self.queued.load(Ordering::Acquire)
     }
 
     /// Queues a frame and wakes the task to write it.
     pub(crate) fn push(&self, segment: &Segment) -> Result<(), NotQueued> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
         if state.write_backlog(self) == Next::TaskToBeWoken {
             state.wake();
@@ -262,7 +298,7 @@ impl Outbound {
         if u32::try_from(len).is_err() {
             return Err(NotQueued::TooBig);
         }
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !state.is_open {
             return Err(NotQueued::Closed);
         }
@@ -273,7 +309,7 @@ impl Outbound {
     /// Queues a frame that the caller will have written by [`write_batch`](Self::write_batch);
     /// `true` if the caller must add this connection to its batch.
     pub(crate) fn push_in_batch(&self, segment: &Segment) -> Result<bool, NotQueued> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.enqueue(&mut state, segment)?;
         let is_looked_after = state.write_backlog(self) != Next::TaskToBeWoken;
         if is_looked_after || state.in_batch || state.held || state.blocked.is_some() {
@@ -285,7 +321,7 @@ impl Outbound {
 
     /// Writes what a batch has queued, from the publisher's side where the socket allows it.
     pub(crate) fn write_batch(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.in_batch = false;
         if state.write_direct(self) == Next::TaskToBeWoken {
             state.wake();
@@ -294,7 +330,7 @@ impl Outbound {
 
     /// Asks the task to close, once.
     pub(crate) fn request_close(&self, close: CloseFrame) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.is_open {
             state.is_open = false;
             state.request = Some(Box::new(Request::Close(close)));
@@ -306,12 +342,12 @@ impl Outbound {
     /// Ends the transport at once, without a word.
     #[cfg(feature = "serve")]
     pub(crate) fn cut(&self) {
-        self.cut_locked(&mut self.state.lock());
+        self.cut_locked(&mut self.lock());
     }
 
     /// Remembers a place where this connection is a member; `false` if it has ended.
     pub(crate) fn joined(&self, registry: Weak<dyn Membership>) -> bool {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if !state.is_open {
             return false;
         }
@@ -338,7 +374,7 @@ impl Outbound {
 
     #[cold]
     fn has_fed_fragment(&self, is_in_message: bool) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         self.is_in_message.store(is_in_message, Ordering::Release);
         if !is_in_message {
             state.queue.message_ends(self.follows());
@@ -370,12 +406,12 @@ impl Outbound {
     #[cold]
     fn take_request_that_came(&self) -> Option<Request> {
         self.has_request.store(false, Ordering::Release);
-        self.state.lock().request.take().map(|request| *request)
+        self.lock().request.take().map(|request| *request)
     }
 
     /// The request of another party, which stays.
     pub(crate) fn request(&self) -> Option<Request> {
-        self.state.lock().request.as_deref().cloned()
+        self.lock().request.as_deref().cloned()
     }
 
     /// Takes the first frame, where there is no socket to write it to; `None` when nothing more
@@ -384,7 +420,7 @@ impl Outbound {
         &self,
         cx: Option<&mut Context<'_>>,
     ) -> Poll<Option<(FrameHeader, Bytes)>> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let frame = state.queue.take_frame();
         if frame.is_some() || !state.is_open {
             return Poll::Ready(frame);
@@ -397,7 +433,7 @@ impl Outbound {
 
     /// Takes no further message: a Close is about to be sent.
     pub(crate) fn refuse_more(&self) {
-        self.state.lock().is_open = false;
+        self.lock().is_open = false;
     }
 
     /// Bytes that were written, by whomever, and that the peer may not have read.
@@ -435,7 +471,7 @@ impl Outbound {
     ///
     /// What was queued inside a fragmented message that has no end may not follow: it is dropped.
     pub(crate) fn end(&self, own: &mut Connection, queue_is_wanted: bool, unsent: &mut BytesMut) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.is_open = false;
         let begun = usize::from(state.queue.is_begun);
         let segments = if queue_is_wanted { usize::MAX } else { begun };
@@ -448,10 +484,10 @@ impl Outbound {
 
     /// The same where nothing is left to be sent.
     pub(crate) fn end_empty(&self) {
-        self.give_up(self.state.lock());
+        self.give_up(self.lock());
     }
 
-    fn give_up(&self, mut state: MutexGuard<'_, State>) {
+    fn give_up(&self, mut state: Locked<'_>) {
         state.is_open = false;
         state.queue = Queue::default();
         state.direct = None;
@@ -467,12 +503,12 @@ impl Outbound {
 
     /// From now on the result of a handler decides what is said at the end.
     pub(crate) fn ends_with_handler(&self) {
-        self.state.lock().ending = Ending::WithHandler;
+        self.lock().ending = Ending::WithHandler;
     }
 
     /// The handler has ended.
     pub(crate) fn handler_ended(&self, code: CloseCode) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         if state.ending == Ending::WithHandler {
             state.ending = Ending::Decided(code);
             state.wake();
@@ -481,7 +517,7 @@ impl Outbound {
 
     /// What to say at the end of a connection that was dropped while open.
     pub(crate) fn poll_ending(&self, cx: &mut Context<'_>) -> Poll<CloseCode> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         match state.ending {
             Ending::Undecided => Poll::Ready(CloseCode::GOING_AWAY),
             Ending::Decided(code) => Poll::Ready(code),

@@ -1,11 +1,18 @@
 //! The table of a hub's methods: from a target and encoded arguments to a call that can run.
 
-use std::{collections::HashMap, future::Future, result, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    hash::{BuildHasherDefault, Hasher},
+    result,
+    sync::Arc,
+};
 
 use bytestring::ByteString;
 use futures_core::Stream;
 use futures_util::StreamExt as _;
 use serde::{Serialize, de::DeserializeOwned};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::{
     error::{HubError, Result},
@@ -23,7 +30,7 @@ use crate::{
 
 /// The methods of a hub, found without regard to case (IN-01).
 pub(crate) struct Dispatch<S> {
-    methods: HashMap<Box<[u8]>, Entry<S>>,
+    methods: HashMap<Box<[u8]>, Entry<S>, BuildHasherDefault<NameHasher>>,
     fallback: Option<Fallback<S>>,
     pub(crate) filters: Filters<S>,
 }
@@ -47,7 +54,7 @@ type Fallback<S> =
 impl<S: Send + Sync + 'static> Dispatch<S> {
     pub(crate) fn new() -> Self {
         Self {
-            methods: HashMap::new(),
+            methods: HashMap::default(),
             fallback: None,
             filters: Filters::default(),
         }
@@ -283,6 +290,24 @@ impl RawArguments {
                 "there is no further argument",
             )),
         }
+    }
+}
+
+/// Hashes the names of methods, which are few and chosen by the hub: what a client asks for is looked
+/// up and never inserted, so that it can make nothing slow.
+#[derive(Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = self.0.rotate_left(31) ^ xxh3_64(bytes);
+    }
+
+    // The length of a name is in its own hash.
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -1,6 +1,6 @@
 //! Framing: a byte stream in, records out (F-01 to F-06).
 
-use std::{io::BufRead, mem};
+use std::mem;
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -108,7 +108,7 @@ impl Frames {
             } else {
                 &self.ready[self.scanned - copied..window - copied]
             };
-            if let Some(at) = find_separator(part) {
+            if let Some(at) = memchr::memchr(SEPARATOR, part) {
                 return Ok(Some(Frame {
                     prefix: 0,
                     suffix: 1,
@@ -184,14 +184,6 @@ impl Frames {
         self.partial.extend_from_slice(&self.ready);
         self.ready = Bytes::new();
     }
-}
-
-fn find_separator(bytes: &[u8]) -> Option<usize> {
-    // `skip_until` is the fast search for a byte that the standard library offers.
-    let mut rest = bytes;
-    let through = rest.skip_until(SEPARATOR).ok()?;
-    let last = through.checked_sub(1)?;
-    (bytes[last] == SEPARATOR).then_some(last)
 }
 
 fn too_long(max: usize) -> ProtocolError {

@@ -1,6 +1,8 @@
 //! The hub protocol `json`.
 
+mod quick;
 pub(super) mod record;
+pub(super) mod scan;
 pub(super) mod text;
 
 #[cfg(test)]
@@ -20,6 +22,14 @@ pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
 
 /// Decodes one record; `None` for an unknown type (J-09).
 pub(super) fn decode(record: &Bytes) -> Result<Option<HubMessage>, ProtocolError> {
+    match quick::read(record) {
+        Some(members) => members.into_message(),
+        None => decode_any(record),
+    }
+}
+
+/// The same for every record there can be.
+fn decode_any(record: &Bytes) -> Result<Option<HubMessage>, ProtocolError> {
     let mut members = Members::default();
     record::read_object(record, |name, value| members.take(name, value)).map_err(|fault| {
         match fault {

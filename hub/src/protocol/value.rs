@@ -11,6 +11,7 @@
 mod arguments;
 #[cfg(feature = "client")]
 mod array;
+mod json;
 #[cfg(feature = "messagepack")]
 mod messagepack;
 mod names;
@@ -141,7 +142,7 @@ impl Encoding {
     fn write<T: Serialize + ?Sized>(self, out: &mut Vec<u8>, value: &T) -> Result<(), ValueError> {
         let value = WriteAs::new(value, self);
         match self.protocol {
-            Protocol::Json => serde_json::to_writer(out, &value).map_err(ValueError::new),
+            Protocol::Json => json::write(&value, out).map_err(ValueError::new),
             #[cfg(feature = "messagepack")]
             Protocol::MessagePack => messagepack::write(&value, out),
         }
@@ -206,7 +207,7 @@ impl Encoding {
         let mut rest = bytes;
         let declared = match self.protocol {
             Protocol::Json => {
-                skip_white_space(&mut rest);
+                json::skip_white_space(&mut rest);
                 (rest.first() == Some(&b'[')).then(|| {
                     rest.advance(1);
                     0
@@ -247,7 +248,7 @@ impl Elements {
                     return 0;
                 }
                 let mut rest = self.rest.clone();
-                std::iter::from_fn(|| next_json::<IgnoredAny>(&mut rest)?.ok()).count()
+                std::iter::from_fn(|| json::next::<IgnoredAny>(&mut rest)?.ok()).count()
             }
             #[cfg(feature = "messagepack")]
             Protocol::MessagePack => self.declared,
@@ -262,13 +263,13 @@ impl Elements {
         let first = self.first_byte();
         let result = match (self.encoding.protocol, self.encoding.names) {
             (Protocol::Json, Names::AsDeclared) => {
-                next_json(&mut self.rest)?.map_err(ValueError::new)
+                json::next(&mut self.rest)?.map_err(ValueError::new)
             }
             (Protocol::Json, Names::DotNet | Names::DotNetPascalCase) => {
                 let mut unread = self.rest.clone();
-                let read = next_json(&mut self.rest)?.map(|ReadAs(value)| value);
+                let read = json::next(&mut self.rest)?.map(|ReadAs(value)| value);
                 read.or_else(|error| {
-                    let Some(Ok(text)) = next_json::<Box<RawValue>>(&mut unread) else {
+                    let Some(Ok(text)) = json::next::<Box<RawValue>>(&mut unread) else {
                         return Err(ValueError::new(error));
                     };
                     let value = json_without(self.encoding, text.get().as_bytes(), &error)?;
@@ -381,23 +382,6 @@ fn give_back(out: Vec<u8>) {
     }
 }
 
-/// The next element of an array of valid JSON whose `[` has been read.
-fn next_json<T: DeserializeOwned>(rest: &mut Bytes) -> Option<serde_json::Result<T>> {
-    skip_white_space(rest);
-    if rest.first() == Some(&b',') {
-        rest.advance(1);
-        skip_white_space(rest);
-    }
-    if matches!(rest.first(), None | Some(b']')) {
-        return None;
-    }
-    let mut stream = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
-    let result = stream.next()?;
-    let read = stream.byte_offset();
-    rest.advance(read);
-    Some(result)
-}
-
 /// A value that could not be read as it is, read with what .NET puts in the place of what it lacks.
 #[cold]
 #[inline(never)]
@@ -418,9 +402,4 @@ fn json_without<T: DeserializeOwned>(
         read.and_then(|value| deserializer.end().map(|()| value))
             .map_err(ValueError::new)
     })
-}
-
-fn skip_white_space(text: &mut Bytes) {
-    let rest = text.trim_ascii_start().len();
-    text.advance(text.len() - rest);
 }

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::BytesMut;
 use raw_ws::{
-    CloseCode, Config, Mailbox, Sender,
+    CloseCode, Config, Mailbox, MessageKind, Sender,
     clock::{Alarm, now},
 };
 
@@ -102,6 +102,11 @@ impl LongPolling {
 impl Duplex for LongPolling {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
+    }
+
+    fn feed(&mut self, kind: MessageKind, message: &[u8]) {
+        // Who is gone gets nothing (CL-12).
+        let _ = self.mailbox.sender().feed(kind, message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {

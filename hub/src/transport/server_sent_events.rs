@@ -15,7 +15,7 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::Frame;
 use raw_ws::{
-    AckDeadline, CloseCode, Config, Mailbox, Sender,
+    AckDeadline, CloseCode, Config, Mailbox, MessageKind, Sender,
     clock::{Alarm, now},
     sync::Mutex,
     sync::WakerSlot,
@@ -146,6 +146,11 @@ impl EventStream {
 impl Duplex for EventStream {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
+    }
+
+    fn feed(&mut self, kind: MessageKind, message: &[u8]) {
+        // Who is gone gets nothing (CL-12).
+        let _ = self.mailbox.sender().feed(kind, message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {

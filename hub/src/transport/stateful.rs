@@ -19,7 +19,7 @@ use std::{
 
 use bytes::Bytes;
 use raw_ws::{
-    CloseCode, Config, Mailbox, Sender, WebSocket,
+    CloseCode, Config, Mailbox, MessageKind, Sender, WebSocket,
     clock::{Alarm, now},
 };
 
@@ -228,6 +228,11 @@ impl Stateful {
 impl Duplex for Stateful {
     fn sender(&self) -> Sender {
         self.mailbox.sender()
+    }
+
+    fn feed(&mut self, kind: MessageKind, message: &[u8]) {
+        // Who is gone gets nothing (CL-12).
+        let _ = self.mailbox.sender().feed(kind, message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {

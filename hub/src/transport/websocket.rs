@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use raw_ws::{CloseAnswer, CloseCode, Config, Sender, WebSocket};
+use raw_ws::{CloseAnswer, CloseCode, Config, MessageKind, Sender, WebSocket};
 
 use super::{Duplex, Intake, Received};
 use crate::{events, options::HubOptions, protocol::Protocol, session::Signals};
@@ -43,6 +43,11 @@ pub(crate) fn config(options: &HubOptions) -> Config {
 impl Duplex for WebSocket {
     fn sender(&self) -> Sender {
         self.sender()
+    }
+
+    fn feed(&mut self, kind: MessageKind, message: &[u8]) {
+        // Who is gone gets nothing (CL-12).
+        let _ = self.feed_copy(kind, message);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, intake: Intake) -> Poll<Received> {
@@ -85,7 +90,7 @@ impl Duplex for WebSocket {
     fn hear(&mut self, _: Signals) {}
 
     fn waiting_bytes(&self) -> usize {
-        0
+        self.unwritten()
     }
 
     async fn close(&mut self, code: CloseCode) {

@@ -42,7 +42,7 @@ impl Outbound {
         own: &mut Connection,
         cx: &mut Context<'_>,
     ) -> io::Result<Written> {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let task = match &state.task {
             Some(task) if task.will_wake(cx.waker()) => Registered::Before,
             _ => {
@@ -117,7 +117,7 @@ impl Outbound {
         let Some(socket) = socket_of(io) else {
             return false;
         };
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.acknowledging.look(socket);
         state.acknowledging.is_stuck(self.config.progress_timeout)
     }

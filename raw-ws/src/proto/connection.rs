@@ -92,7 +92,7 @@ pub struct Connection {
     sent_utf8: Utf8Validator,
     peer_close: Option<Box<CloseFrame>>,
     #[cfg(feature = "deflate")]
-    deflater: Option<Box<Deflater>>,
+    pub(super) deflater: Option<Box<Deflater>>,
     /// When the peer was last heard or pinged.
     quiet_since: Instant,
     pub(super) keep_alive: KeepAlive,
@@ -552,7 +552,7 @@ impl Connection {
         error
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(super) fn check_open(&self) -> Result<()> {
         if self.is_open() {
             Ok(())
         } else {

@@ -5,8 +5,34 @@ use std::io::IoSlice;
 use bytes::BytesMut;
 
 use super::{connection::Connection, writer::SLICES};
+use crate::vocabulary::{
+    error::{ApiMisuse, Result},
+    message::MessageKind,
+};
 
 impl Connection {
+    /// Queues a copy of a message.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_copy(&mut self, kind: MessageKind, payload: &[u8]) -> Result<()> {
+        self.check_open()?;
+        if self.sending.is_some() {
+            return Err(ApiMisuse::UnfinishedMessage.into());
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(deflater) = &mut self.deflater
+            && deflater.wants(payload.len())
+        {
+            let deflated = deflater.deflate(payload);
+            self.writer.push_data(kind.into(), true, true, deflated);
+            return Ok(());
+        }
+        self.writer.push_copy(kind.into(), payload);
+        Ok(())
+    }
+
     /// What to write now: lays the pieces into `slices` in order and gives how many. Report what
     /// was written of them with [`handle_transmitted`](Self::handle_transmitted).
     pub fn poll_transmit<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {

@@ -96,17 +96,35 @@ impl Writer {
     #[inline]
     pub(super) fn push_data(&mut self, opcode: OpCode, is_final: bool, rsv1: bool, payload: Bytes) {
         let header = self.header(opcode, is_final, rsv1, &payload);
+        if header.mask.is_some() || payload.len() < UNCOPIED_FROM {
+            return self.push_copied(&header, &payload);
+        }
+        self.own_a_tail();
+        let before = self.tail.len();
+        header.encode(&mut self.tail);
+        self.len += self.tail.len() - before + payload.len();
+        self.push_uncopied(payload);
+    }
+
+    /// Queues a copy of a message in one frame behind all others.
+    #[inline]
+    pub(super) fn push_copy(&mut self, opcode: OpCode, payload: &[u8]) {
+        let header = self.header(opcode, true, false, payload);
+        self.push_copied(&header, payload);
+    }
+
+    #[inline]
+    fn push_copied(&mut self, header: &FrameHeader, payload: &[u8]) {
+        self.own_a_tail();
+        let before = self.tail.len();
+        append(&mut self.tail, header, payload);
+        self.len += self.tail.len() - before;
+    }
+
+    #[inline]
+    fn own_a_tail(&mut self) {
         if self.tail.capacity() == 0 {
             self.tail = buffers::take();
-        }
-        let before = self.tail.len();
-        if header.mask.is_none() && payload.len() >= UNCOPIED_FROM {
-            header.encode(&mut self.tail);
-            self.len += self.tail.len() - before + payload.len();
-            self.push_uncopied(payload);
-        } else {
-            append(&mut self.tail, &header, &payload);
-            self.len += self.tail.len() - before;
         }
     }
 

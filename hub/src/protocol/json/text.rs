@@ -2,10 +2,18 @@
 
 use bytes::{BufMut, BytesMut};
 
+use super::scan::plain_len;
+
 /// Appends `text` as a JSON string. What .NET escapes beyond controls, it need not (J-11).
 pub(in crate::protocol) fn write_string(text: &str, out: &mut BytesMut) {
     out.put_u8(b'"');
     let mut plain = text.as_bytes();
+    // Nearly always all of it.
+    if plain_len(plain) == plain.len() && !plain.contains(&0x7F) {
+        out.put_slice(plain);
+        out.put_u8(b'"');
+        return;
+    }
     // The bytes of characters beyond ASCII are all above 0x7F, so none is cut.
     while let Some(at) = plain.iter().position(|&byte| must_be_escaped(byte)) {
         out.put_slice(&plain[..at]);

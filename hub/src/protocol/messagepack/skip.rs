@@ -21,6 +21,23 @@ pub(in crate::protocol) enum Endless {
 /// Takes no memory, and time in the length of the value only, whatever counts and lengths it
 /// announces.
 pub(in crate::protocol) fn skip(bytes: &[u8]) -> Result<usize, Endless> {
+    // Nearly all are one level deep, and need no stack.
+    let (mut at, inside) = first(bytes)?;
+    let inside = inside.unwrap_or(0);
+    if inside > (bytes.len() - at) as u64 {
+        return Err(Endless::Cut);
+    }
+    for _ in 0..inside {
+        match first(&bytes[at..])? {
+            (head, None | Some(0)) => at += head,
+            (_, Some(_)) => return skip_nested(bytes),
+        }
+    }
+    Ok(at)
+}
+
+/// The same for a value of any depth.
+fn skip_nested(bytes: &[u8]) -> Result<usize, Endless> {
     // How many values each open array or map still waits for.
     let mut missing = [0_u64; MAX_DEPTH];
     let mut depth = 0;

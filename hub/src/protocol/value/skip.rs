@@ -20,6 +20,20 @@ pub(super) struct Extent {
 /// The extent of the value at the start of `bytes`; `None` when it is cut short, nests too deeply,
 /// or is none.
 pub(super) fn value(bytes: &[u8]) -> Option<Extent> {
+    // Most hold no others, and need no stack.
+    let mut rest = bytes;
+    let Item { body, children } = item(&mut rest)?;
+    if children > 0 {
+        return nested(bytes);
+    }
+    Some(Extent {
+        len: bytes.len() - rest.get(body..)?.len(),
+        has_bins: is_bin(bytes[0]),
+    })
+}
+
+/// The same for a value of any depth.
+fn nested(bytes: &[u8]) -> Option<Extent> {
     // Values left to read on each level. A map's entry is two.
     let mut left = [0u64; MAX_DEPTH + 1];
     let mut depth = 0;

@@ -437,6 +437,25 @@ proptest! {
     }
 
     #[test]
+    fn texts_in_json_are_as_serde_json_has_them(
+        texts in prop::collection::vec(
+            prop_oneof![any::<String>(), "[ -~]{0,40}", "[a-z\"\\\\\n\u{7f}]{0,40}"],
+            0..4,
+        ),
+    ) {
+        let expected = serde_json::to_string(&texts).unwrap();
+        let encoded = JSON.encode_arguments(&texts).unwrap();
+        prop_assert_eq!(&encoded, &expected);
+        let mut elements = JSON.elements(encoded).unwrap();
+        for text in texts {
+            let alone = JSON.encode(&text).unwrap();
+            prop_assert_eq!(&alone, &serde_json::to_string(&text).unwrap());
+            prop_assert_eq!(elements.take::<String>(), Some(Ok(text)));
+        }
+        prop_assert_eq!(elements.remaining(), 0);
+    }
+
+    #[test]
     fn no_bytes_make_decoding_panic(bytes: Vec<u8>) {
         for encoding in [JSON, MESSAGEPACK, dot_net(JSON), dot_net(MESSAGEPACK)] {
             let _ = encoding.decode::<Any>(&bytes);

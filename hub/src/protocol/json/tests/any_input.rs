@@ -7,12 +7,13 @@ use bytestring::ByteString;
 use proptest::{collection::vec, option, prelude::*};
 
 use super::{decode, encode, message, read};
+use crate::protocol::json::{decode_any, quick};
 use crate::protocol::{
     HandshakeRequest, HandshakeResponse,
     message::{Completion, HubMessage, Invocation},
 };
 
-const SEEDS: [&str; 7] = [
+const SEEDS: [&str; 8] = [
     r#"{"type":1,"headers":{"a":"b"},"invocationId":"1","target":"T\u00e9","arguments":[{"a":[1e5,null]},"\ud83d\ude00"],"streamIds":["s","t"]}"#,
     r#"{"type":2,"invocationId":"1","item":{"type":[true,false]}}"#,
     r#"{"type":3,"invocationId":"1","result":"x"}"#,
@@ -20,7 +21,29 @@ const SEEDS: [&str; 7] = [
     r#"{"type":9,"sequenceId":-12}"#,
     r#"{"protocol":"json","version":1}"#,
     r#"{"error":"no"}"#,
+    r#"{"arguments":["a\"b",{"c":[1.5e3,-0,null,"\u00e9"],"d":{}}],"invocationId":"0","target":"Echo","type":1}"#,
 ];
+
+#[test]
+fn what_the_official_clients_write_is_read_the_quick_way() {
+    let records = [
+        // JavaScript, .NET, Java, Python.
+        r#"{"arguments":["a\"b",{"c":[1.5e3,-0,null]}],"invocationId":"0","target":"Echo","type":1}"#,
+        r#"{"type":1,"invocationId":"1","target":"Echo","arguments":["h\u00e9",[],{},true]}"#,
+        r#"{"type":4,"invocationId":"1","target":"Texts","arguments":[64,20]}"#,
+        r#"{"type": 1, "target": "Echo", "arguments": ["a", {"b": [ ]} ], "invocationId": "7"}"#,
+        r#"{"type":2,"invocationId":"1","item":"value"}"#,
+        r#"{"type":3,"invocationId":"1","result":{"a":"b"}}"#,
+        r#"{"type":3,"invocationId":"1","error":"no"}"#,
+        r#"{"type":5,"invocationId":"1"}"#,
+        r#"{"type":6}"#,
+    ];
+    for record in records {
+        let record = Bytes::from_static(record.as_bytes());
+        assert!(quick::read(&record).is_some(), "{record:?}");
+        assert_eq!(decode(&record), decode_any(&record));
+    }
+}
 
 #[test]
 fn megabytes_of_brackets_end_at_once() {
@@ -114,9 +137,11 @@ fn hub_message() -> impl Strategy<Value = HubMessage> {
     ]
 }
 
-/// Decodes bytes in every way; what can be decoded must survive a round trip.
+/// Decodes bytes in every way; what can be decoded must survive a round trip, and the quick way must
+/// agree with the one that reads everything.
 fn decode_all(bytes: Vec<u8>) {
     let bytes = Bytes::from(bytes);
+    assert_eq!(decode(&bytes), decode_any(&bytes));
     let _ = HandshakeResponse::decode(&bytes);
     if let Ok(request) = HandshakeRequest::decode(&bytes) {
         let mut out = BytesMut::new();
@@ -141,6 +166,23 @@ proptest! {
         encode(&message, &mut out);
         prop_assert_eq!(out.iter().position(|&byte| byte == 0x1E), Some(out.len() - 1));
         prop_assert_eq!(decode(&out.freeze().slice(..)), Ok(Some(message)));
+    }
+
+    #[test]
+    fn the_quick_way_agrees_on_any_value(
+        value in vec(
+            prop::sample::select(&[
+                "{", "}", "[", "]", ",", ":", " ", "\"", "\\", "\\u00", "e9", "0", "01", "-", "1.", ".5",
+                "e+", "E", "true", "false", "nul", "l", "\"a\"", "\"a\":", "\u{e9}", "\n", "\u{7f}",
+            ][..]),
+            0..12,
+        ),
+        name in prop::sample::select(&["arguments", "item", "result", "error", "target", "x"][..]),
+        kind in 0..12_u8,
+    ) {
+        let value = value.concat();
+        decode_all(format!("{{\"type\":{kind},\"invocationId\":\"1\",\"{name}\":{value}}}").into_bytes());
+        decode_all(format!("{{\"{name}\":{value},\"type\":{kind}}}").into_bytes());
     }
 
     #[test]
