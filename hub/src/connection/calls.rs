@@ -19,7 +19,7 @@ use crate::{
     events,
     methods::{
         arguments::{Arguments, BindError},
-        dispatch::{Dispatch, RawArguments},
+        dispatch::{Dispatch, MethodName, RawArguments},
         filter::{Call, Running},
         reply::Reply,
         running::{CallEnd, RunningCall, RunningCalls, Step, panicked},
@@ -61,7 +61,7 @@ impl From<CallRefusal> for Denied {
 /// A call that may run, and the uploads it will read.
 struct Bound {
     method: Running<Reply>,
-    name: Arc<str>,
+    name: MethodName,
     handle: Arc<CallHandle>,
     uploads: Vec<Arc<Upload>>,
 }
@@ -98,7 +98,8 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         let mut call = match self.session.begin(invocation_id, kind, stream_ids) {
             Ok(call) => call,
             Err((refused, invocation_id)) => {
-                let refusal = CallRefusal::of_ids(&name, refused).of(self.declared(&target));
+                let refusal = CallRefusal::of_ids(self.hub.dispatch.name(&name), refused);
+                let refusal = refusal.of(self.declared(&target));
                 return self.refuse(invocation_id, refusal);
             }
         };
@@ -165,11 +166,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         };
         // IN-13: as declared, but for streams in MessagePack.
         let is_quoted = kind == CallKind::Stream && encoding.protocol != Protocol::Json;
-        let name = if is_quoted {
-            Arc::from(&**target)
-        } else {
-            entry.name.clone()
-        };
+        let name: &str = if is_quoted { target } else { &entry.name };
         let detail = self.session.options().detail();
         let uploads: Vec<_> = (0..entry.streams)
             .map(|_| Upload::new(self.uploads.clone()))
@@ -182,15 +179,20 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
             Ok((is_allowed, method))
         });
         let (is_allowed, method) = catch_unwind(bind)
-            .map_err(|panic| CallRefusal::panicked(&name, &panicked(&*panic), detail))?
-            .map_err(|error: BindError| CallRefusal::unbound(&name, &error, detail))?;
+            .map_err(|panic| CallRefusal::panicked(name, &panicked(&*panic), detail))?
+            .map_err(|error: BindError| CallRefusal::unbound(name, &error, detail))?;
         let refusal = if !is_allowed {
-            CallRefusal::unauthorized(&name)
+            CallRefusal::unauthorized(name)
         } else if kind != entry.kind {
-            CallRefusal::of_kind(&name, entry.kind)
+            CallRefusal::of_kind(name, entry.kind)
         } else if streams != entry.streams {
-            CallRefusal::wrong_streams(&name, streams, entry.streams)
+            CallRefusal::wrong_streams(name, streams, entry.streams)
         } else {
+            let name = if is_quoted {
+                MethodName::Quoted(name.into())
+            } else {
+                entry.declared()
+            };
             return Ok(Bound {
                 method,
                 name,
@@ -239,7 +241,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         };
         Ok(Bound {
             method,
-            name,
+            name: MethodName::Quoted(name),
             handle,
             uploads: Vec::new(),
         })
@@ -308,6 +310,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         }
         let detail = self.session.options().detail();
         let (call, name, handle) = running.into_parts();
+        let name = self.hub.dispatch.name(&name);
         let completion = match end {
             // Nothing is a result too: `null` (IN-07, IN-08).
             CallEnd::Value(value) => Completion::Result(value),
@@ -315,8 +318,8 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
             CallEnd::StreamEnded => Completion::Void,
             // What is not meant for the client is not told (IN-06).
             CallEnd::Failed(error) => {
-                events::method_failed(&name, &error);
-                Completion::Error(failed(&name, &error, detail).into())
+                events::method_failed(name, &error);
+                Completion::Error(failed(name, &error, detail).into())
             }
             // `None` where a stream was to be (ST-04).
             CallEnd::NoStream(method) => Completion::Error(
@@ -324,7 +327,7 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
             ),
             // The items that came before stay (ST-03).
             CallEnd::StreamFailed(error) => {
-                events::method_failed(&name, &error);
+                events::method_failed(name, &error);
                 let generic = "An error occurred on the server while streaming results.";
                 Completion::Error(error.for_client(generic, detail).into())
             }

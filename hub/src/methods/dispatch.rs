@@ -30,18 +30,36 @@ use crate::{
 
 /// The methods of a hub, found without regard to case (IN-01).
 pub(crate) struct Dispatch<S> {
-    methods: HashMap<Box<[u8]>, Entry<S>, BuildHasherDefault<NameHasher>>,
+    entries: Vec<Entry<S>>,
+    /// Where they are, by their names without case.
+    places: HashMap<Box<[u8]>, usize, BuildHasherDefault<NameHasher>>,
     fallback: Option<Fallback<S>>,
     pub(crate) filters: Filters<S>,
 }
 
 pub(crate) struct Entry<S> {
+    place: usize,
     /// As declared: what error texts name (IN-13).
     pub(crate) name: Arc<str>,
     pub(crate) kind: CallKind,
     pub(crate) streams: usize,
     bind: Bind<S>,
     policy: Option<Policy<S>>,
+}
+
+/// Which method a call is of, for who writes its name: most calls end without that.
+pub(crate) enum MethodName {
+    /// As it is declared.
+    Declared(usize),
+    /// As the client has it.
+    Quoted(Arc<str>),
+}
+
+impl<S> Entry<S> {
+    /// As it is declared (IN-13).
+    pub(crate) fn declared(&self) -> MethodName {
+        MethodName::Declared(self.place)
+    }
 }
 
 type Policy<S> = Box<dyn Fn(&Context<S>) -> bool + Send + Sync>;
@@ -54,7 +72,8 @@ type Fallback<S> =
 impl<S: Send + Sync + 'static> Dispatch<S> {
     pub(crate) fn new() -> Self {
         Self {
-            methods: HashMap::default(),
+            entries: Vec::new(),
+            places: HashMap::default(),
             fallback: None,
             filters: Filters::default(),
         }
@@ -109,11 +128,10 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 
     #[track_caller]
     pub(crate) fn authorize(&mut self, method: &str, policy: Policy<S>) {
-        let entry = self.methods.get_mut(&*without_case(method));
-        let Some(entry) = entry else {
+        let Some(place) = self.places.get(&*without_case(method)) else {
             panic!("there is no hub method `{method}`");
         };
-        entry.policy = Some(policy);
+        self.entries[*place].policy = Some(policy);
     }
 
     pub(crate) fn set_fallback(&mut self, fallback: Fallback<S>) {
@@ -123,11 +141,21 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
     pub(crate) fn find(&self, target: &str) -> Option<&Entry<S>> {
         let mut lower = [0; 64];
         let Some(lower) = lower.get_mut(..target.len()).filter(|_| target.is_ascii()) else {
-            return self.methods.get(&*without_case(target));
+            let place = self.places.get(&*without_case(target))?;
+            return self.entries.get(*place);
         };
         lower.copy_from_slice(target.as_bytes());
         lower.make_ascii_lowercase();
-        self.methods.get(&*lower)
+        let place = self.places.get(&*lower)?;
+        self.entries.get(*place)
+    }
+
+    /// How texts name a method.
+    pub(crate) fn name<'a>(&'a self, name: &'a MethodName) -> &'a str {
+        match name {
+            MethodName::Declared(place) => &self.entries[*place].name,
+            MethodName::Quoted(name) => name,
+        }
     }
 
     /// What answers a target that no method has.
@@ -157,14 +185,16 @@ impl<S: Send + Sync + 'static> Dispatch<S> {
 
     #[track_caller]
     fn insert(&mut self, name: &str, kind: CallKind, streams: usize, bind: Bind<S>) {
-        let entry = Entry {
+        let place = self.entries.len();
+        self.entries.push(Entry {
+            place,
             name: name.into(),
             kind,
             streams,
             bind,
             policy: None,
-        };
-        let taken = self.methods.insert(without_case(name), entry).is_some();
+        });
+        let taken = self.places.insert(without_case(name), place).is_some();
         assert!(
             !taken,
             "hub method `{name}` is registered twice: names are matched without regard to case"

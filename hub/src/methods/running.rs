@@ -17,6 +17,7 @@ use futures_util::{stream, task::AtomicWaker};
 use crate::{
     error::HubError,
     methods::{
+        dispatch::MethodName,
         filter::Running,
         reply::{Items, Reply, ReplyKind},
         uploads::Upload,
@@ -31,7 +32,7 @@ const STEPS_AT_A_TIME: u32 = 32;
 /// A call that has begun.
 pub(crate) struct RunningCall {
     pub(crate) call: ActiveCall,
-    pub(crate) name: Arc<str>,
+    name: MethodName,
     pub(crate) handle: Arc<CallHandle>,
     /// Those the client sends, by position.
     pub(crate) uploads: Vec<Arc<Upload>>,
@@ -98,7 +99,7 @@ pub(crate) enum CallEnd {
 impl RunningCall {
     pub(crate) fn new(
         call: ActiveCall,
-        name: Arc<str>,
+        name: MethodName,
         handle: Arc<CallHandle>,
         uploads: Vec<Arc<Upload>>,
         method: Running<Reply>,
@@ -118,7 +119,7 @@ impl RunningCall {
     }
 
     /// The call is over: what it was made of, its method dropped.
-    pub(crate) fn into_parts(self) -> (ActiveCall, Arc<str>, Arc<CallHandle>) {
+    pub(crate) fn into_parts(self) -> (ActiveCall, MethodName, Arc<CallHandle>) {
         (self.call, self.name, self.handle)
     }
 

@@ -4,26 +4,53 @@
 /// themselves in a JSON string, whatever they are beyond ASCII.
 #[inline]
 pub(in crate::protocol) fn plain_len(bytes: &[u8]) -> usize {
-    let (blocks, rest) = bytes.as_chunks::<BLOCK>();
-    for (index, block) in blocks.iter().enumerate() {
-        // Without an early exit, of which the compiler makes a few vector instructions.
-        let has_end = block.iter().fold(false, |found, &byte| found | ends(byte));
-        if has_end {
-            let at = block.iter().position(|&byte| ends(byte));
-            return index * BLOCK + at.unwrap_or(BLOCK);
+    let (words, _) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().take(SHORT / 8).enumerate() {
+        let ends = ends_of(u64::from_le_bytes(*word));
+        if ends != 0 {
+            return 8 * index + ends.trailing_zeros() as usize / 8;
         }
     }
-    let at = rest.iter().position(|&byte| ends(byte));
-    blocks.len() * BLOCK + at.unwrap_or(rest.len())
+    match bytes.split_at_checked(SHORT) {
+        Some((_, rest)) => SHORT + long_plain_len(rest),
+        None => {
+            let begun = 8 * words.len();
+            let rest = bytes[begun..].iter();
+            begun + rest.take_while(|byte| !ends(**byte)).count()
+        }
+    }
+}
+
+/// The same for what is long, in vector instructions.
+fn long_plain_len(bytes: &[u8]) -> usize {
+    let end = memchr::memchr2(b'"', b'\\', bytes);
+    let run = &bytes[..end.unwrap_or(bytes.len())];
+    let least = run.iter().fold(u8::MAX, |least, byte| least.min(*byte));
+    if least >= FIRST_PRINTABLE {
+        return run.len();
+    }
+    run.iter().take_while(|byte| !ends(**byte)).count()
+}
+
+/// The high bit of the lowest of eight bytes that [`ends`] is set, and no bit below it.
+fn ends_of(word: u64) -> u64 {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    // A byte less than what is taken from it borrows from the next one, which then may be wrong.
+    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit)) & !word;
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    (is(b'"') | is(b'\\') | below(word, FIRST_PRINTABLE)) & (EACH * 0x80)
 }
 
 #[inline]
 fn ends(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
+    byte == b'"' || byte == b'\\' || byte < FIRST_PRINTABLE
 }
 
-/// What one look takes in.
-const BLOCK: usize = 16;
+/// Below it are the controls.
+const FIRST_PRINTABLE: u8 = 0x20;
+
+/// Up to here a word at a time is faster.
+const SHORT: usize = 32;
 
 #[cfg(test)]
 mod tests {
