@@ -64,7 +64,10 @@ fn run(options: &Options) -> io::Result<bool> {
         .filter(|c| options.wants_any(c))
         .collect();
     if let Some(text) = options.matches_nothing() {
-        let what = format!("nothing has \"{text}\" in its name; --list shows what there is");
+        let what = format!(
+            "nothing has \"{text}\" in its name; there is:\n{}",
+            labels().join("\n")
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     if options.list {
@@ -176,6 +179,16 @@ fn label(scenario: Scenario, contender: &Contender) -> String {
     format!("{scenario}/{}", contender.name)
 }
 
+/// Everything there is to measure.
+fn labels() -> Vec<String> {
+    let of = |contender: &Contender| {
+        let fitting = scenarios::all().filter(|scenario| scenario.fits(contender));
+        let labels = fitting.map(|scenario| label(scenario, contender));
+        labels.collect::<Vec<_>>()
+    };
+    servers::all().iter().flat_map(of).collect()
+}
+
 impl Options {
     fn scenarios(&self, contender: &Contender) -> Vec<Scenario> {
         let wanted = |scenario: &Scenario| {
@@ -190,13 +203,7 @@ impl Options {
 
     /// What --only asks for, and nothing has in its name.
     fn matches_nothing(&self) -> Option<&str> {
-        let labels: Vec<_> = servers::all()
-            .iter()
-            .flat_map(|contender| {
-                let fitting = scenarios::all().filter(|scenario| scenario.fits(contender));
-                fitting.map(|scenario| label(scenario, contender))
-            })
-            .collect();
+        let labels = labels();
         let wanted = self.only.iter().map(String::as_str);
         let mut unmatched = wanted.filter(|text| !labels.iter().any(|label| label.contains(text)));
         unmatched.next()

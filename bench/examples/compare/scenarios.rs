@@ -4,10 +4,11 @@ use std::{fmt, io};
 
 use bench::{
     load::{self, Dialect, HubProtocol, IdleMemory, Measurement, Traffic, Window},
+    peers::Endpoint,
     server::Server,
 };
 
-use crate::servers::{Contender, Endpoint};
+use crate::servers::Contender;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scenario {

@@ -2,13 +2,17 @@
 
 use std::{
     env, io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
-use bench::{load::Target, profile, server::Server};
+use bench::{
+    load::{Dialect, HubProtocol, Work},
+    peers::{self, Endpoint, Peer},
+    profile,
+    server::Server,
+};
 
 /// Builds all that is needed, with the profile whose figures count.
 const BUILD: &str = "cargo build --profile measured --example compare --example load \
@@ -22,12 +26,6 @@ pub(crate) struct Contender {
     pub(crate) fan_out: Option<Endpoint>,
     /// Where the methods of the benchmarks are, if it is a SignalR server.
     pub(crate) hub: Option<Endpoint>,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) enum Endpoint {
-    RawTcp,
-    WebSocket(&'static str),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,38 +42,39 @@ enum Program {
 
 /// All of them, in the order of the tables: the limits first, ours next.
 pub(crate) fn all() -> Vec<Contender> {
-    use Endpoint::{RawTcp, WebSocket};
-    let (echo, fan_out) = (Some(WebSocket("/echo")), Some(WebSocket("/fanout")));
-    let contender = |name, program, echo, fan_out| Contender {
+    let of_peers = peers::ALL.into_iter().filter_map(of_peer);
+    of_peers.chain([aspnetcore()]).collect()
+}
+
+/// What a peer does as a process. Ours are the example servers, with all that they have.
+fn of_peer(peer: &'static dyn Peer) -> Option<Contender> {
+    let name = peer.name();
+    let program = match name {
+        "raw-ws" => Program::RawServer,
+        "hub" => Program::HubServer,
+        _ => Program::Peer,
+    };
+    let contender = Contender {
         name,
         program,
-        echo,
-        fan_out,
-        hub: None,
+        echo: peer.endpoint(Work::Echo, Dialect::Messages),
+        fan_out: peer.endpoint(Work::FanOut, Dialect::Messages),
+        hub: peer.endpoint(Work::Echo, Dialect::Hub(HubProtocol::Json)),
     };
-    let hub = Some(WebSocket("/bench"));
-    vec![
-        contender("raw-tcp", Program::Peer, Some(RawTcp), None),
-        contender("epoll-fan-out", Program::Peer, None, fan_out),
-        contender("raw-ws", Program::RawServer, echo, fan_out),
-        Contender {
-            hub,
-            ..contender("hub", Program::HubServer, None, None)
-        },
-        contender("tungstenite-tuned", Program::Peer, echo, fan_out),
-        contender("tungstenite", Program::Peer, echo, fan_out),
-        contender("fastwebsockets", Program::Peer, echo, None),
-        contender("axum", Program::Peer, echo, None),
-        Contender {
-            hub,
-            ..contender(
-                "aspnetcore",
-                Program::AspNetCore,
-                Some(WebSocket("/ws/echo")),
-                Some(WebSocket("/ws/fanout")),
-            )
-        },
-    ]
+    let does_something = [contender.echo, contender.fan_out, contender.hub]
+        .iter()
+        .any(Option::is_some);
+    does_something.then_some(contender)
+}
+
+fn aspnetcore() -> Contender {
+    Contender {
+        name: "aspnetcore",
+        program: Program::AspNetCore,
+        echo: Some(Endpoint::WebSocket("/ws/echo")),
+        fan_out: Some(Endpoint::WebSocket("/ws/fanout")),
+        hub: Some(Endpoint::WebSocket("/bench")),
+    }
 }
 
 impl Contender {
@@ -120,15 +119,6 @@ impl Contender {
             }
             Program::AspNetCore => set_up(&path.with_file_name("setup.sh")).err(),
             _ => None,
-        }
-    }
-}
-
-impl Endpoint {
-    pub(crate) fn at(self, address: SocketAddr) -> Target {
-        match self {
-            Self::RawTcp => Target::raw_tcp(address),
-            Self::WebSocket(path) => Target::web_socket(address, path),
         }
     }
 }

@@ -46,6 +46,8 @@ enum Load {
     FanOut(Traffic),
     /// Every connection has a stream under way, of --depth items, and asks for the next at its end.
     Stream(Traffic),
+    /// Every connection has a stream of its own under way to the server, of --depth items.
+    Upload(Traffic),
     /// Many connections that do nothing: the server's memory for each.
     Idle(Idle),
     /// Many long-polling clients of a hub that do nothing but poll: the same.
@@ -70,7 +72,8 @@ struct Traffic {
     /// (fan-out); items of a stream.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     depth: u16,
-    /// Bytes of a message, or of the text in a call [default: 20, but 125 for fan-out].
+    /// Bytes of a message, or of the text in a call [default: 20, but 125 for fan-out]. What a hub's
+    /// client uploads are numbers.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     size: Option<u32>,
     /// Seconds to measure, after one second that does not count.
@@ -131,7 +134,8 @@ struct Server {
     /// ws://HOST:PORT/PATH, or tcp://HOST:PORT for a server that returns bytes as they came.
     #[arg(long)]
     url: Target,
-    /// The server is a SignalR hub with the methods Echo, Join and Broadcast: json or messagepack.
+    /// The server is a SignalR hub with the methods Echo, Join and Broadcast (Texts for streams, Sum
+    /// for uploads): json or messagepack.
     #[arg(long, value_name = "PROTOCOL")]
     hub: Option<HubProtocol>,
     /// How its clients are connected: websockets, sse or long-polling.
@@ -140,6 +144,9 @@ struct Server {
     /// The server speaks the binary protocol of raw-ws, with the operations of raw_server.
     #[arg(long, conflicts_with = "hub")]
     wire: bool,
+    /// The server speaks Socket.IO, and has the events Echo, Join and Broadcast.
+    #[arg(long, conflicts_with_all = ["hub", "wire"])]
+    socket_io: bool,
     /// With --hub: sends the same bytes to a server that returns them unread.
     #[arg(long, requires = "hub")]
     as_bytes: bool,
@@ -186,6 +193,7 @@ fn run(load: &Load) -> io::Result<()> {
         Load::Echo(options) => say!("{}", options.run(Work::Echo, 64, 20)?),
         Load::FanOut(options) => say!("{}", options.run(Work::FanOut, 1000, 125)?),
         Load::Stream(options) => say!("{}", options.run(Work::Stream, 64, 20)?),
+        Load::Upload(options) => say!("{}", options.run(Work::Upload, 64, 20)?),
         Load::Idle(options) => {
             let process = options.server.measured()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
@@ -229,6 +237,7 @@ impl Server {
     fn dialect(&self) -> Dialect {
         match self.hub {
             None if self.wire => Dialect::Wire,
+            None if self.socket_io => Dialect::SocketIo,
             None => Dialect::Messages,
             Some(protocol) if self.as_bytes => Dialect::HubBytes(protocol),
             Some(protocol) => Dialect::Hub(protocol),

@@ -163,9 +163,10 @@ impl Dialect {
                 })
             }
             Self::Hub(protocol) => {
-                let item = protocol.stream_item(ID, &hub_text(size));
+                // Numbers: every server that is compared has a method for their sum.
+                let item = protocol.stream_item_of_one(ID);
                 let records = [
-                    vec![protocol.upload_invocation(ID, "Count", ID)],
+                    vec![protocol.upload_invocation(ID, "Sum", ID)],
                     vec![item; items as usize],
                     vec![protocol.end(ID)],
                 ];

@@ -184,6 +184,21 @@ impl HubProtocol {
         }
     }
 
+    /// One item of a stream, the number 1.
+    pub fn stream_item_of_one(self, id: &str) -> Vec<u8> {
+        match self {
+            Self::Json => {
+                format!("{{\"type\":2,\"invocationId\":\"{id}\",\"item\":1}}\u{1e}").into_bytes()
+            }
+            Self::MessagePack => {
+                let mut record = vec![FIX_ARRAY | 4, 2, FIX_MAP];
+                string(&mut record, id);
+                record.push(1);
+                with_length(&record)
+            }
+        }
+    }
+
     /// The end of a stream.
     pub fn end(self, id: &str) -> Vec<u8> {
         match self {

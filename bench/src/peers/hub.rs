@@ -35,6 +35,13 @@ impl Hub {
                 let text = &LETTERS[..size.min(LARGEST_TEXT)];
                 stream::iter(0..count).map(move |_| hub::Result::Ok(text))
             })
+            .method("Sum", async |_: Context, mut numbers: UploadStream<i64>| {
+                let mut sum = 0;
+                while let Some(number) = numbers.next().await {
+                    sum += number?;
+                }
+                hub::Result::Ok(sum)
+            })
             .method(
                 "Count",
                 async |_: Context, mut texts: UploadStream<String>| {

@@ -56,7 +56,7 @@ fn every_peer_does_its_work_over_every_way() {
     }
     let times = |work| done.iter().filter(|one| **one == work).count();
     let works = [Work::Echo, Work::FanOut, Work::Stream, Work::Upload];
-    assert_eq!(works.map(times), [25, 15, 7, 6]);
+    assert_eq!(works.map(times), [29, 17, 7, 6]);
 }
 
 fn run(peer: &dyn Peer, work: Work, dialect: Dialect, target: &Target) {
@@ -71,8 +71,9 @@ fn run(peer: &dyn Peer, work: Work, dialect: Dialect, target: &Target) {
     let measured = measured.unwrap_or_else(|e| panic!("{what}: {e}"));
     let what = format!("{what}: {measured}");
     assert!(measured.messages > 0, "{what}");
-    // Each message holds its text, and has been carried once at least.
-    assert!(measured.bytes_per_message() > 20.0, "{what}");
+    // Each message holds its text, or the number that is uploaded, and has been carried once at least.
+    let least = if work == Work::Upload { 10.0 } else { 20.0 };
+    assert!(measured.bytes_per_message() > least, "{what}");
     let ends = match work {
         Work::Echo => measured.messages,
         Work::FanOut => measured.messages / 3,

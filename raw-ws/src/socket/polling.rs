@@ -4,7 +4,7 @@
 use std::task::{Context, Poll};
 
 #[cfg(doc)]
-use crate::{Sender, vocabulary::error::ApiMisuse};
+use crate::vocabulary::error::ApiMisuse;
 use crate::{
     socket::WebSocket,
     stream::upgraded::ByteStream,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl<S: ByteStream> WebSocket<S> {
-    /// Queues a copy of a message, as [`Sender::feed`] does, and without its lock: for the connection's
+    /// Queues a copy of a message, as [`Sender::feed`](crate::Sender::feed) does, and without its lock: for the connection's
     /// own task where it has the message in a buffer of its own. It is written with the next
     /// [`recv`](Self::recv) or [`flush`](Self::flush), in order with all that was sent and fed before.
     ///
