@@ -60,6 +60,9 @@ impl Frames {
         protocol: Protocol,
         max: Option<usize>,
     ) -> Result<Option<Bytes>, ProtocolError> {
+        if self.is_empty() {
+            return Ok(None); // asked behind each record, mostly there is no other
+        }
         let frame = match protocol {
             Protocol::Json => self.find_json(max)?,
             #[cfg(feature = "messagepack")]

@@ -1,9 +1,10 @@
 //! The fan-out registry: who gets what is published.
 
 use std::{
+    array,
     collections::HashMap,
     fmt,
-    hash::Hash,
+    hash::{BuildHasher as _, Hash, RandomState},
     sync::{Arc, MutexGuard},
 };
 
@@ -38,15 +39,22 @@ pub struct Topics<K = String> {
     inner: Arc<Inner<K>>,
 }
 
+/// In shards, so that threads which publish to different topics seldom wait for each other. Who locks
+/// more than one locks that of the sender first.
 struct Inner<K> {
-    members: Mutex<Members<K>>,
+    by_topic: [Shard<K>; SHARDS],
+    by_sender: [Mutex<HashMap<u64, Vec<K>>>; SHARDS],
+    places: RandomState,
+}
+
+/// Some of the topics.
+struct Shard<K> {
+    topics: Mutex<HashMap<K, Subscribers>>,
     publishing: Mutex<Publishing>,
 }
 
-struct Members<K> {
-    topics: HashMap<K, Subscribers>,
-    topics_of: HashMap<u64, Vec<K>>,
-}
+/// Far more than there are cores to publish from, mostly.
+const SHARDS: usize = 16;
 
 /// The subscribers of a topic, in a row to be walked; `places` finds one of them.
 #[derive(Default)]
@@ -68,11 +76,12 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     pub fn new() -> Self {
         Self {
             inner: Arc::new(Inner {
-                members: Mutex::new(Members {
-                    topics: HashMap::new(),
-                    topics_of: HashMap::new(),
+                by_topic: array::from_fn(|_| Shard {
+                    topics: Mutex::default(),
+                    publishing: Mutex::default(),
                 }),
-                publishing: Mutex::default(),
+                by_sender: array::from_fn(|_| Mutex::default()),
+                places: RandomState::new(),
             }),
         }
     }
@@ -80,16 +89,17 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     /// Subscribes a connection; `false` if it was subscribed already or has ended.
     pub fn subscribe(&self, topic: K, sender: &Sender) -> bool {
         let as_registry: Arc<dyn Membership> = self.inner.clone();
-        let mut members = self.inner.members.lock();
+        // Held to the end: a connection that ends meanwhile is forgotten behind this.
+        let mut topics_of = self.inner.topics_of(sender.id());
         if !sender.outbound.joined(Arc::downgrade(&as_registry)) {
             return false;
         }
-        let subscribers = members.topics.entry(topic.clone()).or_default();
+        let mut topics = self.inner.shard(&topic).topics.lock();
+        let subscribers = topics.entry(topic.clone()).or_default();
         if !subscribers.add(sender) {
             return false;
         }
-        members
-            .topics_of
+        topics_of
             .entry(sender.id())
             // Mostly there is no second.
             .or_insert_with(|| Vec::with_capacity(1))
@@ -103,20 +113,14 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let mut members = self.inner.members.lock();
-        let Some(subscribers) = members.topics.get_mut(topic) else {
-            return false;
-        };
-        if !subscribers.remove(sender.id()) {
+        let mut topics_of = self.inner.topics_of(sender.id());
+        if !self.inner.shard(topic).remove(topic, sender.id()) {
             return false;
         }
-        if subscribers.senders.is_empty() {
-            members.topics.remove(topic);
-        }
-        if let Some(topics) = members.topics_of.get_mut(&sender.id()) {
+        if let Some(topics) = topics_of.get_mut(&sender.id()) {
             topics.retain(|known| known.borrow() != topic);
             if topics.is_empty() {
-                members.topics_of.remove(&sender.id());
+                topics_of.remove(&sender.id());
             }
         }
         true
@@ -167,11 +171,13 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     {
         // The lock is held to the end: every subscriber sees the publications of a topic in the
         // same order.
-        let members = self.inner.members.lock();
-        let Some(subscribers) = members.topics.get(topic) else {
+        let place = self.inner.place(topic);
+        let shard = &self.inner.by_topic[place];
+        let topics = shard.topics.lock();
+        let Some(subscribers) = topics.get(topic) else {
             return 0;
         };
-        let mut publishing = self.inner.publishing.lock();
+        let mut publishing = shard.publishing.lock();
         if publishing.to_write.is_empty() {
             publishing.to_write.reserve(subscribers.senders.len());
         }
@@ -197,8 +203,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
                 }
             }
         }
-        drop(members);
-        self.schedule_writer(publishing);
+        drop(topics);
+        self.schedule_writer(place, publishing);
         reached
     }
 
@@ -217,7 +223,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     /// }
     /// ```
     pub fn flush(&self) {
-        self.inner.write_batch();
+        self.inner.by_topic.iter().for_each(Shard::write_batch);
     }
 
     /// How many connections are subscribed to a topic.
@@ -226,10 +232,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.inner
-            .members
-            .lock()
-            .topics
+        let topics = self.inner.shard(topic).topics.lock();
+        topics
             .get(topic)
             .map_or(0, |subscribers| subscribers.senders.len())
     }
@@ -249,10 +253,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        self.inner
-            .members
-            .lock()
-            .topics
+        let topics = self.inner.shard(topic).topics.lock();
+        topics
             .get(topic)
             .map_or_else(Vec::new, |subscribers| subscribers.senders.clone())
     }
@@ -269,14 +271,13 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     /// # }
     /// ```
     pub fn topics_of(&self, sender: &Sender) -> Vec<K> {
-        let members = self.inner.members.lock();
-        let topics = members.topics_of.get(&sender.id());
-        topics.cloned().unwrap_or_default()
+        let topics_of = self.inner.topics_of(sender.id());
+        topics_of.get(&sender.id()).cloned().unwrap_or_default()
     }
 
     /// How many topics have subscribers.
     pub fn len(&self) -> usize {
-        self.inner.members.lock().topics.len()
+        self.inner.len()
     }
 
     /// Whether nobody is subscribed to anything.
@@ -286,7 +287,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 
     /// Has the batch written once the publishing task pauses. Without a runtime to run the writer
     /// on it is written now.
-    fn schedule_writer(&self, mut publishing: MutexGuard<'_, Publishing>) {
+    fn schedule_writer(&self, place: usize, mut publishing: MutexGuard<'_, Publishing>) {
         if publishing.to_write.is_empty() || publishing.writer_is_scheduled {
             return;
         }
@@ -295,17 +296,53 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
             Ok(runtime) => {
                 publishing.writer_is_scheduled = true;
                 drop(publishing);
-                runtime.spawn(async move { inner.write_batch() });
+                runtime.spawn(async move { inner.by_topic[place].write_batch() });
             }
             Err(_) => {
                 drop(publishing);
-                inner.write_batch();
+                inner.by_topic[place].write_batch();
             }
         }
     }
 }
 
 impl<K> Inner<K> {
+    fn place<Q: Hash + ?Sized>(&self, topic: &Q) -> usize {
+        self.places.hash_one(topic) as usize % SHARDS
+    }
+
+    fn shard<Q: Hash + ?Sized>(&self, topic: &Q) -> &Shard<K> {
+        &self.by_topic[self.place(topic)]
+    }
+
+    fn topics_of(&self, sender: u64) -> MutexGuard<'_, HashMap<u64, Vec<K>>> {
+        self.by_sender[(sender % SHARDS as u64) as usize].lock()
+    }
+
+    fn len(&self) -> usize {
+        let topics = self.by_topic.iter().map(|shard| shard.topics.lock().len());
+        topics.sum()
+    }
+}
+
+impl<K> Shard<K> {
+    /// Ends a subscription; `false` if there was none.
+    fn remove<Q>(&self, topic: &Q, sender: u64) -> bool
+    where
+        K: Eq + Hash + std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mut topics = self.topics.lock();
+        let Some(subscribers) = topics.get_mut(topic) else {
+            return false;
+        };
+        let is_removed = subscribers.remove(sender);
+        if subscribers.senders.is_empty() {
+            topics.remove(topic);
+        }
+        is_removed
+    }
+
     fn write_batch(&self) {
         let to_write = {
             let mut publishing = self.publishing.lock();
@@ -360,14 +397,9 @@ impl Subscribers {
 
 impl<K: Eq + Hash + Send> Membership for Inner<K> {
     fn forget(&self, id: u64) {
-        let mut members = self.members.lock();
-        for topic in members.topics_of.remove(&id).unwrap_or_default() {
-            if let Some(subscribers) = members.topics.get_mut(&topic) {
-                subscribers.remove(id);
-                if subscribers.senders.is_empty() {
-                    members.topics.remove(&topic);
-                }
-            }
+        let topics = self.topics_of(id).remove(&id);
+        for topic in topics.unwrap_or_default() {
+            self.shard(&topic).remove(&topic, id);
         }
     }
 }
@@ -389,7 +421,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Default for Topics<K> {
 impl<K> fmt::Debug for Topics<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Topics")
-            .field("topics", &self.inner.members.lock().topics.len())
+            .field("topics", &self.inner.len())
             .finish_non_exhaustive()
     }
 }

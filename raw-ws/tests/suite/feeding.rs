@@ -1,4 +1,4 @@
-//! `Sender::feed`: what a connection's own task queues, in order, in one piece, waking nobody.
+//! `Sender::feed` and `WebSocket::feed_copy`: what a connection's own task queues, in order, in one piece, waking nobody.
 
 use std::{
     future::poll_fn,
@@ -104,6 +104,7 @@ async fn fed_sent_and_published_messages_keep_their_order() {
             match nth % 5 {
                 0 => sender.send(message).unwrap(),
                 1 => assert_eq!(topics.publish(&1, &message.into()), 1),
+                2 => ws.feed_copy(kind, text.as_bytes()).unwrap(),
                 _ => sender.feed(kind, text.as_bytes()).unwrap(),
             }
             if nth % 64 == 0 {
@@ -205,7 +206,8 @@ async fn what_one_task_queues_in_any_way_leaves_in_its_order() {
                 let mut payload = nth.to_be_bytes().to_vec();
                 payload.resize(len, b'x');
                 match up_to(16) {
-                    0..6 => ws.feed(payload).unwrap(),
+                    0..3 => ws.feed(payload).unwrap(),
+                    3..6 => ws.feed_copy(MessageKind::Binary, &payload).unwrap(),
                     6..9 => sender.send(payload).unwrap(),
                     9..12 => sender.feed(MessageKind::Binary, &payload).unwrap(),
                     12..14 => assert_eq!(topics.publish(&0, &payload.into()), 1),
