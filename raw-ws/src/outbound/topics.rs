@@ -4,7 +4,7 @@ use std::{
     array,
     collections::HashMap,
     fmt,
-    hash::{BuildHasher as _, Hash, RandomState},
+    hash::{Hash, Hasher},
     sync::{Arc, MutexGuard},
 };
 
@@ -44,7 +44,6 @@ pub struct Topics<K = String> {
 struct Inner<K> {
     by_topic: [Shard<K>; SHARDS],
     by_sender: [Mutex<HashMap<u64, Vec<K>>>; SHARDS],
-    places: RandomState,
 }
 
 /// Some of the topics.
@@ -81,7 +80,6 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
                     publishing: Mutex::default(),
                 }),
                 by_sender: array::from_fn(|_| Mutex::default()),
-                places: RandomState::new(),
             }),
         }
     }
@@ -171,7 +169,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     {
         // The lock is held to the end: every subscriber sees the publications of a topic in the
         // same order.
-        let place = self.inner.place(topic);
+        let place = place(topic);
         let shard = &self.inner.by_topic[place];
         let topics = shard.topics.lock();
         let Some(subscribers) = topics.get(topic) else {
@@ -307,12 +305,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 }
 
 impl<K> Inner<K> {
-    fn place<Q: Hash + ?Sized>(&self, topic: &Q) -> usize {
-        self.places.hash_one(topic) as usize % SHARDS
-    }
-
     fn shard<Q: Hash + ?Sized>(&self, topic: &Q) -> &Shard<K> {
-        &self.by_topic[self.place(topic)]
+        &self.by_topic[place(topic)]
     }
 
     fn topics_of(&self, sender: u64) -> MutexGuard<'_, HashMap<u64, Vec<K>>> {
@@ -322,6 +316,56 @@ impl<K> Inner<K> {
     fn len(&self) -> usize {
         let topics = self.by_topic.iter().map(|shard| shard.topics.lock().len());
         topics.sum()
+    }
+}
+
+/// The shard of a topic.
+fn place<Q: Hash + ?Sized>(topic: &Q) -> usize {
+    let mut places = Places(0);
+    topic.hash(&mut places);
+    (places.finish() >> 32) as usize % SHARDS
+}
+
+/// A quick hash, and no more: who chooses names that share a shard has them wait for each other. The map
+/// in the shard has one that nobody can foresee.
+struct Places(u64);
+
+impl Places {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+impl Hasher for Places {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        let rest = rest.iter();
+        self.mix(rest.fold(bytes.len() as u64, |word, byte| {
+            word << 8 | u64::from(*byte)
+        }));
+    }
+
+    fn write_u8(&mut self, number: u8) {
+        self.mix(number.into());
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.mix(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.mix(number);
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.mix(number as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -46,6 +46,72 @@ fn what_the_official_clients_write_is_read_the_quick_way() {
 }
 
 #[test]
+fn the_quick_way_takes_no_value_that_is_none() {
+    let values = [
+        "0",
+        "-0",
+        "01",
+        "-01",
+        "00",
+        "1.",
+        ".5",
+        "1.5",
+        "1e",
+        "1e+",
+        "1e+05",
+        "1E5",
+        "-",
+        "+1",
+        "0x1",
+        "1.e5",
+        "true",
+        "tru",
+        "truee",
+        "nul",
+        "null",
+        "\"",
+        "\"a",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12g4\"",
+        "\"\\ud800\"",
+        "\"\t\"",
+        "\"\u{7f}\"",
+        "[",
+        "]",
+        "[,]",
+        "[1,]",
+        "[1 2]",
+        "[1}",
+        "{]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "{\"a\":[{}]}",
+        "[[],[{}]]",
+        "",
+        " ",
+    ];
+    for value in values {
+        for value in [
+            value.to_owned(),
+            format!("[{value}]"),
+            format!("{{\"a\":{value}}}"),
+        ] {
+            for name in ["arguments", "item", "result", "error", "x"] {
+                let record = format!("{{\"type\":2,\"invocationId\":\"1\",\"{name}\" : {value} }}");
+                let record = Bytes::from(record);
+                assert_eq!(decode(&record), decode_any(&record), "{record:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn megabytes_of_brackets_end_at_once() {
     const MEGABYTES: usize = 5 << 20;
     let begun = Instant::now();
