@@ -24,6 +24,7 @@ pub use frames::Frames;
 pub use handshake::{HandshakeRequest, HandshakeResponse};
 #[cfg(feature = "client")]
 pub(crate) use value::ArrayWriter;
+pub(crate) use value::EncodedForNow;
 pub use value::{CallArguments, Elements, Encoding, Names, ValueError};
 
 /// A hub protocol, agreed on in the hub handshake.
@@ -127,6 +128,15 @@ impl Protocol {
             Self::Json => None,
             #[cfg(feature = "messagepack")]
             Self::MessagePack => messagepack::unskippable(result),
+        }
+    }
+
+    /// Appends a completion with a result, framed: as a message it would be copied once more.
+    pub(crate) fn encode_result(self, invocation_id: &str, result: &[u8], out: &mut BytesMut) {
+        match self {
+            Self::Json => json::encode_result(invocation_id, result, out),
+            #[cfg(feature = "messagepack")]
+            Self::MessagePack => messagepack::encode_result(invocation_id, result, out),
         }
     }
 

@@ -345,6 +345,18 @@ impl Session {
         self.refuse(call.invocation_id, completion);
     }
 
+    /// Answers a call with its result. Its ids are free again.
+    pub(crate) fn complete_with(&mut self, call: &ActiveCall, result: &[u8]) {
+        self.calls.end(call);
+        // CL-12: nothing is said after the end.
+        if let Some(invocation_id) = &call.invocation_id
+            && self.phase != Phase::Closed
+        {
+            let protocol = self.encoding.protocol;
+            protocol.encode_result(invocation_id, result, &mut self.outgoing);
+        }
+    }
+
     /// Answers a call that was never begun. Without an id nobody is told (IN-03).
     pub(crate) fn refuse(&mut self, invocation_id: Option<ByteString>, completion: Completion) {
         if let Some(invocation_id) = invocation_id {

@@ -313,7 +313,11 @@ impl<S: Send + Sync + 'static, T: Duplex> Connection<'_, S, T> {
         let name = self.hub.dispatch.name(&name);
         let completion = match end {
             // Nothing is a result too: `null` (IN-07, IN-08).
-            CallEnd::Value(value) => Completion::Result(value),
+            CallEnd::Value(value) => {
+                self.session.complete_with(&call, &value);
+                self.spare_handle = CallHandle::reuse(handle);
+                return;
+            }
             // The items were the result (ST-01).
             CallEnd::StreamEnded => Completion::Void,
             // What is not meant for the client is not told (IN-06).

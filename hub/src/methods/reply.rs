@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{HubError, Result},
-    protocol::Encoding,
+    protocol::{EncodedForNow, Encoding},
 };
 
 pub(crate) type Items = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
@@ -20,7 +20,7 @@ pub struct Reply {
 }
 
 pub(crate) enum ReplyKind {
-    Value(Bytes),
+    Value(EncodedForNow),
     Stream(Items),
     /// The streaming method of that name had none to give (ST-04).
     NoStream(Arc<str>),
@@ -28,7 +28,7 @@ pub(crate) enum ReplyKind {
 
 impl Reply {
     pub(crate) fn value<T: Serialize + ?Sized>(encoding: Encoding, value: &T) -> Result<Self> {
-        let kind = ReplyKind::Value(encoding.encode(value)?);
+        let kind = ReplyKind::Value(encoding.encode_for_now(value)?);
         Ok(Self { kind, encoding })
     }
 

@@ -22,6 +22,7 @@ use crate::{
         reply::{Items, Reply, ReplyKind},
         uploads::Upload,
     },
+    protocol::EncodedForNow,
     reach::call::CallHandle,
     session::ActiveCall,
 };
@@ -87,7 +88,7 @@ pub(crate) enum Step {
 
 /// How a call has ended.
 pub(crate) enum CallEnd {
-    Value(Bytes),
+    Value(EncodedForNow),
     Failed(HubError),
     StreamEnded,
     /// It failed while it streamed (ST-03).

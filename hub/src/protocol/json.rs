@@ -180,13 +180,15 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
             invocation_id,
             completion,
         } => {
+            if let Completion::Result(result) = completion {
+                return encode_result(invocation_id, result, out);
+            }
             begin(b'3', Some(invocation_id), out);
             match completion {
-                Completion::Result(result) => write_raw_member("result", result, out),
                 // An empty error is not written: to every client it is none (J-04).
                 Completion::Error(error) if error.is_empty() => {}
                 Completion::Error(error) => write_string_member("error", error, out),
-                Completion::Void => {}
+                Completion::Void | Completion::Result(_) => {}
             }
         }
         HubMessage::StreamInvocation(invocation) => write_call(b'4', invocation.parts(), out),
@@ -207,6 +209,13 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
         HubMessage::Ack { sequence_id } => write_sequence_id(b'8', *sequence_id, out),
         HubMessage::Sequence { sequence_id } => write_sequence_id(b'9', *sequence_id, out),
     }
+    end(out);
+}
+
+/// Appends a completion with a result as a record.
+pub(super) fn encode_result(invocation_id: &str, result: &[u8], out: &mut BytesMut) {
+    begin(b'3', Some(invocation_id), out);
+    write_raw_member("result", result, out);
     end(out);
 }
 

@@ -54,6 +54,12 @@ pub(super) fn encode(message: &HubMessage, out: &mut BytesMut) {
     writer::append(message, out);
 }
 
+/// Appends a completion with a result, framed with its length.
+pub(super) fn encode_result(invocation_id: &str, result: &[u8], out: &mut BytesMut) {
+    put_length(writer::measure_result(invocation_id, result), out);
+    writer::append_result(invocation_id, result, out);
+}
+
 /// Appends a call, framed with its length.
 pub(super) fn encode_call(call: Call<'_>, out: &mut BytesMut) {
     put_length(writer::measure_call(call), out);

@@ -22,8 +22,7 @@ mod skip;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
-use std::fmt;
+use std::{cell::Cell, fmt, mem, ops::Deref};
 
 use bytes::{Buf, Bytes};
 use serde::{Serialize, de::DeserializeOwned, de::IgnoredAny};
@@ -130,13 +129,21 @@ impl Encoding {
         arguments: &A,
         then: impl FnOnce(&[u8]) -> R,
     ) -> Result<R, ValueError> {
-        let mut out = SCRATCH.take();
-        out.clear();
-        out.reserve(256);
+        let mut out = take_scratch();
         let result = self.write(&mut out, &arguments::AsArray(arguments));
         let result = result.map(|()| then(&out));
         give_back(out);
         result
+    }
+
+    /// Encodes a value that is written down soon: into a buffer that is used again.
+    pub(crate) fn encode_for_now<T: Serialize + ?Sized>(
+        self,
+        value: &T,
+    ) -> Result<EncodedForNow, ValueError> {
+        let mut encoded = EncodedForNow(take_scratch());
+        self.write(&mut encoded.0, value)?;
+        Ok(encoded)
     }
 
     fn write<T: Serialize + ?Sized>(self, out: &mut Vec<u8>, value: &T) -> Result<(), ValueError> {
@@ -362,10 +369,7 @@ thread_local! {
 fn with_scratch(
     write: impl FnOnce(&mut Vec<u8>) -> Result<(), ValueError>,
 ) -> Result<Bytes, ValueError> {
-    // Taken, not borrowed: a user's `Serialize` may encode something itself.
-    let mut out = SCRATCH.take();
-    out.clear();
-    out.reserve(256);
+    let mut out = take_scratch();
     let result = write(&mut out);
     if out.len() > MAX_COPIED {
         return result.map(|()| Bytes::from(out));
@@ -375,10 +379,36 @@ fn with_scratch(
     bytes
 }
 
+/// A buffer to write a value into. Taken, not borrowed: a user's `Serialize` may encode something itself.
+fn take_scratch() -> Vec<u8> {
+    let mut out = SCRATCH.take();
+    out.clear();
+    out.reserve(256);
+    out
+}
+
 /// Leaves a buffer for the next value, unless it has grown.
 fn give_back(out: Vec<u8>) {
     if out.capacity() <= 2 * MAX_COPIED {
-        SCRATCH.set(out);
+        // A thread that ends needs none.
+        let _ = SCRATCH.try_with(|scratch| scratch.set(out));
+    }
+}
+
+/// An encoded value in a buffer that the next one is written into.
+pub(crate) struct EncodedForNow(Vec<u8>);
+
+impl Deref for EncodedForNow {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for EncodedForNow {
+    fn drop(&mut self) {
+        give_back(mem::take(&mut self.0));
     }
 }
 

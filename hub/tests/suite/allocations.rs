@@ -169,5 +169,5 @@ fn a_messagepack_call_allocates_no_more_than_it_did() {
 }
 
 const ROUNDS: usize = 50;
-const MAX_BROADCAST: u64 = 25;
-const MAX_CALL: f64 = 3.6;
+const MAX_BROADCAST: u64 = 24;
+const MAX_CALL: f64 = 2.6;

@@ -29,6 +29,18 @@ pub(super) fn append_call(call: Call<'_>, out: &mut BytesMut) {
     write_call(1, call, out);
 }
 
+/// How many bytes a completion with a result is.
+pub(super) fn measure_result(invocation_id: &str, result: &[u8]) -> usize {
+    let mut length = Length(0);
+    write_result(invocation_id, result, &mut length);
+    length.0
+}
+
+/// Appends a completion with a result, without its length.
+pub(super) fn append_result(invocation_id: &str, result: &[u8], out: &mut BytesMut) {
+    write_result(invocation_id, result, out);
+}
+
 fn write(message: &HubMessage, out: &mut impl Sink) {
     match message {
         HubMessage::Invocation(invocation) => write_call(1, invocation.parts(), out),
@@ -52,11 +64,7 @@ fn write(message: &HubMessage, out: &mut impl Sink) {
                 start(4, 3, Some(invocation_id), out);
                 out.int(2);
             }
-            Completion::Result(result) => {
-                start(5, 3, Some(invocation_id), out);
-                out.int(3);
-                out.raw(result);
-            }
+            Completion::Result(result) => write_result(invocation_id, result, out),
         },
         HubMessage::StreamInvocation(invocation) => write_call(4, invocation.parts(), out),
         HubMessage::CancelInvocation { invocation_id } => start(3, 5, Some(invocation_id), out),
@@ -84,6 +92,12 @@ fn write(message: &HubMessage, out: &mut impl Sink) {
             out.int(*sequence_id);
         }
     }
+}
+
+fn write_result(invocation_id: &str, result: &[u8], out: &mut impl Sink) {
+    start(5, 3, Some(invocation_id), out);
+    out.int(3);
+    out.raw(result);
 }
 
 /// Six items, with or without streams (M-01).
