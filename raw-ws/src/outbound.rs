@@ -205,7 +205,8 @@ struct Locked<'a> {
 
 impl Drop for Locked<'_> {
     fn drop(&mut self) {
-        self.queued.store(self.state.queue.bytes, Ordering::Release);
+        self.queued
+            .store(self.state.queue.bytes(), Ordering::Release);
     }
 }
 
@@ -295,12 +296,12 @@ impl Outbound {
     /// Queues a frame of `len` bytes that `lay` appends to a buffer, for the task to write in its
     /// next turn.
     pub(crate) fn feed(&self, len: usize, lay: impl Fn(&mut BytesMut)) -> Result<(), NotQueued> {
-        if u32::try_from(len).is_err() {
-            return Err(NotQueued::TooBig);
-        }
         let mut state = self.lock();
         if !state.is_open {
             return Err(NotQueued::Closed);
+        }
+        if !state.queue.has_room_for(len) {
+            return Err(NotQueued::TooBig);
         }
         state.queue.feed(len, self.follows(), lay);
         Ok(())
@@ -543,6 +544,7 @@ impl Outbound {
         }
         let is_full = |queue: &Queue| {
             queue.bytes_of_others() + len > config.max_queued_bytes
+                || !queue.has_room_for(len)
                 || queue.messages as usize >= config.max_queued_messages
         };
         if is_full(&state.queue) {

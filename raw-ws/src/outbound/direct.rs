@@ -20,7 +20,7 @@ pub(super) enum Next {
 impl State {
     /// Writes a long backlog at once.
     pub(super) fn write_backlog(&mut self, outbound: &Outbound) -> Next {
-        if self.queue.bytes >= WRITE_AT && self.blocked.is_none() {
+        if self.queue.bytes() >= WRITE_AT && self.blocked.is_none() {
             self.write_direct(outbound)
         } else {
             Next::TaskToBeWoken
@@ -30,9 +30,9 @@ impl State {
     /// Writes a full queue before its connection is cut for it: the peer may be reading, and only
     /// the publisher never have paused to let a batch or the task write.
     pub(super) fn write_full(&mut self, outbound: &Outbound) {
-        let (since, before) = (self.blocked.take(), self.queue.bytes);
+        let (since, before) = (self.blocked.take(), self.queue.bytes());
         let _ = self.write_direct(outbound); // the task is woken for what waits behind
-        if self.queue.bytes == before {
+        if self.queue.bytes() == before {
             self.blocked = since;
         }
     }

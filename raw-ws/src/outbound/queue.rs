@@ -23,9 +23,9 @@ pub(super) const END_OF_MESSAGE: u64 = u64::MAX;
 pub(super) struct Queue {
     first: Option<Segment>,
     rest: VecDeque<Segment>,
-    pub(super) bytes: usize,
+    bytes: u32,
     /// How many of `bytes` the connection's own task has fed.
-    fed: usize,
+    fed: u32,
     /// Those of others alone.
     pub(super) messages: u32,
     /// Whether `first` has been written in part.
@@ -35,6 +35,15 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_none()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes as usize
+    }
+
+    /// Whether so many bytes more can be counted.
+    pub(super) fn has_room_for(&self, len: usize) -> bool {
+        u32::try_from(self.bytes() + len).is_ok()
     }
 
     /// How many bytes of the task's own come before the first of these, with so many `written`;
@@ -54,7 +63,7 @@ impl Queue {
 
     /// Queues frames behind so many bytes that the connection's task has fed so far.
     pub(super) fn push(&mut self, segment: &Segment, follows: u64) {
-        self.bytes += segment.len();
+        self.bytes += segment.len() as u32;
         self.messages += 1;
         let next = || Segment {
             follows,
@@ -72,14 +81,14 @@ impl Queue {
 
     /// Bytes that others have queued.
     pub(super) fn bytes_of_others(&self) -> usize {
-        self.bytes - self.fed
+        (self.bytes - self.fed) as usize
     }
 
     /// Queues a frame of `len` bytes that `lay` appends to a buffer: behind the last one fed, if
     /// nothing else has been queued or looked at since.
     pub(super) fn feed(&mut self, len: usize, follows: u64, lay: impl Fn(&mut BytesMut)) {
-        self.bytes += len;
-        self.fed += len;
+        self.bytes += len as u32;
+        self.fed += len as u32;
         let last = self.rest.back_mut().or(self.first.as_mut());
         if last.is_some_and(|last| last.is_fed && last.follows == follows && last.extend(len, &lay))
         {
@@ -116,13 +125,11 @@ impl Queue {
     }
 
     pub(super) fn advance(&mut self, mut written: usize) {
-        self.bytes -= written;
+        self.bytes -= written as u32;
         while let Some(first) = &mut self.first {
-            self.fed -= if first.is_fed {
-                written.min(first.len())
-            } else {
-                0
-            };
+            if first.is_fed {
+                self.fed -= written.min(first.len()) as u32;
+            }
             if written < first.len() {
                 // Of frames side by side as many are gone as bytes are, nearly.
                 let gone = (written * first.messages as usize / first.len()) as u32;
@@ -149,9 +156,9 @@ impl Queue {
         let len = (header_len + header.payload_len as usize).min(first.len());
         let at = first.start as usize;
         let payload = first.batch.bytes().slice(at + header_len..at + len);
-        self.bytes -= len;
+        self.bytes -= len as u32;
         if first.is_fed {
-            self.fed -= len;
+            self.fed -= len as u32;
         } else {
             self.messages -= 1;
             first.messages -= 1;

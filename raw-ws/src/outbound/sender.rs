@@ -60,7 +60,7 @@ impl Sender {
     /// nothing more while it is high.
     ///
     /// # Errors
-    /// [`SendError::Closed`]; [`SendError::TooBig`] from 4 GiB on.
+    /// [`SendError::Closed`]; [`SendError::TooBig`] where 4 GiB would wait.
     ///
     /// ```
     /// use raw_ws::MessageKind;
