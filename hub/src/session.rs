@@ -250,12 +250,12 @@ impl Session {
         self.clock.is_armed()
     }
 
-    /// How the connection's values are encoded; settled by the handshake.
     /// What its client may do, at its path.
     pub(crate) fn options(&self) -> &HubOptions {
         &self.options
     }
 
+    /// How the connection's values are encoded; settled by the handshake.
     pub(crate) fn encoding(&self) -> Encoding {
         self.encoding
     }

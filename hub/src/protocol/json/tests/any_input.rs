@@ -112,6 +112,24 @@ fn the_quick_way_takes_no_value_that_is_none() {
 }
 
 #[test]
+fn both_ways_have_one_verdict_on_each_byte_wherever_it_stands_in_a_text() {
+    for byte in 0..=u8::MAX {
+        // Where a word is looked at, between words, and where many are at once.
+        for before in [0, 7, 8, 30, 40, 100] {
+            for name in ["target", "result", "x"] {
+                let head = format!(
+                    "{{\"type\":3,\"invocationId\":\"1\",\"{name}\":\"{}",
+                    "a".repeat(before)
+                );
+                let record = [head.as_bytes(), &[byte], b"aaaaaaaaa\"}"].concat();
+                let record = Bytes::from(record);
+                assert_eq!(decode(&record), decode_any(&record), "{record:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn megabytes_of_brackets_end_at_once() {
     const MEGABYTES: usize = 5 << 20;
     let begun = Instant::now();
