@@ -10,6 +10,7 @@ pub(crate) mod call;
 pub(crate) mod client_results;
 pub(crate) mod clients;
 pub(crate) mod cluster;
+pub(crate) mod connections;
 pub(crate) mod goodbye;
 pub(crate) mod groups;
 pub(crate) mod in_touch;

@@ -2,14 +2,14 @@
 //! here, and fan-out through `raw_ws::Topics`.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
-use raw_ws::{PreparedMessage, Sender, Topics, sync::RwLock};
+use raw_ws::{PreparedMessage, Sender, Topics};
 
 use crate::{
     error::{HubError, Result},
@@ -19,6 +19,7 @@ use crate::{
     reach::{
         client_results::ClientResults,
         cluster::{Cluster, channels::Channels, health::Gap, payloads},
+        connections::Connections,
         live::Live,
         presence::Attendance,
         stopping::Stopping,
@@ -30,7 +31,7 @@ use crate::{
 pub(crate) struct Registry {
     pub(crate) options: Arc<HubOptions>,
     pub(crate) results: ClientResults,
-    connections: RwLock<Connections>,
+    connections: Connections,
     /// One for each protocol, as their connections get different bytes.
     topics: [Topics<Topic>; Protocol::ALL.len()],
     pub(crate) stopping: Stopping,
@@ -45,12 +46,6 @@ pub(crate) struct Registry {
 
 /// What the application has run when messages of other servers may have been missed.
 pub(crate) type OnGap = Box<dyn Fn(Gap) + Send + Sync>;
-
-#[derive(Default)]
-struct Connections {
-    by_id: HashMap<ConnectionId, Arc<Live>>,
-    by_sender: HashMap<u64, ConnectionId>,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Topic {
@@ -143,7 +138,7 @@ impl Registry {
         Arc::new(Self {
             options,
             results: ClientResults::default(),
-            connections: RwLock::default(),
+            connections: Connections::new(),
             topics: Protocol::ALL.map(|_| Topics::new()),
             stopping: Stopping::default(),
             cluster: OnceLock::new(),
@@ -193,12 +188,7 @@ impl Registry {
 
     /// Makes a connection reachable.
     pub(crate) fn add(&self, live: &Arc<Live>) {
-        let mut connections = self.connections.write();
-        connections.by_id.insert(live.id.clone(), live.clone());
-        connections
-            .by_sender
-            .insert(live.sender.id(), live.id.clone());
-        drop(connections);
+        self.connections.add(live);
         let topics = self.topics_of(live);
         topics.subscribe(Topic::All, &live.sender);
         if let Some(user) = &live.user_identifier {
@@ -213,10 +203,7 @@ impl Registry {
 
     /// Forgets a connection (API-09).
     pub(crate) fn remove(&self, live: &Live) {
-        let mut connections = self.connections.write();
-        let was_here = connections.by_id.remove(&live.id).is_some();
-        connections.by_sender.remove(&live.sender.id());
-        drop(connections);
+        let was_here = self.connections.remove(live);
         let topics = self.topics_of(live);
         live.groups().is_over = true;
         for topic in topics.topics_of(&live.sender) {
@@ -244,16 +231,16 @@ impl Registry {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Arc<Live>> {
-        self.connections.read().by_id.get(id).cloned()
+        self.connections.find(id)
     }
 
     /// Everybody who is connected.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
-        self.connections.read().by_id.values().cloned().collect()
+        self.connections.all()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.connections.read().by_id.len()
+        self.connections.len()
     }
 
     /// Puts a connection into a group; one that has ended stays out (API-07, API-09).
@@ -404,12 +391,10 @@ impl Registry {
                 None => left_out.extend(topics.senders(topic).into_iter().filter(is_meant)),
             }
         }
-        let connections = self.connections.read();
-        let known = left_out.iter().filter_map(|sender| {
-            let id = connections.by_sender.get(&sender.id())?;
-            connections.by_id.get(id).cloned()
-        });
-        known.collect()
+        let known = left_out.iter();
+        known
+            .filter_map(|sender| self.connections.of_sender(sender.id()))
+            .collect()
     }
 
     /// Writes what was sent to topics so far.
@@ -454,25 +439,16 @@ impl Registry {
     }
 
     fn senders_of(&self, ids: &[ConnectionId]) -> Vec<u64> {
-        if ids.is_empty() {
-            return Vec::new();
-        }
-        let connections = self.connections.read();
-        let known = ids.iter().filter_map(|id| connections.by_id.get(id));
+        let known = ids.iter().filter_map(|id| self.find(id));
         known.map(|live| live.sender.id()).collect()
     }
 
     fn subscribers(&self, topic: &Topic) -> Vec<ConnectionId> {
-        let senders: Vec<Sender> = self
-            .topics
-            .iter()
-            .flat_map(|topics| topics.senders(topic))
-            .collect();
-        let connections = self.connections.read();
-        let known = senders
-            .iter()
-            .filter_map(|sender| connections.by_sender.get(&sender.id()));
-        known.cloned().collect()
+        let senders = self.topics.iter().flat_map(|topics| topics.senders(topic));
+        senders
+            .filter_map(|sender| self.connections.of_sender(sender.id()))
+            .map(|live| live.id.clone())
+            .collect()
     }
 
     fn topics_of(&self, live: &Live) -> &Topics<Topic> {
