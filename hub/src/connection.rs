@@ -227,7 +227,7 @@ impl Drop for UntilGone {
 
 /// A connection that is live: reachable, its protocol agreed on.
 struct Connection<'t, S, T> {
-    hub: Arc<Shared<S>>,
+    hub: Arc<Arc<Shared<S>>>,
     transport: &'t mut T,
     session: Session,
     live: Arc<Live>,
@@ -273,7 +273,7 @@ impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
         );
         let mut connection = Self {
             uploads: Budget::new(session.options().endpoint.application_max_buffer_size),
-            hub,
+            hub: Arc::new(hub),
             transport,
             session,
             live,

@@ -3,6 +3,7 @@
 //! It imports nothing of this crate. Not a part of the API: `hub` is built on it too.
 
 use std::{
+    array,
     sync::{MutexGuard, PoisonError, RwLockReadGuard, RwLockWriteGuard},
     task::{Context, Waker},
 };
@@ -42,6 +43,37 @@ impl<T> RwLock<T> {
     /// Waits until nobody reads or writes.
     pub fn write(&self) -> RwLockWriteGuard<'_, T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same thing many times over, so that threads which look for different parts of it seldom meet: each
+/// in cache lines of its own, as those of one line are passed to and fro like one lock.
+#[derive(Debug)]
+pub struct Shards<T>([Apart<T>; SHARDS]);
+
+/// Two lines, as processors fetch them in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// Far more than there are cores, mostly.
+const SHARDS: usize = 16;
+
+impl<T> Shards<T> {
+    /// The shard that these numbers share with every sixteenth.
+    pub fn of(&self, number: u64) -> &T {
+        &self.0[number as usize % SHARDS].0
+    }
+
+    /// All of them, that of 0 first.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|apart| &apart.0)
+    }
+}
+
+impl<T: Default> Default for Shards<T> {
+    fn default() -> Self {
+        Self(array::from_fn(|_| Apart(T::default())))
     }
 }
 

@@ -32,8 +32,9 @@ use crate::{
 /// }
 /// ```
 pub struct Context<S = ()> {
-    // Two, as each is counted for every call.
-    pub(crate) hub: Arc<Shared<S>>,
+    // Two, as each is counted for every call; the hub's in a count of the connection's own, which no
+    // call on another thread changes meanwhile.
+    pub(crate) hub: Arc<Arc<Shared<S>>>,
     pub(crate) call: Arc<CallHandle>,
 }
 

@@ -138,7 +138,7 @@ impl Registry {
         Arc::new(Self {
             options,
             results: ClientResults::default(),
-            connections: Connections::new(),
+            connections: Connections::default(),
             topics: Protocol::ALL.map(|_| Topics::new()),
             stopping: Stopping::default(),
             cluster: OnceLock::new(),

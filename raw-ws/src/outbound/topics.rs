@@ -1,7 +1,6 @@
 //! The fan-out registry: who gets what is published.
 
 use std::{
-    array,
     collections::HashMap,
     fmt,
     hash::{Hash, Hasher},
@@ -13,7 +12,7 @@ use crate::{
         Batch, Membership, Outbound, Segment,
         sender::{PreparedMessage, Sender},
     },
-    sync::Mutex,
+    sync::{Mutex, Shards},
 };
 
 /// Frames up to this size are laid side by side in a batch; larger ones are shared as they are.
@@ -42,8 +41,8 @@ pub struct Topics<K = String> {
 /// In shards, so that threads which publish to different topics seldom wait for each other. Who locks
 /// more than one locks that of the sender first.
 struct Inner<K> {
-    by_topic: [Shard<K>; SHARDS],
-    by_sender: [Mutex<HashMap<u64, Vec<K>>>; SHARDS],
+    by_topic: Shards<Shard<K>>,
+    by_sender: Shards<Mutex<HashMap<u64, Vec<K>>>>,
 }
 
 /// Some of the topics.
@@ -51,9 +50,6 @@ struct Shard<K> {
     topics: Mutex<HashMap<K, Subscribers>>,
     publishing: Mutex<Publishing>,
 }
-
-/// Far more than there are cores to publish from, mostly.
-const SHARDS: usize = 16;
 
 /// The subscribers of a topic, in a row to be walked; `places` finds one of them.
 #[derive(Default)]
@@ -75,11 +71,8 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
     pub fn new() -> Self {
         Self {
             inner: Arc::new(Inner {
-                by_topic: array::from_fn(|_| Shard {
-                    topics: Mutex::default(),
-                    publishing: Mutex::default(),
-                }),
-                by_sender: array::from_fn(|_| Mutex::default()),
+                by_topic: Shards::default(),
+                by_sender: Shards::default(),
             }),
         }
     }
@@ -170,7 +163,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
         // The lock is held to the end: every subscriber sees the publications of a topic in the
         // same order.
         let place = place(topic);
-        let shard = &self.inner.by_topic[place];
+        let shard = self.inner.by_topic.of(place);
         let topics = shard.topics.lock();
         let Some(subscribers) = topics.get(topic) else {
             return 0;
@@ -285,7 +278,7 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 
     /// Has the batch written once the publishing task pauses. Without a runtime to run the writer
     /// on it is written now.
-    fn schedule_writer(&self, place: usize, mut publishing: MutexGuard<'_, Publishing>) {
+    fn schedule_writer(&self, place: u64, mut publishing: MutexGuard<'_, Publishing>) {
         if publishing.to_write.is_empty() || publishing.writer_is_scheduled {
             return;
         }
@@ -294,11 +287,11 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
             Ok(runtime) => {
                 publishing.writer_is_scheduled = true;
                 drop(publishing);
-                runtime.spawn(async move { inner.by_topic[place].write_batch() });
+                runtime.spawn(async move { inner.by_topic.of(place).write_batch() });
             }
             Err(_) => {
                 drop(publishing);
-                inner.by_topic[place].write_batch();
+                inner.by_topic.of(place).write_batch();
             }
         }
     }
@@ -306,11 +299,11 @@ impl<K: Eq + Hash + Clone + Send + 'static> Topics<K> {
 
 impl<K> Inner<K> {
     fn shard<Q: Hash + ?Sized>(&self, topic: &Q) -> &Shard<K> {
-        &self.by_topic[place(topic)]
+        self.by_topic.of(place(topic))
     }
 
     fn topics_of(&self, sender: u64) -> MutexGuard<'_, HashMap<u64, Vec<K>>> {
-        self.by_sender[(sender % SHARDS as u64) as usize].lock()
+        self.by_sender.of(sender).lock()
     }
 
     fn len(&self) -> usize {
@@ -319,11 +312,11 @@ impl<K> Inner<K> {
     }
 }
 
-/// The shard of a topic.
-fn place<Q: Hash + ?Sized>(topic: &Q) -> usize {
+/// The number that tells the shard of a topic.
+fn place<Q: Hash + ?Sized>(topic: &Q) -> u64 {
     let mut places = Places(0);
     topic.hash(&mut places);
-    (places.finish() >> 32) as usize % SHARDS
+    places.finish() >> 32
 }
 
 /// A quick hash, and no more: who chooses names that share a shard has them wait for each other. The map
@@ -366,6 +359,15 @@ impl Hasher for Places {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+impl<K> Default for Shard<K> {
+    fn default() -> Self {
+        Self {
+            topics: Mutex::default(),
+            publishing: Mutex::default(),
+        }
     }
 }
 
