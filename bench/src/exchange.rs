@@ -106,7 +106,7 @@ impl Exchange {
             }
             (Work::Stream, Dialect::Hub(protocol)) => {
                 let numbers = [ITEMS as u32, size as u32];
-                let request = protocol.stream_invocation(ID, "Texts", numbers);
+                let request = protocol.stream_invocation(ID, "Texts", &numbers);
                 let item = protocol.stream_item(ID, &hub_text(size));
                 let replies = [vec![item; ITEMS], vec![protocol.end(ID)]].concat();
                 let (opening, opcode) = (hub_opening(protocol), protocol.opcode());

@@ -2,19 +2,22 @@
 //! memory per connection, and the latency a client sees.
 //!
 //! [`load`] is the client, `peers` (a feature) are the servers, [`server`] starts the program under
-//! test, [`process`] reads what that program used, [`profile`] tells how it was built. The tools are
-//! the examples of this package: `load` drives any server, `peer` is one of the servers, `compare`
-//! runs all of them and prints the tables.
+//! test, [`process`] reads what that program used, [`profile`] tells how it was built, [`results`] is
+//! how it is kept and [`machine`] what it was measured on. The tools are the examples of this package:
+//! `load` drives any server, `peer` is one of the servers, `compare` runs all of them and prints the
+//! tables, `report` draws them.
 
 #[cfg(feature = "peers")]
 pub mod exchange;
 #[cfg(feature = "peers")]
 pub mod in_memory;
 pub mod load;
+pub mod machine;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod process;
 pub mod profile;
+pub mod results;
 pub mod server;
 
 /// Prints a line, as `println!` does; where nobody reads any more it is lost, and nothing else

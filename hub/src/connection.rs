@@ -33,7 +33,12 @@ use crate::{
     error, events,
     identity::request::{self, Request},
     inbox::Budget,
-    methods::{context, filter::Running, hub::Shared, running::RunningCalls},
+    methods::{
+        context,
+        filter::Running,
+        hub::{Held, Shared},
+        running::RunningCalls,
+    },
     options::HubOptions,
     protocol::TransferFormat,
     reach::{
@@ -227,7 +232,7 @@ impl Drop for UntilGone {
 
 /// A connection that is live: reachable, its protocol agreed on.
 struct Connection<'t, S, T> {
-    hub: Arc<Arc<Shared<S>>>,
+    hub: Arc<Held<S>>,
     transport: &'t mut T,
     session: Session,
     live: Arc<Live>,
@@ -273,7 +278,7 @@ impl<'t, S: Send + Sync + 'static, T: Duplex> Connection<'t, S, T> {
         );
         let mut connection = Self {
             uploads: Budget::new(session.options().endpoint.application_max_buffer_size),
-            hub: Arc::new(hub),
+            hub: Arc::new(Held(hub)),
             transport,
             session,
             live,

@@ -1,4 +1,4 @@
-//! Measures our server beside its peers, on this machine, and prints the tables.
+//! Measures our servers beside their peers, on this machine, and prints the tables.
 //!
 //! ```text
 //! cargo build --profile measured --example compare --example load --example peer --example raw_server --example hub_server
@@ -10,44 +10,50 @@
 //! servers in turn, so that whatever else the machine does meanwhile hits all of them alike, and a
 //! table shows the median of the rounds.
 
+mod plan;
 mod scenarios;
 mod servers;
 mod tables;
 
-use std::{fs, io, iter, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, fs, io, path::PathBuf, process::ExitCode, time::Duration};
 
-use bench::{load::Window, say, server, tell};
+use bench::{
+    load::Window,
+    machine::{self, Machine},
+    results::{Outcome, Results, Row},
+    say,
+    server::{self, Server},
+    tell,
+};
 use clap::Parser;
 
 use self::{
-    scenarios::{Outcome, Scenario},
+    plan::{Plan, Task},
     servers::Contender,
-    tables::Results,
 };
 
-/// Measures our server beside its peers and prints markdown tables.
+/// Measures our servers beside their peers and prints Markdown tables.
 #[derive(Parser)]
 struct Options {
     /// How often every server is measured; the tables show the median.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     rounds: u8,
     /// Seconds of each measurement, after one second that does not count.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=60))]
     seconds: u8,
     /// Runs only what has this text in its name, as --list shows it; may be given several times.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Prints what would be measured, and ends.
+    /// Prints what would be measured, and how long it would take, and ends.
     #[arg(long)]
     list: bool,
-    /// Writes the tables to this file too.
-    #[arg(long, value_name = "FILE")]
+    /// Writes the tables to compare.md in this folder too, and all rounds to compare.json.
+    #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match run(&options) {
+    match run(&Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(e) => {
@@ -59,158 +65,166 @@ fn main() -> ExitCode {
 
 /// Returns whether everything that was started could be measured.
 fn run(options: &Options) -> io::Result<bool> {
-    let contenders: Vec<_> = servers::all()
-        .into_iter()
-        .filter(|c| options.wants_any(c))
-        .collect();
-    if let Some(text) = options.matches_nothing() {
-        let what = format!(
-            "nothing has \"{text}\" in its name; there is:\n{}",
-            labels().join("\n")
-        );
+    let contenders = servers::all();
+    let plan = Plan::new(options, &contenders);
+    if let Some(text) = plan.matches_nothing(&options.only) {
+        let labels = plan::labels(&contenders).join("\n");
+        let what = format!("nothing has \"{text}\" in its name; there is:\n{labels}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
     if options.list {
-        for contender in &contenders {
-            for scenario in options.scenarios(contender) {
-                say!("{}", label(scenario, contender));
-            }
-        }
+        plan.labels().for_each(|label| say!("{label}"));
+        say!("{}", plan.estimate(&contenders));
         return Ok(true);
+    }
+    if let Some(folder) = &options.save {
+        fs::create_dir_all(folder)?;
     }
     let wrong_profile = servers::wrong_profile()?;
     if let Some(wrong) = &wrong_profile {
         tell!("warning: {wrong}");
     }
     server::pin_to_core(LOAD_CORE)?;
-    let present: Vec<_> = contenders.into_iter().filter(is_present).collect();
 
-    let mut results = Results::default();
+    let mut results = Results {
+        command: command(),
+        date: machine::today(),
+        machine: Machine::here(),
+        versions: Vec::new(),
+        absent: Vec::new(),
+        rounds: options.rounds,
+        seconds: options.seconds,
+        rows: plan.rows(),
+    };
+    let mut present = Vec::new();
+    for contender in plan.contenders(&contenders) {
+        let name = contender.name.to_owned();
+        match contender.missing() {
+            Some(why) => {
+                tell!("skipped {name}: {why}");
+                results.rows.retain(|row| row.server != name);
+                results.absent.push((name, why));
+            }
+            None => {
+                let version = contender.version();
+                results
+                    .versions
+                    .push((name, version.unwrap_or_else(|| "–".into())));
+                present.push(contender);
+            }
+        }
+    }
+    let progress = plan.progress(&present);
     for round in 1..=options.rounds {
         for contender in &present {
-            tell!("round {round} of {}: {}", options.rounds, contender.name);
-            measure(options, contender, round == 1, &mut results);
+            progress.tell(&format!(
+                "round {round} of {}: {}",
+                options.rounds, contender.name
+            ));
+            for group in plan.groups(contender, round == 1) {
+                measure(options, contender, &group, &mut results, &progress);
+            }
         }
     }
-    let mut report = tables::report(&results, options.rounds, options.seconds);
+    progress.finish();
+
+    let mut page = tables::page(&results);
     if let Some(wrong) = wrong_profile {
-        report += &format!("\nNot for publication: {wrong}.\n");
+        page += &format!("\nNot for publication: {wrong}.\n");
     }
-    say!("{report}");
-    if let Some(file) = &options.save {
-        fs::write(file, &report)?;
+    say!("{page}");
+    if let Some(folder) = &options.save {
+        fs::write(
+            folder.join("compare.md"),
+            format!("# Servers beside each other\n\n{page}"),
+        )?;
+        let kept = serde_json::to_string(&results).map_err(io::Error::other)?;
+        // A line for each row: a diff tells which changed.
+        let kept = kept.replace("{\"scenario\"", "\n{\"scenario\"");
+        fs::write(folder.join("compare.json"), kept + "\n")?;
     }
-    Ok(results.failures.is_empty())
+    Ok(results.rows.iter().all(|row| row.failure.is_none()))
 }
 
-/// One round of one server. Memory does not vary as time does: it is measured in the first only.
-fn measure(options: &Options, contender: &Contender, is_first: bool, results: &mut Results) {
-    let scenarios = options.scenarios(contender);
-    let (memory, traffic): (Vec<_>, Vec<_>) = scenarios
-        .into_iter()
-        .partition(|scenario| scenario.is_memory());
-    let memory = if is_first { memory } else { Vec::new() };
-    // Memory is that of a fresh process, and must not be left behind by the traffic.
-    let memory = memory.into_iter().map(|scenario| vec![scenario]);
-    for scenarios in iter::once(traffic).chain(memory) {
-        if scenarios.is_empty() {
-            continue;
-        }
-        let server = match contender.start(SERVER_CORE) {
-            Ok(server) => server,
-            Err(e) => {
-                tell!("  failed to start: {e}");
-                results.failures.push(format!("{}: {e}", contender.name));
-                return;
-            }
+/// What one process of a server does, one after the other.
+fn measure(
+    options: &Options,
+    contender: &Contender,
+    tasks: &[Task],
+    results: &mut Results,
+    progress: &plan::Progress,
+) {
+    let mut server = None;
+    let mut last_kind = None;
+    for task in tasks {
+        progress.begin(&task.label);
+        let row = results.rows.iter_mut().find(|row| task.is_of(row));
+        let row = row.expect("the plan has a row for each of its tasks");
+        let is_first_of_kind = last_kind.replace(task.kind) != Some(task.kind);
+        let window = Window {
+            warm_up: contender.warm_up(is_first_of_kind),
+            measured: Duration::from_secs(options.seconds.into()),
         };
-        let mut last_kind = None;
-        for scenario in scenarios {
-            let kind = scenario.kind();
-            let is_first_of_kind = last_kind.replace(kind) != Some(kind);
-            let window = Window {
-                warm_up: contender.warm_up(is_first_of_kind),
-                measured: Duration::from_secs(options.seconds.into()),
-            };
-            match scenario.run(contender, &server, window) {
-                Ok(outcome) => {
-                    tell!("  {scenario}: {}", brief(&outcome));
-                    results.add(scenario, contender.name, outcome);
-                }
-                Err(e) => {
-                    tell!("  {scenario}: failed: {e}");
-                    results
-                        .failures
-                        .push(format!("{}: {e}", label(scenario, contender)));
-                }
+        let outcome = running(&mut server, contender)
+            .and_then(|server| task.scenario.run(contender, server, window));
+        match outcome {
+            Ok(outcome) => {
+                progress.tell(&format!("  {}: {}", task.scenario, brief(&outcome)));
+                row.rounds.push(outcome);
+            }
+            Err(e) => {
+                progress.tell(&format!("  {}: failed: {e}", task.scenario));
+                row.failure.get_or_insert_with(|| e.to_string());
+                // What it was in the middle of is not the next one's.
+                server = None;
+                last_kind = None;
             }
         }
+        progress.done(task.takes + window.warm_up);
     }
+}
+
+/// The server that runs, started if none does.
+fn running<'a>(server: &'a mut Option<Server>, contender: &Contender) -> io::Result<&'a Server> {
+    Ok(match server {
+        Some(server) => server,
+        none => none.insert(contender.start(SERVER_CORE)?),
+    })
 }
 
 fn brief(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Traffic(figures) => format!(
-            "{:.3} µs/message, {:.3} user, server {:.0} % busy, load {:.0} %",
-            figures.server_microseconds,
-            figures.user_microseconds,
-            figures.server_busy * 100.0,
-            figures.client_busy * 100.0
-        ),
+        Outcome::Traffic(figures) => {
+            let percent = |share: Option<f64>| share.unwrap_or_default() * 100.0;
+            let server = figures.server.as_ref();
+            format!(
+                "{:.3} µs/message, {:.3} user, server {:.0} % busy, load {:.0} %",
+                server.map_or(0.0, |used| used.microseconds),
+                server.map_or(0.0, |used| used.user_microseconds),
+                percent(server.map(|used| used.busy)),
+                percent(figures.load_busy),
+            )
+        }
         Outcome::Memory(memory) => format!(
             "{} B silent, {} B after a message",
-            memory.per_silent_connection(),
-            memory.per_connection_after_message()
+            memory.silent, memory.after_message
         ),
     }
 }
 
-fn is_present(contender: &Contender) -> bool {
-    match contender.missing() {
-        None => true,
-        Some(why) => {
-            tell!("skipped {}: {why}", contender.name);
-            false
-        }
-    }
+/// As it was called, by its short name.
+fn command() -> String {
+    let arguments = env::args().skip(1);
+    ["compare".to_owned()]
+        .into_iter()
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-fn label(scenario: Scenario, contender: &Contender) -> String {
-    format!("{scenario}/{}", contender.name)
-}
-
-/// Everything there is to measure.
-fn labels() -> Vec<String> {
-    let of = |contender: &Contender| {
-        let fitting = scenarios::all().filter(|scenario| scenario.fits(contender));
-        let labels = fitting.map(|scenario| label(scenario, contender));
-        labels.collect::<Vec<_>>()
-    };
-    servers::all().iter().flat_map(of).collect()
-}
-
-impl Options {
-    fn scenarios(&self, contender: &Contender) -> Vec<Scenario> {
-        let wanted = |scenario: &Scenario| {
-            let label = label(*scenario, contender);
-            self.only.is_empty() || self.only.iter().any(|text| label.contains(text))
-        };
-        scenarios::all()
-            .filter(|s| s.fits(contender))
-            .filter(wanted)
-            .collect()
-    }
-
-    /// What --only asks for, and nothing has in its name.
-    fn matches_nothing(&self) -> Option<&str> {
-        let labels = labels();
-        let wanted = self.only.iter().map(String::as_str);
-        let mut unmatched = wanted.filter(|text| !labels.iter().any(|label| label.contains(text)));
-        unmatched.next()
-    }
-
-    fn wants_any(&self, contender: &Contender) -> bool {
-        !self.scenarios(contender).is_empty()
+impl Task {
+    fn is_of(&self, row: &Row) -> bool {
+        row.server == self.server && row.scenario == self.scenario.to_string()
     }
 }
 

@@ -1,180 +1,219 @@
-//! The report: one markdown table for each scenario, medians over the rounds.
+//! The tables: one in Markdown for each scenario, medians over the rounds.
 
-use std::{fmt::Write, fs, process::Command, thread};
+use std::fmt::Write as _;
 
-use bench::load::IdleMemory;
+use bench::results::{Figures, Results, Row, Spread};
 
-use crate::scenarios::{self, Figures, Outcome, Scenario};
+use crate::scenarios::{self, Scenario};
 
-/// Everything measured so far, in the order in which the servers were started.
-#[derive(Default)]
-pub(crate) struct Results {
-    traffic: Vec<(Scenario, &'static str, Vec<Figures>)>,
-    memory: Vec<(Scenario, &'static str, IdleMemory)>,
-    pub(crate) failures: Vec<String>,
-}
-
-impl Results {
-    pub(crate) fn add(&mut self, scenario: Scenario, server: &'static str, outcome: Outcome) {
-        let figures = match outcome {
-            Outcome::Memory(memory) => return self.memory.push((scenario, server, memory)),
-            Outcome::Traffic(figures) => figures,
-        };
-        let row = self
-            .traffic
-            .iter_mut()
-            .find(|(s, name, _)| (*s, *name) == (scenario, server));
-        match row {
-            Some((_, _, rounds)) => rounds.push(figures),
-            None => self.traffic.push((scenario, server, vec![figures])),
-        }
-    }
-
-    fn rows(&self, scenario: Scenario) -> impl Iterator<Item = (&'static str, &[Figures])> {
-        let rows = self.traffic.iter().filter(move |(s, ..)| *s == scenario);
-        rows.map(|(_, server, rounds)| (*server, rounds.as_slice()))
-    }
-}
-
-/// The whole report, as markdown.
-pub(crate) fn report(results: &Results, rounds: u8, seconds: u8) -> String {
-    let mut report = format!(
-        "Measured {} on {}. Servers pinned to one core, the load to another; \
-         median of {rounds} × {seconds} s.\n",
-        today(),
-        machine()
+/// All tables of a run, as Markdown.
+pub(crate) fn page(results: &Results) -> String {
+    let Results {
+        date,
+        machine,
+        rounds,
+        seconds,
+        command,
+        ..
+    } = results;
+    let mut page = format!(
+        "Measured {date} on {machine}, by `{command}`. Servers pinned to one core, the load to another; \
+         median of {rounds} × {seconds} s.\n"
     );
-    for scenario in scenarios::all() {
-        let memory = results.memory.iter().any(|(s, ..)| *s == scenario);
-        if !memory && results.rows(scenario).next().is_none() {
+    for scenario in scenarios::all().filter(|scenario| !scenario.is_growth()) {
+        let rows: Vec<_> = results.of(&scenario.to_string()).collect();
+        if rows.is_empty() {
             continue;
         }
-        report += &format!("\n### {}\n\n", scenario.title());
-        report += &match scenario {
-            Scenario::Idle | Scenario::HubIdle { .. } => memory_table(results, scenario),
-            Scenario::Call { .. } => hub_table(results, scenario, "call"),
-            Scenario::Broadcast { .. } => hub_table(results, scenario, "delivery"),
-            Scenario::Echo { .. } | Scenario::FanOut => traffic_table(results, scenario),
+        page += &format!("\n### {}\n\n", scenario.title());
+        page += &match scenario {
+            Scenario::Idle { .. } => memory_table(&rows),
+            Scenario::Call { .. } => hub_table(&rows, "call"),
+            Scenario::Broadcast { .. } => hub_table(&rows, "delivery"),
+            Scenario::Items { .. } => hub_table(&rows, "item"),
+            Scenario::FanOut => traffic_table(&rows, "epoll-fan-out", "delivery", "deliveries"),
+            Scenario::Connect { .. } => {
+                traffic_table(&rows, "raw-tcp", "connection", "connections")
+            }
+            Scenario::Echo { .. } | Scenario::Wire { .. } | Scenario::Growth { .. } => {
+                traffic_table(&rows, "raw-tcp", "message", "messages")
+            }
         };
     }
-    if !results.failures.is_empty() {
-        report += "\nNot measured, because it failed:\n\n";
-        report.extend(
-            results
-                .failures
-                .iter()
-                .map(|failure| format!("- {failure}\n")),
-        );
+    page += &growth_tables(results);
+    page += "\n### What was measured\n\n| server | version |\n|---|---|\n";
+    for (server, version) in &results.versions {
+        let _ = writeln!(page, "| {server} | {version} |");
     }
-    report
+    for (server, why) in &results.absent {
+        let _ = writeln!(page, "| {server} | absent: {why} |");
+    }
+    page
 }
 
-fn traffic_table(results: &Results, scenario: Scenario) -> String {
-    let (limit, unit, units) = match scenario {
-        Scenario::FanOut => ("epoll-fan-out", "delivery", "deliveries"),
-        _ => ("raw-tcp", "message", "messages"),
+/// A row of so many cells: what was measured, or why it was not.
+fn row(row: &Row, cells: usize, measured: impl FnOnce() -> Option<String>) -> String {
+    let server = &row.server;
+    let mut line = match measured() {
+        Some(measured) => format!("| {server} | {measured} |"),
+        None => format!("| {server} |{}", " – |".repeat(cells)),
     };
-    let limit_cost = results
-        .rows(scenario)
-        .find(|(server, _)| *server == limit)
-        .map(|(_, rounds)| median(rounds, |f| f.server_microseconds));
+    if let Some(failure) = &row.failure {
+        let of = if row.rounds.is_empty() {
+            "failed"
+        } else {
+            "failed in a round"
+        };
+        let why = failure.replace('|', "/").replace('\n', " ");
+        let _ = write!(line, " {of}: {why}");
+    }
+    line + "\n"
+}
+
+fn traffic_table(rows: &[&Row], limit: &str, unit: &str, units: &str) -> String {
+    let limit_cost = cost_of(rows, limit);
     let mut table = format!(
         "| server | CPU-µs per {unit} | lowest–highest | × {limit} | in kernel | {units}/s \
-         | p50 ms | p99 ms | server busy | load busy |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+         | p50 ms | p99 ms | p99.9 ms | server busy | load busy |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
-    for (server, rounds) in results.rows(scenario) {
-        let cost = median(rounds, |f| f.server_microseconds);
-        let (low, high) = range(rounds, |f| f.server_microseconds);
-        let ratio = ratio(cost, limit_cost);
-        let percent = |part: fn(&Figures) -> f64| median(rounds, part) * 100.0;
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            table,
-            "| {server} | {cost:.2} | {low:.2}–{high:.2} | {ratio} | {:.0} % | {} | {:.2} | {:.2} \
-             | {:.0} % | {:.0} % |",
-            percent(|f| f.kernel_share),
-            thousands(median(rounds, |f| f.messages_per_second)),
-            median(rounds, |f| f.p50_milliseconds),
-            median(rounds, |f| f.p99_milliseconds),
-            percent(|f| f.server_busy),
-            percent(|f| f.client_busy),
-        );
+    for one in rows {
+        table += &row(one, 10, || {
+            let Spread { median, low, high } = one.cost()?;
+            Some(format!(
+                "{median:.2} | {low:.2}–{high:.2} | {} | {} | {} | {} | {} | {} | {} | {}",
+                ratio(median, limit_cost),
+                percent(one, |f| Some(f.server?.kernel_share)),
+                thousands(one.spread(|f| Some(f.messages_per_second))?.median),
+                milliseconds(one, |f| f.latency.p50),
+                milliseconds(one, |f| f.latency.p99),
+                milliseconds(one, |f| f.latency.p999),
+                percent(one, |f| Some(f.server?.busy)),
+                percent(one, |f| f.load_busy),
+            ))
+        });
     }
     table
 }
 
 /// What the hub adds to the layer below it, and where ASP.NET Core stands.
-fn hub_table(results: &Results, scenario: Scenario, unit: &str) -> String {
-    let of = |name, part: fn(&Figures) -> f64| {
-        let mut rows = results.rows(scenario);
-        rows.find(|(server, _)| *server == name)
-            .map(|(_, rounds)| median(rounds, part))
-    };
-    let (raw_user, raw) = (
-        of("raw-ws", |f| f.user_microseconds),
-        of("raw-ws", |f| f.server_microseconds),
-    );
-    let aspnetcore = of("aspnetcore", |f| f.server_microseconds);
+fn hub_table(rows: &[&Row], unit: &str) -> String {
+    let user = |row: &Row| row.spread(|f| Some(f.server?.user_microseconds));
+    let raw = rows.iter().find(|row| row.server == "raw-ws");
+    let raw_user = raw.and_then(|raw| user(raw)).map(|user| user.median);
+    let (raw, aspnetcore) = (cost_of(rows, "raw-ws"), cost_of(rows, "aspnetcore"));
     let mut table = format!(
-        "| server | user CPU-µs per {unit} | lowest–highest | above raw-ws | CPU-µs per {unit} \
-         | × raw-ws | × aspnetcore | per second | server busy | load busy |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+        "| server | CPU-µs per {unit} | lowest–highest | × raw-ws | × aspnetcore \
+         | user CPU-µs | above raw-ws | per second | p50 ms | p99 ms | server busy | load busy |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
-    for (server, rounds) in results.rows(scenario) {
-        let cost = median(rounds, |f| f.server_microseconds);
-        let user = median(rounds, |f| f.user_microseconds);
-        let (low, high) = range(rounds, |f| f.user_microseconds);
-        let above = raw_user.map_or_else(|| "–".into(), |raw| format!("{:.2}", user - raw));
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            table,
-            "| {server} | {user:.2} | {low:.2}–{high:.2} | {above} | {cost:.2} | {} | {} | {} \
-             | {:.0} % | {:.0} % |",
-            ratio(cost, raw),
-            ratio(cost, aspnetcore),
-            thousands(median(rounds, |f| f.messages_per_second)),
-            median(rounds, |f| f.server_busy) * 100.0,
-            median(rounds, |f| f.client_busy) * 100.0,
-        );
+    for one in rows {
+        table += &row(one, 11, || {
+            let Spread { median, low, high } = one.cost()?;
+            let user = user(one)?.median;
+            let above = raw_user.map_or_else(|| "–".into(), |raw| format!("{:.2}", user - raw));
+            Some(format!(
+                "{median:.2} | {low:.2}–{high:.2} | {} | {} | {user:.2} | {above} | {} | {} | {} | {} | {}",
+                ratio(median, raw),
+                ratio(median, aspnetcore),
+                thousands(one.spread(|f| Some(f.messages_per_second))?.median),
+                milliseconds(one, |f| f.latency.p50),
+                milliseconds(one, |f| f.latency.p99),
+                percent(one, |f| Some(f.server?.busy)),
+                percent(one, |f| f.load_busy),
+            ))
+        });
     }
     table
 }
 
-fn memory_table(results: &Results, scenario: Scenario) -> String {
+fn memory_table(rows: &[&Row]) -> String {
     let mut table = String::from(
         "| server | bytes per silent connection | bytes per connection after 16 KiB each way \
          | server before, MB |\n|---|--:|--:|--:|\n",
     );
-    let rows = results.memory.iter().filter(|(s, ..)| *s == scenario);
-    for (_, server, memory) in rows {
-        let silent = thousands(memory.per_silent_connection() as f64);
-        let after = thousands(memory.per_connection_after_message() as f64);
-        let before = memory.before as f64 / 1e6;
-        // Writing to a String does not fail.
-        let _ = writeln!(table, "| {server} | {silent} | {after} | {before:.1} |");
+    for one in rows {
+        table += &row(one, 3, || {
+            let memory = one.memory()?;
+            let bytes = |bytes: u64| thousands(bytes as f64);
+            Some(format!(
+                "{} | {} | {:.1}",
+                bytes(memory.silent),
+                bytes(memory.after_message),
+                memory.before as f64 / 1e6
+            ))
+        });
     }
     table
 }
 
-fn median(rounds: &[Figures], part: impl Fn(&Figures) -> f64) -> f64 {
-    let mut values: Vec<f64> = rounds.iter().map(part).collect();
-    values.sort_by(f64::total_cmp);
-    let upper = values[values.len() / 2];
-    let lower = values[(values.len() - 1) / 2];
-    f64::midpoint(lower, upper)
+/// One table for each kind of growth: servers down, connections across.
+fn growth_tables(results: &Results) -> String {
+    let mut tables = String::new();
+    let growth: Vec<_> = scenarios::all().filter(|s| s.is_growth()).collect();
+    for scenarios in growth.chunk_by(|a, b| a.hub() == b.hub()) {
+        let mut servers = Vec::<&str>::new();
+        for scenario in scenarios {
+            for row in results.of(&scenario.to_string()) {
+                if !servers.contains(&&*row.server) {
+                    servers.push(&row.server);
+                }
+            }
+        }
+        let Some(first) = scenarios.first().filter(|_| !servers.is_empty()) else {
+            continue;
+        };
+        let _ = write!(
+            tables,
+            "\n### {}\n\nCPU-µs per message, in parentheses lowest–highest; below it the resident bytes of \
+             each connection under that load.\n\n| server |",
+            first.growth_title()
+        );
+        for scenario in scenarios {
+            let _ = write!(tables, " {} |", thousands(scenario.connections() as f64));
+        }
+        tables += &format!("\n|---|{}\n", "--:|".repeat(scenarios.len()));
+        for server in servers {
+            let mut costs = format!("| {server} |");
+            let mut bytes = format!("| {server}, bytes |");
+            for scenario in scenarios {
+                let row = results.row(&scenario.to_string(), server);
+                let cost = row.and_then(Row::cost).map_or_else(
+                    || row.map_or("–", |_| "failed").to_owned(),
+                    |Spread { median, low, high }| format!("{median:.2} ({low:.2}–{high:.2})"),
+                );
+                let held = row
+                    .and_then(|row| row.spread(|f| f.server?.resident_per_connection))
+                    .map_or_else(|| "–".into(), |held| thousands(held.median));
+                let _ = write!(costs, " {cost} |");
+                let _ = write!(bytes, " {held} |");
+            }
+            tables += &format!("{costs}\n{bytes}\n");
+        }
+    }
+    tables
 }
 
-fn range(rounds: &[Figures], part: impl Fn(&Figures) -> f64) -> (f64, f64) {
-    let values = || rounds.iter().map(&part);
-    (
-        values().fold(f64::MAX, f64::min),
-        values().fold(0.0, f64::max),
-    )
+fn cost_of(rows: &[&Row], server: &str) -> Option<f64> {
+    let row = rows.iter().find(|row| row.server == server)?;
+    Some(row.cost()?.median)
 }
 
 fn ratio(cost: f64, to: Option<f64>) -> String {
     to.map_or_else(|| "–".into(), |to| format!("{:.2}", cost / to))
+}
+
+fn percent(row: &Row, of: impl Fn(&Figures) -> Option<f64>) -> String {
+    let spread = row.spread(of);
+    spread.map_or_else(
+        || "–".into(),
+        |share| format!("{:.0} %", share.median * 100.0),
+    )
+}
+
+fn milliseconds(row: &Row, of: impl Fn(&Figures) -> f64) -> String {
+    let spread = row.spread(|figures| Some(of(figures)));
+    spread.map_or_else(|| "–".into(), |time| format!("{:.2}", time.median))
 }
 
 /// A whole number with a comma after every three digits.
@@ -188,25 +227,4 @@ fn thousands(number: f64) -> String {
         grouped.push(digit);
     }
     grouped
-}
-
-fn today() -> String {
-    let output = Command::new("date").args(["-u", "+%F"]).output();
-    output.map_or_else(
-        |_| "today".into(),
-        |o| String::from_utf8_lossy(&o.stdout).trim().into(),
-    )
-}
-
-fn machine() -> String {
-    let cpu_info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu_info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let model = model.map_or("an unknown processor", |(_, model)| model);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let all_cores = cpu_info.matches("processor\t").count().max(cores);
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let version = release.split('-').next().unwrap_or_default().trim();
-    format!("{all_cores} cores of {model}, Linux {version}")
 }

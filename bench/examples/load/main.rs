@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --pid PID
+//! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:9001/echo --rate 20000 --json echo.json
 //! cargo run --profile measured -p bench --example load -- fan-out --url ws://127.0.0.1:9001/fanout --pid PID
 //! cargo run --profile measured -p bench --example load -- echo --url ws://127.0.0.1:5000/bench --hub json --pid PID
 //! cargo run --profile measured -p bench --example load -- stream --url ws://127.0.0.1:9001/wire --wire --pid PID
@@ -13,41 +14,58 @@
 //! cargo run --profile measured -p bench --example load -- storm --url ws://127.0.0.1:5000/bench --hub json
 //! ```
 //!
-//! Pin the server to one core and this to another (`taskset -c`), and look at the busy shares: when
-//! the server's is well under 100 %, something else was the bottleneck.
+//! Pin the server to one core and this to another (`taskset -c`), and look at the last line: it says
+//! what kept the load from doing more, the server or the load itself.
 
 mod client;
+mod progress;
+mod record;
 mod storm;
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use bench::{
     load::{
-        self, Dialect, FloodLoad, HubProtocol, Measurement, SlowLoad, Target, Transport, Window,
-        Work,
+        self, Dialect, FloodLoad, HubProtocol, Measurement, Observer, SlowLoad, Target, Transport,
+        Window, Work,
     },
     process::Process,
-    say, tell,
+    tell,
 };
 use clap::{Args, Parser, Subcommand};
+
+use self::{progress::Progress, record::Record};
 
 /// Drives a WebSocket server on this machine and prints what it costs.
 #[derive(Parser)]
 struct Options {
     #[command(subcommand)]
     load: Load,
+    /// Writes what was found out to this file too, with the command, the day and the machine; `-` for
+    /// standard output, in place of the text.
+    #[arg(long, global = true, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Load {
     /// Every connection keeps messages in flight and sends one for each that returns.
-    Echo(Traffic),
+    Echo(AtRate),
     /// One connection publishes and all of them receive every message.
-    FanOut(Traffic),
+    FanOut(AtRate),
     /// Every connection has a stream under way, of --depth items, and asks for the next at its end.
     Stream(Traffic),
+    /// The same with a hub's method Items, whose items are the numbers below --depth.
+    Items(Traffic),
     /// Every connection has a stream of its own under way to the server, of --depth items.
     Upload(Traffic),
+    /// Connections are opened and closed, --at-once at a time.
+    Connect(Connect),
     /// Many connections that do nothing: the server's memory for each.
     Idle(Idle),
     /// Many long-polling clients of a hub that do nothing but poll: the same.
@@ -76,6 +94,29 @@ struct Traffic {
     /// client uploads are numbers.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     size: Option<u32>,
+    /// Seconds to measure, after one second that does not count.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
+    seconds: u16,
+}
+
+#[derive(Args)]
+struct AtRate {
+    #[command(flatten)]
+    traffic: Traffic,
+    /// Sends so many messages a second, on all connections by turns (in a fan-out: publishes so many),
+    /// however many are in flight, and counts each latency from when the message was due; without it, one
+    /// is sent for each that returns.
+    #[arg(long, value_name = "PER_SECOND", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+}
+
+#[derive(Args)]
+struct Connect {
+    #[command(flatten)]
+    server: Server,
+    /// Connections under way at any time
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    at_once: u16,
     /// Seconds to measure, after one second that does not count.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=600))]
     seconds: u16,
@@ -134,8 +175,8 @@ struct Server {
     /// ws://HOST:PORT/PATH, or tcp://HOST:PORT for a server that returns bytes as they came.
     #[arg(long)]
     url: Target,
-    /// The server is a SignalR hub with the methods Echo, Join and Broadcast (Texts for streams, Sum
-    /// for uploads): json or messagepack.
+    /// The server is a SignalR hub with the methods Echo, Join and Broadcast (Texts or Items for streams,
+    /// Sum for uploads): json or messagepack.
     #[arg(long, value_name = "PROTOCOL")]
     hub: Option<HubProtocol>,
     /// How its clients are connected: websockets, sse or long-polling.
@@ -156,8 +197,13 @@ struct Server {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse().load) {
-        Ok(()) => ExitCode::SUCCESS,
+    let options = Options::parse();
+    let json = options.json.as_deref();
+    let done =
+        run(&options.load, json == Some(Path::new("-"))).and_then(|record| record.keep(json));
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(e) => {
             tell!("error: {e}");
             ExitCode::FAILURE
@@ -165,9 +211,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(load: &Load) -> io::Result<()> {
-    match load {
-        Load::Storm(storm) => storm.run()?,
+fn run(load: &Load, is_silent: bool) -> io::Result<Record> {
+    Ok(match load {
+        Load::Storm(storm) => storm.run(is_silent)?,
         Load::Flood(options) => {
             let load = FloodLoad {
                 flooders: options.flooders.into(),
@@ -176,7 +222,7 @@ fn run(load: &Load) -> io::Result<()> {
                 dialect: options.server.dialect(),
             };
             let window = window(options.seconds);
-            say!("{}", load::flood(&options.server.url, load, window)?);
+            Record::from(load::flood(&options.server.url, load, window)?)
         }
         Load::Slow(options) => {
             let load = SlowLoad {
@@ -188,32 +234,43 @@ fn run(load: &Load) -> io::Result<()> {
             };
             let process = options.server.measured()?;
             let time = Duration::from_secs(options.seconds.into());
-            say!("{}", load::slow(&options.server.url, load, time, &process)?);
+            Record::from(load::slow(&options.server.url, load, time, &process)?)
         }
-        Load::Echo(options) => say!("{}", options.run(Work::Echo, 64, 20)?),
-        Load::FanOut(options) => say!("{}", options.run(Work::FanOut, 1000, 125)?),
-        Load::Stream(options) => say!("{}", options.run(Work::Stream, 64, 20)?),
-        Load::Upload(options) => say!("{}", options.run(Work::Upload, 64, 20)?),
+        Load::Echo(options) => options.run(Work::Echo, 64, 20)?.into(),
+        Load::FanOut(options) => options.run(Work::FanOut, 1000, 125)?.into(),
+        Load::Stream(options) => options.run(Work::Stream, 64, 20, None)?.into(),
+        Load::Items(options) => options.run(Work::Items, 64, 20, None)?.into(),
+        Load::Upload(options) => options.run(Work::Upload, 64, 20, None)?.into(),
+        Load::Connect(options) => options.run()?.into(),
         Load::Idle(options) => {
             let process = options.server.measured()?;
             let (url, dialect) = (&options.server.url, options.server.dialect());
-            say!(
-                "{}",
-                load::idle(url, options.connections.into(), dialect, &process)?
-            );
+            let count = options.connections.into();
+            Record::from(load::idle(url, count, dialect, &process)?)
         }
         Load::Polling(options) => {
             let process = options.server.measured()?;
             let protocol = options.server.hub.unwrap_or(HubProtocol::Json);
             let (url, count) = (&options.server.url, options.connections.into());
-            say!("{}", load::polling(url, count, protocol, &process)?);
+            Record::from(load::polling(url, count, protocol, &process)?)
         }
+    })
+}
+
+impl AtRate {
+    fn run(&self, work: Work, connections: u16, size: u32) -> io::Result<Measurement> {
+        self.traffic.run(work, connections, size, self.rate)
     }
-    Ok(())
 }
 
 impl Traffic {
-    fn run(&self, work: Work, connections: u16, size: u32) -> io::Result<Measurement> {
+    fn run(
+        &self,
+        work: Work,
+        connections: u16,
+        size: u32,
+        rate: Option<u32>,
+    ) -> io::Result<Measurement> {
         let traffic = load::Traffic {
             connections: self.connections.unwrap_or(connections).into(),
             depth: self.depth.into(),
@@ -222,7 +279,23 @@ impl Traffic {
         };
         let target = self.server.url.clone().over(self.server.transport);
         let process = self.server.process()?;
-        work.run(&target, traffic, window(self.seconds), process.as_ref())
+        let (window, progress) = (window(self.seconds), Progress::new(self.seconds));
+        let observer = progress.watch(Observer::from(process.as_ref()));
+        match rate {
+            None => work.run(&target, traffic, window, observer),
+            Some(rate) => work.run_at(&target, traffic, rate.into(), window, observer),
+        }
+    }
+}
+
+impl Connect {
+    fn run(&self) -> io::Result<Measurement> {
+        let target = self.server.url.clone().over(self.server.transport);
+        let process = self.server.process()?;
+        let (window, progress) = (window(self.seconds), Progress::new(self.seconds));
+        let observer = progress.watch(Observer::from(process.as_ref()));
+        let dialect = self.server.dialect();
+        load::connect(&target, dialect, self.at_once.into(), window, observer)
     }
 }
 

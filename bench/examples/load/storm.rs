@@ -10,14 +10,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bench::{load::HubProtocol, say};
+use bench::{load::HubProtocol, say, tell};
 use clap::Args;
+use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, watch},
     time::sleep,
 };
 
-use crate::client::{Clients, Failure, Transport, trust};
+use crate::{
+    client::{Clients, Failure, Transport, trust},
+    record::Record,
+};
 
 /// When the official clients try again after they have lost their connection; then they give up.
 const RECONNECTS: [Duration; 4] = [
@@ -67,6 +71,14 @@ struct Outcome {
     failures: Vec<Failure>,
 }
 
+/// What became of all of them in one round.
+struct Told {
+    /// Nobody gave up, or was refused by a server that is there.
+    is_calm: bool,
+    words: String,
+    figures: Value,
+}
+
 /// A round of the storm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Round {
@@ -77,16 +89,17 @@ struct Round {
 }
 
 impl Storm {
-    pub(crate) fn run(&self) -> io::Result<()> {
+    /// Says what becomes of each round as it ends, unless `is_silent`.
+    pub(crate) fn run(&self, is_silent: bool) -> io::Result<Record> {
         // Connecting ten thousand takes two threads about as long as serving them.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()?;
-        runtime.block_on(self.blow())
+        runtime.block_on(self.blow(is_silent))
     }
 
-    async fn blow(&self) -> io::Result<()> {
+    async fn blow(&self, is_silent: bool) -> io::Result<Record> {
         let clients = Arc::new(self.clients()?);
         let mut program = Program::new(&self.restart);
         program.start(clients.address).await?;
@@ -102,7 +115,13 @@ impl Storm {
             let life = life(nth, clients.clone(), rounds.clone(), outcome.clone());
             tokio::spawn(life);
         }
-        let mut is_calm = self.report("come", false, &mut outcomes).await;
+        let said = |told: Told| {
+            if !is_silent {
+                say!("{}", told.words);
+            }
+            told
+        };
+        let mut told = vec![said(self.report("come", false, &mut outcomes).await)];
         let next = |is_left| {
             let began = Instant::now();
             round.send_modify(|round| {
@@ -115,7 +134,7 @@ impl Storm {
         };
         for _ in 0..self.back {
             next(true);
-            is_calm &= self.report("come back", false, &mut outcomes).await;
+            told.push(said(self.report("come back", false, &mut outcomes).await));
         }
         for signal in ["TERM", "KILL"] {
             if self.restart.is_empty() {
@@ -125,12 +144,16 @@ impl Storm {
             program.stop(signal)?;
             program.start(clients.address).await?;
             let what = format!("SIG{signal}, restart");
-            is_calm &= self.report(&what, true, &mut outcomes).await;
+            told.push(said(self.report(&what, true, &mut outcomes).await));
         }
-        if is_calm {
-            return Ok(());
+        let is_calm = told.iter().all(|told| told.is_calm);
+        if !is_calm {
+            tell!("error: not everybody was let in");
         }
-        Err(io::Error::other("not everybody was let in"))
+        let rounds: Vec<_> = told.into_iter().map(|told| told.figures).collect();
+        let mut record = Record::new(&"", json!({ "rounds": rounds }));
+        record.is_good = is_calm;
+        Ok(record)
     }
 
     fn clients(&self) -> io::Result<Clients> {
@@ -163,14 +186,13 @@ impl Storm {
         })
     }
 
-    /// Waits for what becomes of all, and says it. `false` if somebody gave up, or was refused by a
-    /// server that is there.
+    /// Waits for what becomes of all.
     async fn report(
         &self,
         what: &str,
         is_restart: bool,
         outcomes: &mut mpsc::UnboundedReceiver<Outcome>,
-    ) -> bool {
+    ) -> Told {
         let mut after = Vec::new();
         let mut failures = BTreeMap::<Failure, usize>::new();
         let mut gave_up = 0;
@@ -189,7 +211,7 @@ impl Storm {
         after.sort();
         let at = |share: usize| after.get(after.len().saturating_sub(1) * share / 100);
         let seconds = |time: Option<&Duration>| time.map_or(f64::NAN, Duration::as_secs_f64);
-        say!(
+        let mut words = format!(
             "{what:>17}: {} in, p50 {:.2} s, p99 {:.2} s, the last {:.2} s; {gave_up} gave up",
             after.len(),
             seconds(at(50)),
@@ -197,9 +219,26 @@ impl Storm {
             seconds(at(100)),
         );
         for (failure, count) in &failures {
-            say!("{:>17}  {count} tries failed: {failure}", "");
+            words += &format!("\n{:>17}  {count} tries failed: {failure}", "");
         }
-        gave_up == 0 && (is_restart || failures.is_empty())
+        let failed_tries: BTreeMap<_, _> = failures
+            .iter()
+            .map(|(failure, count)| (failure.to_string(), count))
+            .collect();
+        let figures = json!({
+            "round": what,
+            "in": after.len(),
+            "gave_up": gave_up,
+            "seconds": {
+                "p50": seconds(at(50)), "p99": seconds(at(99)), "last": seconds(at(100)),
+            },
+            "failed_tries": failed_tries,
+        });
+        Told {
+            is_calm: gave_up == 0 && (is_restart || failures.is_empty()),
+            words,
+            figures,
+        }
     }
 }
 

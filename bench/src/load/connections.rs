@@ -115,7 +115,8 @@ impl Connections {
         Ok(())
     }
 
-    fn bytes(&self) -> u64 {
+    /// What has gone over all of them since they were opened.
+    pub(super) fn bytes(&self) -> u64 {
         self.all.iter().map(|one| one.traffic().bytes).sum()
     }
 

@@ -1,8 +1,8 @@
 //! What the payloads of a server's answers make up, counted without being parsed.
 
-use std::{io, ops::AddAssign};
+use std::{io, ops::AddAssign, sync::Arc};
 
-use super::dialect::Reply;
+use super::dialect::{Record, Reply};
 
 /// What a part of a server's bytes completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,11 +25,15 @@ pub(super) enum Content {
         /// The payload of the message so far, over all its fragments.
         read: u64,
     },
-    /// Records of the hub protocol, each byte for byte one of these.
+    /// Records of a protocol, each byte for byte one of these.
     Records {
-        known: Vec<(Vec<u8>, Meaning)>,
-        /// Which of them the current record is, as far as it has come.
-        which: usize,
+        in_turn: Arc<[Record]>,
+        /// Whose turn it is.
+        turn: usize,
+        others: Arc<[Record]>,
+        /// Which of the others the current record is, as far as it has come; `None` if it is the one whose
+        /// turn it is.
+        other: Option<usize>,
         /// How much of it has come.
         read: usize,
     },
@@ -74,9 +78,11 @@ impl Content {
                 messages(*length, End::LastOf { count, left })
             }
             Reply::MessagesAndEnd { length, end } => messages(*length, End::Length(*end as u64)),
-            Reply::Records(known) => Self::Records {
-                known: known.clone(),
-                which: 0,
+            Reply::Records { in_turn, others } => Self::Records {
+                in_turn: in_turn.clone(),
+                turn: 0,
+                others: others.clone(),
+                other: None,
                 read: 0,
             },
         }
@@ -85,36 +91,50 @@ impl Content {
     /// Counts the records that a part of a message completes.
     pub(super) fn take(&mut self, mut payload: &[u8]) -> io::Result<Tally> {
         let mut tally = Tally::default();
-        let (known, which, read) = match self {
+        let (in_turn, turn, others, other, read) = match self {
             Self::Messages { read, .. } => {
                 *read += payload.len() as u64;
                 return Ok(tally);
             }
-            Self::Records { known, which, read } => (known, which, read),
+            Self::Records {
+                in_turn,
+                turn,
+                others,
+                other,
+                read,
+            } => (in_turn, turn, others, other, read),
         };
         while !payload.is_empty() {
-            let (record, meaning) = &known[*which];
+            let (record, meaning) = match *other {
+                None => &in_turn[*turn],
+                Some(other) => &others[other],
+            };
             let left = &record[*read..];
             let part = left.len().min(payload.len());
             if left[..part] != payload[..part] {
                 // Records may begin alike: from where they differ it is another one.
                 let begun = &record[..*read];
-                let goes_on = |(other, _): &(Vec<u8>, Meaning)| {
+                let goes_on = |(other, _): &Record| {
                     let rest = other.strip_prefix(begun)?;
                     let part = rest.len().min(payload.len());
                     (part > 0 && rest[..part] == payload[..part]).then_some(())
                 };
-                *which = known
-                    .iter()
-                    .position(|other| goes_on(other).is_some())
-                    .ok_or_else(|| unexpected(payload))?;
+                *other = if goes_on(&in_turn[*turn]).is_some() {
+                    None
+                } else {
+                    let found = others.iter().position(|other| goes_on(other).is_some());
+                    Some(found.ok_or_else(|| unexpected(payload))?)
+                };
                 continue;
             }
             payload = &payload[part..];
             *read += part;
             if *read == record.len() {
                 tally += meaning.tally();
-                (*which, *read) = (0, 0);
+                if other.take().is_none() {
+                    *turn = (*turn + 1) % in_turn.len();
+                }
+                *read = 0;
             }
         }
         Ok(tally)
@@ -191,13 +211,21 @@ mod tests {
 
     #[test]
     fn records_are_counted_however_they_are_cut() {
-        let reply = Reply::Records(vec![
-            (b"{2,item}".to_vec(), Meaning::Item),
-            (b"{2,end}".to_vec(), Meaning::End),
-            (b"{6}".to_vec(), Meaning::Ping),
-            (b"{}".to_vec(), Meaning::Nothing),
-        ]);
-        let stream = b"{}{2,item}{6}{2,item}{2,end}{2,item}{6}{2,end}";
+        let reply = Reply::Records {
+            in_turn: [
+                (b"{2,item 1}".as_slice().into(), Meaning::Item),
+                (b"{2,item 2}".as_slice().into(), Meaning::Item),
+                (b"{2,end}".as_slice().into(), Meaning::End),
+            ]
+            .into(),
+            others: [
+                (b"{6}".as_slice().into(), Meaning::Ping),
+                (b"{}".as_slice().into(), Meaning::Nothing),
+            ]
+            .into(),
+        };
+        let stream =
+            b"{}{2,item 1}{6}{2,item 2}{2,end}{2,item 1}{2,item 2}{6}{2,end}{2,item 1}{6}{2,item 2}";
         for step in 1..=stream.len() {
             let mut content = Content::new(&reply);
             let mut tally = Tally::default();
@@ -205,14 +233,21 @@ mod tests {
                 tally += content.take(part).unwrap();
             }
             let expected = Tally {
-                messages: 3,
+                messages: 6,
                 ends: 2,
-                pings: 2,
+                pings: 3,
             };
             assert_eq!(tally, expected, "in steps of {step}");
         }
-        let error = Content::new(&reply).take(b"{2,item}{2,no").unwrap_err();
-        assert_eq!(error.to_string(), "not the expected answer: {2,no");
+        let refused = |stream: &[u8]| {
+            let error = Content::new(&reply).take(stream).unwrap_err();
+            error.to_string()
+        };
+        let why = "not the expected answer: ";
+        assert_eq!(refused(b"{2,item 1}{2,no"), format!("{why}{{2,no"));
+        // Each in its turn alone.
+        assert_eq!(refused(b"{2,item 2}"), format!("{why}{{2,item 2}}"));
+        assert_eq!(refused(b"{2,item 1}{2,end}"), format!("{why}{{2,end}}"));
     }
 
     #[test]

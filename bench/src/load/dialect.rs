@@ -1,5 +1,7 @@
 //! What a load says, and what comes back.
 
+use std::{iter::repeat_n, sync::Arc};
+
 use super::{
     content::Meaning,
     hub::{HubProtocol, hub_text},
@@ -44,6 +46,9 @@ pub(super) struct Posted {
     pub(super) request: Vec<u8>,
 }
 
+/// A record of a server, byte for byte, and what it is.
+pub(super) type Record = (Arc<[u8]>, Meaning);
+
 /// What comes back for a request.
 #[derive(Debug)]
 pub(super) enum Reply {
@@ -54,7 +59,12 @@ pub(super) enum Reply {
     /// Any number of them, and one of another length as their end.
     MessagesAndEnd { length: usize, end: usize },
     /// Records of a protocol, wherever WebSocket messages begin and end; no others come.
-    Records(Vec<(Vec<u8>, Meaning)>),
+    Records {
+        /// These, one after the other, and over again.
+        in_turn: Arc<[Record]>,
+        /// These in between, at any time.
+        others: Arc<[Record]>,
+    },
 }
 
 impl Dialect {
@@ -71,7 +81,7 @@ impl Dialect {
                 protocol,
                 &[],
                 protocol.call(Some(ID), "Echo", &[&text]),
-                vec![(protocol.completion(ID, &text), Meaning::ANSWER)],
+                [(protocol.completion(ID, &text).into(), Meaning::ANSWER)].into(),
             ),
             Self::SocketIo => Script::socket_io(
                 &[],
@@ -108,7 +118,7 @@ impl Dialect {
                 protocol,
                 &[("Join", &[GROUP])],
                 protocol.call(None, "Broadcast", &[GROUP, &text]),
-                vec![(delivery(protocol), Meaning::ANSWER)],
+                [(delivery(protocol).into(), Meaning::ANSWER)].into(),
             ),
             Self::SocketIo => Script::socket_io(
                 &[("Join", &[GROUP])],
@@ -134,16 +144,41 @@ impl Dialect {
                     Reply::MessagesAndEnd { length, end },
                 ))
             }
-            Self::Hub(protocol) => Some(Script::hub(
-                protocol,
-                &[],
-                protocol.stream_invocation(ID, "Texts", [items, size as u32]),
-                vec![
-                    (protocol.stream_item(ID, &hub_text(size)), Meaning::Item),
-                    (protocol.end(ID), Meaning::End),
-                ],
-            )),
+            Self::Hub(protocol) => {
+                let item: Arc<[u8]> = protocol.stream_item(ID, &hub_text(size)).into();
+                let all = repeat_n((item, Meaning::Item), items as usize);
+                Some(Script::hub(
+                    protocol,
+                    &[],
+                    protocol.stream_invocation(ID, "Texts", &[items, size as u32]),
+                    all.chain([(protocol.end(ID).into(), Meaning::End)])
+                        .collect(),
+                ))
+            }
             Self::HubBytes(_) | Self::SocketIo => None,
+        }
+    }
+
+    /// The numbers below `items`, which come for one message. `None` where nobody counts.
+    pub(super) fn items(self, items: u32) -> Option<Script> {
+        match self {
+            Self::Hub(protocol) => {
+                let all = (0..items)
+                    .map(|n| (protocol.stream_item_of_number(ID, n).into(), Meaning::Item));
+                Some(Script::hub(
+                    protocol,
+                    &[],
+                    protocol.stream_invocation(ID, "Items", &[items]),
+                    all.chain([(protocol.end(ID).into(), Meaning::End)])
+                        .collect(),
+                ))
+            }
+            // As long as the longest of them.
+            Self::HubBytes(protocol) => {
+                let longest = protocol.stream_item_of_number(ID, items.saturating_sub(1));
+                Self::Messages.stream(longest.len(), items)
+            }
+            Self::Messages | Self::Wire | Self::SocketIo => None,
         }
     }
 
@@ -164,15 +199,20 @@ impl Dialect {
             }
             Self::Hub(protocol) => {
                 // Numbers: every server that is compared has a method for their sum.
-                let item = protocol.stream_item_of_one(ID);
+                let item = protocol.stream_item_of_number(ID, 1);
                 let records = [
                     vec![protocol.upload_invocation(ID, "Sum", ID)],
                     vec![item; items as usize],
                     vec![protocol.end(ID)],
                 ];
                 let completion = protocol.completion_of_number(ID, items);
-                let known = vec![(completion, Meaning::Answers(answers))];
-                Some(Script::hub_records(protocol, &[], &records.concat(), known))
+                let answer = [(completion.into(), Meaning::Answers(answers))].into();
+                Some(Script::hub_records(
+                    protocol,
+                    &[],
+                    &records.concat(),
+                    answer,
+                ))
             }
             Self::Wire | Self::HubBytes(_) | Self::SocketIo => None,
         }
@@ -205,9 +245,9 @@ impl Script {
         protocol: HubProtocol,
         before: &[(&str, &[&str])],
         request: Vec<u8>,
-        known: Vec<(Vec<u8>, Meaning)>,
+        in_turn: Arc<[Record]>,
     ) -> Self {
-        Self::hub_records(protocol, before, &[request], known)
+        Self::hub_records(protocol, before, &[request], in_turn)
     }
 
     /// A request of several records, each in a frame of its own.
@@ -215,7 +255,7 @@ impl Script {
         protocol: HubProtocol,
         before: &[(&str, &[&str])],
         request: &[Vec<u8>],
-        known: Vec<(Vec<u8>, Meaning)>,
+        in_turn: Arc<[Record]>,
     ) -> Self {
         let frame = |record: &[u8]| masked_frame(protocol.opcode(), record);
         let calls = |id: Option<&'static str>| {
@@ -231,15 +271,14 @@ impl Script {
                 .collect::<Vec<_>>()
                 .into(),
             requests: vec![request.iter().flat_map(|record| frame(record)).collect()],
-            reply: Reply::Records(
-                known
-                    .into_iter()
-                    .chain([
-                        (protocol.ping(), Meaning::Nothing),
-                        (HANDSHAKE_ANSWER.to_vec(), Meaning::Nothing),
-                    ])
-                    .collect(),
-            ),
+            reply: Reply::Records {
+                in_turn,
+                others: [
+                    (protocol.ping().into(), Meaning::Nothing),
+                    (HANDSHAKE_ANSWER.into(), Meaning::Nothing),
+                ]
+                .into(),
+            },
             posted: Some(Posted {
                 opening: [protocol.handshake()]
                     .into_iter()
@@ -265,10 +304,10 @@ impl Script {
             )
             .amid_pings(),
             requests: vec![frame(request)],
-            reply: Reply::Records(vec![
-                (answer.into(), Meaning::ANSWER),
-                (socket_io::PING.into(), Meaning::Ping),
-            ]),
+            reply: Reply::Records {
+                in_turn: [(answer.as_bytes().into(), Meaning::ANSWER)].into(),
+                others: [(socket_io::PING.as_bytes().into(), Meaning::Ping)].into(),
+            },
             posted: None,
         }
     }

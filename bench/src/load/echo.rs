@@ -20,11 +20,26 @@ pub fn echo<'a>(
     window: Window,
     observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
-    let script = load.dialect.echo(load.size);
-    let mut connections =
-        Connections::open(target, load.connections, &script, load.depth as usize)?;
+    let mut connections = open(target, load)?;
     for index in 0..load.connections {
         connections.send(index, load.depth)?;
     }
     connections.measure(window, observer.into(), |_| true)
+}
+
+/// The same in an open loop: `rate` messages a second, on all connections by turns.
+pub(super) fn echo_at(
+    target: &Target,
+    load: Traffic,
+    rate: f64,
+    window: Window,
+    observer: Observer<'_>,
+) -> io::Result<Measurement> {
+    let mut connections = open(target, load)?;
+    connections.measure_at(rate, load.connections, window, observer)
+}
+
+fn open(target: &Target, load: Traffic) -> io::Result<Connections> {
+    let script = load.dialect.echo(load.size);
+    Connections::open(target, load.connections, &script, load.depth as usize)
 }

@@ -23,12 +23,29 @@ pub fn fan_out<'a>(
     window: Window,
     observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
+    let mut connections = open(target, load)?;
+    connections.send(PUBLISHER, load.depth)?;
+    connections.measure(window, observer.into(), |index| index == PUBLISHER)
+}
+
+/// The same in an open loop: `rate` messages a second are published.
+pub(super) fn fan_out_at(
+    target: &Target,
+    load: Traffic,
+    rate: f64,
+    window: Window,
+    observer: Observer<'_>,
+) -> io::Result<Measurement> {
+    let mut connections = open(target, load)?;
+    connections.measure_at(rate, 1, window, observer)
+}
+
+fn open(target: &Target, load: Traffic) -> io::Result<Connections> {
     let script = load.dialect.fan_out(load.size);
     let mut connections =
         Connections::open(target, load.connections, &script, load.depth as usize)?;
     wait_until_subscribed(&mut connections)?;
-    connections.send(PUBLISHER, load.depth)?;
-    connections.measure(window, observer.into(), |index| index == PUBLISHER)
+    Ok(connections)
 }
 
 /// Publishes until every connection has received something: the response to the upgrade does not

@@ -80,20 +80,18 @@ impl HubProtocol {
         }
     }
 
-    /// A call whose answers are a stream, with two numbers.
-    pub fn stream_invocation(self, id: &str, target: &str, numbers: [u32; 2]) -> Vec<u8> {
-        let [first, second] = numbers;
+    /// A call whose answers are a stream, with a few numbers.
+    pub fn stream_invocation(self, id: &str, target: &str, numbers: &[u32]) -> Vec<u8> {
         match self {
             Self::Json => {
                 let members = format!("\"invocationId\":\"{id}\",\"target\":\"{target}\"");
-                format!("{{\"type\":4,{members},\"arguments\":[{first},{second}]}}\u{1e}")
-                    .into_bytes()
+                format!("{{\"type\":4,{members},\"arguments\":{numbers:?}}}\u{1e}").into_bytes()
             }
             Self::MessagePack => {
                 let mut record = vec![FIX_ARRAY | 6, 4, FIX_MAP];
                 string(&mut record, id);
                 string(&mut record, target);
-                record.push(FIX_ARRAY | 2);
+                record.push(FIX_ARRAY | numbers.len() as u8);
                 for number in numbers {
                     record.push(0xce);
                     record.extend(number.to_be_bytes());
@@ -136,19 +134,7 @@ impl HubProtocol {
                 let mut record = vec![FIX_ARRAY | 5, 3, FIX_MAP];
                 string(&mut record, id);
                 record.push(3);
-                // As short as can be, as everybody writes it.
-                match result {
-                    0..128 => record.push(result as u8),
-                    128..256 => record.extend([0xcc, result as u8]),
-                    256..65_536 => {
-                        record.push(0xcd);
-                        record.extend((result as u16).to_be_bytes());
-                    }
-                    _ => {
-                        record.push(0xce);
-                        record.extend(result.to_be_bytes());
-                    }
-                }
+                number(&mut record, result);
                 with_length(&record)
             }
         }
@@ -184,16 +170,15 @@ impl HubProtocol {
         }
     }
 
-    /// One item of a stream, the number 1.
-    pub fn stream_item_of_one(self, id: &str) -> Vec<u8> {
+    /// One item of a stream, a number.
+    pub fn stream_item_of_number(self, id: &str, item: u32) -> Vec<u8> {
         match self {
-            Self::Json => {
-                format!("{{\"type\":2,\"invocationId\":\"{id}\",\"item\":1}}\u{1e}").into_bytes()
-            }
+            Self::Json => format!("{{\"type\":2,\"invocationId\":\"{id}\",\"item\":{item}}}\u{1e}")
+                .into_bytes(),
             Self::MessagePack => {
                 let mut record = vec![FIX_ARRAY | 4, 2, FIX_MAP];
                 string(&mut record, id);
-                record.push(1);
+                number(&mut record, item);
                 with_length(&record)
             }
         }
@@ -244,6 +229,22 @@ impl fmt::Display for HubProtocol {
 /// The most letters that [`hub_text`] may have in a load: a length of 16 bits, and a hub takes
 /// 32 KiB at a time by default.
 pub const LARGEST_TEXT: usize = 16 * 1024;
+
+/// As short as can be, as everybody writes it.
+fn number(record: &mut Vec<u8>, number: u32) {
+    match number {
+        0..128 => record.push(number as u8),
+        128..256 => record.extend([0xcc, number as u8]),
+        256..65_536 => {
+            record.push(0xcd);
+            record.extend((number as u16).to_be_bytes());
+        }
+        _ => {
+            record.push(0xce);
+            record.extend(number.to_be_bytes());
+        }
+    }
+}
 
 fn string(record: &mut Vec<u8>, text: &str) {
     let length = text.len();

@@ -87,7 +87,7 @@ pub fn held(
 }
 
 /// A connection that has only said what it begins with.
-fn open(target: &Target, script: &Script) -> io::Result<TcpStream> {
+pub(super) fn open(target: &Target, script: &Script) -> io::Result<TcpStream> {
     match target.transport {
         Transport::WebSockets => Ok(target.converse(&script.opening)?.0),
         Transport::ServerSentEvents | Transport::LongPolling => {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
 
 use crate::process::{CpuTime, Process};
 
@@ -37,6 +38,37 @@ pub struct Measurement {
     pub server: Option<CpuTime>,
     /// Processor time of the load itself, where the system tells.
     pub client: Option<CpuTime>,
+    /// How it was sent, if not as answers allowed.
+    pub open_loop: Option<OpenLoop>,
+}
+
+/// What only a load has that sends at a rate.
+#[derive(Clone, Debug)]
+pub struct OpenLoop {
+    /// Messages that were to be sent in a second.
+    pub rate: f64,
+    /// Messages that were sent.
+    pub sent: u64,
+    /// Those of them that were never answered: for 5 s nothing more came. No latency tells of them.
+    pub unanswered: u64,
+    /// How much later than due they were sent. The latencies include it.
+    pub late: Histogram<u64>,
+}
+
+/// What kept a load from doing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bottleneck {
+    /// The server: the rate is its own.
+    Server,
+    /// The load: the server can do more, and its latencies may be better.
+    Load,
+    /// Both had no time left: the rate is that of the two.
+    Both,
+    /// Nobody: at a rate, that it was kept.
+    Neither,
+    /// Nobody knows how busy the server was.
+    Unknown,
 }
 
 /// Who watches a load, and what is measured beside it.
@@ -61,6 +93,7 @@ pub(super) struct Recorder {
     server_before: Option<CpuTime>,
     client_before: Option<CpuTime>,
     bytes_before: u64,
+    late: Histogram<u64>,
     so_far: Measurement,
 }
 
@@ -148,6 +181,27 @@ impl Measurement {
             .map(|used| used.total().div_duration_f64(self.elapsed))
     }
 
+    /// What kept the load from doing more: who uses 90 % of a core, or sends late, has no time left.
+    pub fn bottleneck(&self) -> Bottleneck {
+        let is_busy = |share: f64| share >= BUSY;
+        let is_server = self.server_busy().map(is_busy);
+        let is_load = match &self.open_loop {
+            // It looks at the clock all the time: being busy says nothing.
+            Some(open) => {
+                let late = open.late.value_at_quantile(0.99);
+                late > 1_000_000 && late > self.latency.value_at_quantile(0.99) / 2
+            }
+            None => self.client_busy().is_some_and(is_busy),
+        };
+        match (is_server, is_load) {
+            (Some(true), false) => Bottleneck::Server,
+            (Some(true), true) => Bottleneck::Both,
+            (_, true) => Bottleneck::Load,
+            (Some(false), false) => Bottleneck::Neither,
+            (None, false) => Bottleneck::Unknown,
+        }
+    }
+
     /// Bytes written and read per message received.
     pub fn bytes_per_message(&self) -> f64 {
         self.bytes as f64 / self.messages.max(1) as f64
@@ -173,8 +227,20 @@ impl fmt::Display for Measurement {
             "rate         {:.0} messages/s",
             self.messages_per_second()
         )?;
-        let (p50, p99) = (self.latency_at(0.5), self.latency_at(0.99));
-        writeln!(f, "latency      p50 {p50:.1?}, p99 {p99:.1?}")?;
+        let [p50, p90, p99, p999] = [0.5, 0.9, 0.99, 0.999].map(|share| self.latency_at(share));
+        let most = Duration::from_nanos(self.latency.max());
+        writeln!(
+            f,
+            "latency      p50 {p50:.1?}, p90 {p90:.1?}, p99 {p99:.1?}, p99.9 {p999:.1?}, most {most:.1?}"
+        )?;
+        if let Some(open) = &self.open_loop {
+            let late = Duration::from_nanos(open.late.value_at_quantile(0.99));
+            writeln!(
+                f,
+                "open loop    {:.0} messages/s wanted, {} sent, {} never answered; p99 sent {late:.1?} late",
+                open.rate, open.sent, open.unanswered
+            )?;
+        }
         let cost = self
             .server_per_message()
             .zip(self.server_busy())
@@ -197,7 +263,25 @@ impl fmt::Display for Measurement {
         if let Some(busy) = self.client_busy() {
             write!(f, "\nclient busy  {:.0} % of a core", busy * 100.0)?;
         }
-        Ok(())
+        write!(f, "\nbottleneck   {}", self.bottleneck())
+    }
+}
+
+impl fmt::Display for Bottleneck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "the server",
+            Self::Load => {
+                "this load: rate and latencies are its own, and the server can do better; what a message \
+                 costs it holds all the same"
+            }
+            Self::Both => {
+                "the server and this load: rate and latencies are those of both; what a message costs the \
+                 server holds all the same"
+            }
+            Self::Neither => "neither the server nor this load",
+            Self::Unknown => "not this load; --pid tells whether it is the server",
+        })
     }
 }
 
@@ -211,13 +295,15 @@ impl Recorder {
             began: Instant::now(),
             server: observer.server.clone(),
             client: observer.client.clone(),
+            late: new_histogram()?,
             so_far: Measurement {
                 messages: 0,
                 bytes: 0,
-                latency: Histogram::new_with_max(60_000_000_000, 3).map_err(io::Error::other)?,
+                latency: new_histogram()?,
                 elapsed: Duration::ZERO,
                 server: None,
                 client: None,
+                open_loop: None,
             },
         })
     }
@@ -227,8 +313,22 @@ impl Recorder {
     }
 
     pub(super) fn latency(&mut self, latency: Duration) {
-        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.so_far.latency.saturating_record(nanoseconds);
+        self.so_far.latency.saturating_record(nanoseconds(latency));
+    }
+
+    /// A message was sent so much later than it was due.
+    pub(super) fn late(&mut self, late: Duration) {
+        self.late.saturating_record(nanoseconds(late));
+    }
+
+    /// What is known of an open loop at its end.
+    pub(super) fn open_loop(&mut self, rate: f64, sent: u64, unanswered: u64) {
+        self.so_far.open_loop = Some(OpenLoop {
+            rate,
+            sent,
+            unanswered,
+            late: self.late.clone(),
+        });
     }
 
     /// The measurement now, when `bytes` have gone over all connections since they were opened.
@@ -246,8 +346,24 @@ impl Recorder {
 
     pub(super) fn end(mut self, bytes: u64) -> io::Result<Measurement> {
         self.so_far(bytes)?;
-        Ok(self.so_far)
+        Ok(self.into_measurement())
+    }
+
+    /// What it was when it was last asked for.
+    pub(super) fn into_measurement(self) -> Measurement {
+        self.so_far
     }
 }
+
+fn new_histogram() -> io::Result<Histogram<u64>> {
+    Histogram::new_with_max(60_000_000_000, 3).map_err(io::Error::other)
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// From this share of a core on somebody has no time left.
+const BUSY: f64 = 0.9;
 
 const TELL_EVERY: Duration = Duration::from_millis(100);

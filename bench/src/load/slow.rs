@@ -49,8 +49,10 @@ pub struct Slow {
 /// The largest value seen, and the one at the beginning.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Peak {
-    before: u64,
-    most: u64,
+    /// At the beginning.
+    pub before: u64,
+    /// At most.
+    pub most: u64,
 }
 
 /// Publishes for `time`.

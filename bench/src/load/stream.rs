@@ -22,8 +22,26 @@ pub fn stream<'a>(
     window: Window,
     observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
-    let script = load.dialect.stream(load.size, items(load));
+    let script = load.dialect.stream(load.size, count(load));
     let script = script.ok_or_else(|| io::Error::other("this dialect has no streams"))?;
+    one_at_a_time(target, load, &script, window, observer.into())
+}
+
+/// The same with numbers, each item another: the method `Items` of a hub, which every SignalR server in
+/// [`peers`](crate::peers) has.
+///
+/// # Errors
+///
+/// As [`stream()`].
+pub fn items<'a>(
+    target: &Target,
+    load: Traffic,
+    window: Window,
+    observer: impl Into<Observer<'a>>,
+) -> io::Result<Measurement> {
+    let script = load.dialect.items(count(load));
+    let script =
+        script.ok_or_else(|| io::Error::other("this dialect has no streams of numbers"))?;
     one_at_a_time(target, load, &script, window, observer.into())
 }
 
@@ -39,7 +57,7 @@ pub fn upload<'a>(
     window: Window,
     observer: impl Into<Observer<'a>>,
 ) -> io::Result<Measurement> {
-    let script = load.dialect.upload(load.size, items(load));
+    let script = load.dialect.upload(load.size, count(load));
     let script = script.ok_or_else(|| io::Error::other("this dialect has no uploads"))?;
     one_at_a_time(target, load, &script, window, observer.into())
 }
@@ -58,6 +76,6 @@ fn one_at_a_time(
     connections.measure(window, observer, |_| true)
 }
 
-fn items(load: Traffic) -> u32 {
+fn count(load: Traffic) -> u32 {
     u32::try_from(load.depth).unwrap_or(u32::MAX)
 }

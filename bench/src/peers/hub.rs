@@ -35,6 +35,9 @@ impl Hub {
                 let text = &LETTERS[..size.min(LARGEST_TEXT)];
                 stream::iter(0..count).map(move |_| hub::Result::Ok(text))
             })
+            .stream("Items", |_: Context, count: u32| {
+                stream::iter((0..count).map(hub::Result::Ok))
+            })
             .method("Sum", async |_: Context, mut numbers: UploadStream<i64>| {
                 let mut sum = 0;
                 while let Some(number) = numbers.next().await {

@@ -62,11 +62,11 @@ impl Peer for RawWs {
 
     fn endpoint(&self, work: Work, dialect: Dialect) -> Option<Endpoint> {
         let path = match (dialect, work) {
-            (Dialect::Wire, Work::Upload) => return None,
+            (Dialect::Wire, Work::Items | Work::Upload) => return None,
             (Dialect::Wire, _) => "/wire",
             (Dialect::Messages | Dialect::HubBytes(_), Work::Echo) => "/echo",
             (Dialect::Messages | Dialect::HubBytes(_), Work::FanOut) => "/fanout",
-            (Dialect::Messages, Work::Stream) => "/stream",
+            (Dialect::Messages, Work::Stream) | (Dialect::HubBytes(_), Work::Items) => "/stream",
             (Dialect::Messages, Work::Upload) => "/upload",
             _ => return None,
         };

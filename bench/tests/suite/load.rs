@@ -8,7 +8,8 @@ use std::{
 };
 
 use bench::{
-    load::{self, Dialect, FloodLoad, Target, Traffic, Window},
+    load::{self, Dialect, FloodLoad, HubProtocol, Observer, Target, Traffic, Window},
+    peers,
     process::Process,
 };
 
@@ -24,6 +25,20 @@ fn every_echo_has_a_latency_and_costs_time() {
     assert_eq!(measurement.messages, measurement.latency.len());
     assert!(measurement.server_per_message() > Some(Duration::ZERO));
     assert!(measurement.latency_at(0.5) <= measurement.latency_at(0.99));
+}
+
+#[test]
+fn connections_are_opened_one_behind_the_other() {
+    let _process = beside_others();
+    let hub = Target::web_socket(crate::serve(&peers::Hub), "/bench");
+    let dialect = Dialect::Hub(HubProtocol::Json);
+    let measured = load::connect(&hub, dialect, 3, SHORT, Observer::in_process()).unwrap();
+    assert!(measured.messages > 3, "{measured}");
+    assert_eq!(measured.messages, measured.latency.len());
+
+    let nowhere = Target::web_socket(hub.address(), "/nowhere");
+    let error = load::connect(&nowhere, dialect, 3, SHORT, None).unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
 }
 
 #[test]
@@ -75,7 +90,7 @@ fn a_refused_upgrade_is_reported_with_its_status() {
 }
 
 /// Runs `connection` on a thread for every connection, until the test's process ends.
-fn serve(connection: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
+pub(crate) fn serve(connection: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {

@@ -9,6 +9,7 @@ use std::{
 use bench::peers::Peer;
 
 mod load;
+mod open_loop;
 mod polling;
 mod transports;
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::Result,
     identity::{connection_id::ConnectionId, request::Request, user::User},
-    methods::{hub::Shared, reply::Reply},
+    methods::{hub::Held, reply::Reply},
     reach::{
         call::CallHandle,
         clients::{Client, Clients},
@@ -32,9 +32,8 @@ use crate::{
 /// }
 /// ```
 pub struct Context<S = ()> {
-    // Two, as each is counted for every call; the hub's in a count of the connection's own, which no
-    // call on another thread changes meanwhile.
-    pub(crate) hub: Arc<Arc<Shared<S>>>,
+    // Two, as each is counted for every call.
+    pub(crate) hub: Arc<Held<S>>,
     pub(crate) call: Arc<CallHandle>,
 }
 

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -71,6 +72,18 @@ pub(crate) struct Shared<S> {
     pub(crate) raw: Option<RawHandler>,
     /// What the user of every request must satisfy; empty when nobody need be known.
     pub(crate) policies: Vec<UserPolicy>,
+}
+
+/// A connection's hold on what all share. References to it are counted for each call: here, where no call of
+/// another connection is counted, and so no other thread's.
+pub(crate) struct Held<S>(pub(crate) Arc<Shared<S>>);
+
+impl<S> Deref for Held<S> {
+    type Target = Shared<S>;
+
+    fn deref(&self) -> &Shared<S> {
+        &self.0
+    }
 }
 
 pub(crate) type OnConnected<S> = Box<dyn Fn(Context<S>) -> Running<()> + Send + Sync>;
