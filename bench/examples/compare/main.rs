@@ -39,7 +39,7 @@ struct Options {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=20))]
     rounds: u8,
     /// Seconds of each measurement, after one second that does not count.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=60))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=60))]
     seconds: u8,
     /// Runs only what has this text in its name, as --list shows it; may be given several times.
     #[arg(long, value_name = "TEXT")]

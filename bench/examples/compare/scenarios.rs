@@ -32,6 +32,8 @@ pub(crate) enum Scenario {
     Items { protocol: HubProtocol },
     /// Connections that come and go; of a hub, until its handshake is answered.
     Connect { hub: Option<HubProtocol> },
+    /// An echo, or a call, at a rate that all of them can keep: an open loop.
+    Rate { hub: Option<HubProtocol> },
     /// An echo, or a call, on so many connections.
     Growth {
         hub: Option<HubProtocol>,
@@ -44,7 +46,7 @@ pub(crate) enum Scenario {
 impl Scenario {
     /// Where a server does this, and what has to be said there; `None` when it does not.
     pub(crate) fn way(self, contender: &Contender) -> Option<(Endpoint, Dialect)> {
-        if matches!(self, Self::Growth { .. }) && !contender.grows() {
+        if matches!(self, Self::Growth { .. } | Self::Rate { .. }) && !contender.is_looked_into() {
             return None;
         }
         let work = self.work();
@@ -80,7 +82,10 @@ impl Scenario {
                 }
                 dialects
             }
-            Self::Connect { hub } | Self::Growth { hub, .. } | Self::Idle { hub } => match hub {
+            Self::Connect { hub }
+            | Self::Rate { hub }
+            | Self::Growth { hub, .. }
+            | Self::Idle { hub } => match hub {
                 None => vec![Dialect::Messages],
                 Some(HubProtocol::Json) => {
                     vec![Dialect::Hub(HubProtocol::Json), Dialect::SocketIo]
@@ -97,7 +102,10 @@ impl Scenario {
     /// Which protocol its connections speak, if they are those of a hub.
     pub(crate) fn hub(self) -> Option<HubProtocol> {
         match self {
-            Self::Connect { hub } | Self::Growth { hub, .. } | Self::Idle { hub } => hub,
+            Self::Connect { hub }
+            | Self::Rate { hub }
+            | Self::Growth { hub, .. }
+            | Self::Idle { hub } => hub,
             Self::Call { protocol, .. }
             | Self::Broadcast { protocol }
             | Self::Items { protocol } => Some(protocol),
@@ -131,6 +139,7 @@ impl Scenario {
             Self::Echo { .. }
             | Self::Wire { .. }
             | Self::Call { .. }
+            | Self::Rate { .. }
             | Self::Growth { .. }
             | Self::Idle { .. } => 0,
             Self::FanOut | Self::Broadcast { .. } => 1,
@@ -199,6 +208,16 @@ impl Scenario {
                 "Connecting to a hub ({protocol}): TCP, the upgrade and the handshake, {CONNECTING} at a time"
             ),
             Self::Growth { .. } => self.growth_title(),
+            Self::Rate { hub } => {
+                let what = hub.map_or_else(
+                    || "echo".into(),
+                    |protocol| format!("hub call ({protocol})"),
+                );
+                format!(
+                    "Latency: {what} of {SMALL} B, {RATE} a second on {CONNECTIONS} connections, \
+                     counted from when each was due"
+                )
+            }
             Self::Idle { hub: None } => format!("Memory: {IDLE_CONNECTIONS} idle connections"),
             Self::Idle {
                 hub: Some(protocol),
@@ -233,6 +252,7 @@ impl Scenario {
                 traffic(FAN_OUT_CONNECTIONS, FAN_OUT_DEPTH, FAN_OUT_SIZE)
             }
             Self::Items { .. } => traffic(CONNECTIONS, ITEMS, SMALL),
+            Self::Rate { .. } => traffic(CONNECTIONS, 1, SMALL),
             Self::Growth { connections, .. } => {
                 return grown(&target, traffic(connections, 1, SMALL), window, &process);
             }
@@ -245,7 +265,13 @@ impl Scenario {
                 return Ok(Outcome::Memory(Memory::from(&memory)));
             }
         };
-        let measured = self.work().run(&target, traffic, window, Some(&process))?;
+        let measured = match self {
+            Self::Rate { .. } => {
+                let rate = f64::from(RATE);
+                Work::Echo.run_at(&target, traffic, rate, window, Some(&process))?
+            }
+            _ => self.work().run(&target, traffic, window, Some(&process))?,
+        };
         Ok(Outcome::Traffic(Figures::from(&measured)))
     }
 }
@@ -294,6 +320,7 @@ impl fmt::Display for Scenario {
             Self::Broadcast { protocol } => write!(f, "broadcast-{protocol}"),
             Self::Items { protocol } => write!(f, "stream-{protocol}"),
             Self::Connect { hub } => of_hub(f, "connect", hub),
+            Self::Rate { hub } => of_hub(f, "rate", hub),
             Self::Growth { hub, connections } => {
                 of_hub(f, "growth", hub)?;
                 write!(f, "-{connections}")
@@ -325,6 +352,7 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
         calls.chain([
             Scenario::Broadcast { protocol },
             Scenario::Items { protocol },
+            Scenario::Rate { hub },
             Scenario::Connect { hub },
             Scenario::Idle { hub },
         ])
@@ -332,7 +360,12 @@ pub(crate) fn all() -> impl Iterator<Item = Scenario> {
     let (fan_out, hub) = (Scenario::FanOut, None);
     echoes
         .chain(wires)
-        .chain([fan_out, Scenario::Connect { hub }, Scenario::Idle { hub }])
+        .chain([
+            fan_out,
+            Scenario::Rate { hub },
+            Scenario::Connect { hub },
+            Scenario::Idle { hub },
+        ])
         .chain(growth(None))
         .chain(hubs)
         .chain(growth(Some(HubProtocol::MessagePack)))
@@ -346,6 +379,8 @@ const FAN_OUT_CONNECTIONS: usize = 1000;
 const FAN_OUT_DEPTH: u64 = 16;
 const FAN_OUT_SIZE: usize = 125;
 const ITEMS: u64 = 64;
+/// What the slowest of those who are looked into does at two thirds of a core.
+const RATE: u32 = 20_000;
 const CONNECTING: usize = 16;
 const GROWTH: [usize; 5] = [1, 64, 1000, 5000, 10_000];
 const IDLE_CONNECTIONS: usize = 5000;

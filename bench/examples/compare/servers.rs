@@ -167,9 +167,9 @@ impl Contender {
         self.program == Program::RawServer
     }
 
-    /// Whether it is measured with more and more connections: the limit, ours, and what ours are
-    /// compared with most.
-    pub(crate) fn grows(&self) -> bool {
+    /// Whether it is also measured at a rate, and with more and more connections: the limit, ours, and what
+    /// ours are compared with most.
+    pub(crate) fn is_looked_into(&self) -> bool {
         [
             "raw-tcp",
             "raw-ws",
@@ -302,16 +302,19 @@ fn set_up(script: &Path, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// The version of a crate that the workspace is built with.
+/// The version of a crate that the workspace is built with; the newest, where others need older ones.
 fn locked(name: &str) -> Option<String> {
-    let names = [name.to_owned(), format!("tokio-{name}")];
     let of_package = |package: &str| {
         let mut lines = package.lines();
         let found = lines.find_map(|line| line.strip_prefix("name = "))?;
-        let is_meant = names.iter().any(|name| found.trim_matches('"') == name);
         let version = lines.next()?.strip_prefix("version = ")?;
-        is_meant.then(|| version.trim_matches('"').to_owned())
+        let [found, version] = [found, version].map(|quoted| quoted.trim_matches('"'));
+        let is_meant = found == name || found.strip_prefix("tokio-") == Some(name);
+        is_meant.then(|| (found.len(), version.to_owned()))
     };
     let lock = include_str!("../../../Cargo.lock");
-    lock.split("[[package]]").find_map(of_package)
+    // cargo writes the older ones first; of `tungstenite` what is driven is `tokio-tungstenite`.
+    let all = lock.split("[[package]]").filter_map(of_package);
+    all.max_by_key(|(length, _)| *length)
+        .map(|(_, version)| version)
 }

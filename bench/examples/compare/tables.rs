@@ -35,9 +35,10 @@ pub(crate) fn page(results: &Results) -> String {
             Scenario::Connect { .. } => {
                 traffic_table(&rows, "raw-tcp", "connection", "connections")
             }
-            Scenario::Echo { .. } | Scenario::Wire { .. } | Scenario::Growth { .. } => {
-                traffic_table(&rows, "raw-tcp", "message", "messages")
-            }
+            Scenario::Echo { .. }
+            | Scenario::Wire { .. }
+            | Scenario::Rate { .. }
+            | Scenario::Growth { .. } => traffic_table(&rows, "raw-tcp", "message", "messages"),
         };
     }
     page += &growth_tables(results);
@@ -51,23 +52,23 @@ pub(crate) fn page(results: &Results) -> String {
     page
 }
 
-/// A row of so many cells: what was measured, or why it was not.
+/// A row of so many cells: what was measured, or in its place why it was not.
 fn row(row: &Row, cells: usize, measured: impl FnOnce() -> Option<String>) -> String {
     let server = &row.server;
-    let mut line = match measured() {
-        Some(measured) => format!("| {server} | {measured} |"),
-        None => format!("| {server} |{}", " – |".repeat(cells)),
-    };
-    if let Some(failure) = &row.failure {
-        let of = if row.rounds.is_empty() {
-            "failed"
-        } else {
-            "failed in a round"
-        };
-        let why = failure.replace('|', "/").replace('\n', " ");
-        let _ = write!(line, " {of}: {why}");
+    let why = row
+        .failure
+        .as_ref()
+        .map(|why| why.replace('|', "/").replace('\n', " "));
+    match (measured(), why) {
+        (Some(measured), None) => format!("| {server} | {measured} |\n"),
+        (Some(measured), Some(why)) => {
+            format!("| {server} (failed in a round: {why}) | {measured} |\n")
+        }
+        (None, why) => {
+            let why = why.map_or_else(|| "–".into(), |why| format!("failed: {why}"));
+            format!("| {server} | {why} |{}\n", " – |".repeat(cells - 1))
+        }
     }
-    line + "\n"
 }
 
 fn traffic_table(rows: &[&Row], limit: &str, unit: &str, units: &str) -> String {

@@ -5,6 +5,7 @@
 
 import argparse
 import asyncio
+import logging
 
 from aiosignalr.server import Hub, SignalRServer
 
@@ -31,6 +32,8 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     host, port = parser.parse_args().listen.rsplit(":", 1)
+    # A client that goes while it is answered leaves a traceback for each answer.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     server = SignalRServer(BenchHub)
     host, port = await server.serve(host, int(port), path="/bench")
     print(f"listening on {host}:{port}", flush=True)
