@@ -379,8 +379,8 @@ const FAN_OUT_CONNECTIONS: usize = 1000;
 const FAN_OUT_DEPTH: u64 = 16;
 const FAN_OUT_SIZE: usize = 125;
 const ITEMS: u64 = 64;
-/// What the slowest of those who are looked into does at two thirds of a core.
-const RATE: u32 = 20_000;
+/// What the slowest of those who are looked into does with half a core.
+const RATE: u32 = 10_000;
 const CONNECTING: usize = 16;
 const GROWTH: [usize; 5] = [1, 64, 1000, 5000, 10_000];
 const IDLE_CONNECTIONS: usize = 5000;

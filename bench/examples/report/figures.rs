@@ -514,7 +514,7 @@ fn latency(compare: &Results) -> Lines {
         value.map_or_else(|| "–".into(), |value| format!("{} ms", two(value.median)))
     };
     let title = format!(
-        "At 20,000 calls a second p99 is {} in the hub, {} raw",
+        "At 10,000 calls a second p99 is {} in the hub, {} raw",
         p99(Series::HubJson),
         p99(Series::Raw)
     );
