@@ -282,19 +282,23 @@ impl Sub for CpuTime {
 mod tests {
     use super::*;
 
+    /// Uses so much time of a processor at least, however little of one there is for this thread.
+    const WORK: Duration = Duration::from_millis(5);
+
+    fn work() {
+        let mut number = 1_u64;
+        for factor in 0..20_000_000 {
+            number = std::hint::black_box(number.wrapping_mul(factor | 1));
+        }
+    }
+
     #[test]
     fn work_shows_up_as_processor_time() {
         let this = Process::current().unwrap();
         let before = this.cpu_time().unwrap();
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(50) {
-            std::hint::spin_loop();
-        }
+        work();
         let used = (this.cpu_time().unwrap() - before).total();
-        assert!(
-            used > Duration::from_millis(5),
-            "{used:?} for a loop of 50 ms"
-        );
+        assert!(used > WORK, "{used:?}");
     }
 
     #[test]
@@ -304,20 +308,14 @@ mod tests {
         let others = process.other_threads().unwrap();
         let used = |of: &Process| of.cpu_time().unwrap().total();
         let (before, others_before) = (used(&this), used(&others));
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_millis(50) {
-            std::hint::spin_loop();
-        }
+        work();
         let here = used(&this) - before;
-        assert!(here > Duration::from_millis(5), "{here:?}");
-        // Somebody else's loop of 50 ms shows up there, whatever else runs.
+        assert!(here > WORK, "{here:?}");
+        // Somebody else's work shows up there, whatever else runs.
         thread::spawn(move || {
-            let began = Instant::now();
-            while began.elapsed() < Duration::from_millis(50) {
-                std::hint::spin_loop();
-            }
-            assert!(used(&this) - before < here + Duration::from_millis(5));
-            assert!(used(&others) - others_before > Duration::from_millis(5));
+            work();
+            assert!(used(&this) - before < here + WORK);
+            assert!(used(&others) - others_before > WORK);
         })
         .join()
         .unwrap();

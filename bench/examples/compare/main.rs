@@ -6,16 +6,24 @@
 //! target/measured/examples/compare --only tungstenite --only raw-tcp --rounds 1
 //! ```
 //!
-//! Each server runs alone, pinned to core 0, and the load pinned to core 1. The rounds go over all
-//! servers in turn, so that whatever else the machine does meanwhile hits all of them alike, and a
-//! table shows the median of the rounds.
+//! The servers are pinned to core 0, the load to core 1. A round goes from scenario to scenario, and in
+//! each from server to server, of which one works and the others sleep: whatever else the machine does
+//! meanwhile hits alike those that are compared. A table shows the median of the rounds.
 
 mod plan;
 mod scenarios;
 mod servers;
 mod tables;
+#[cfg(test)]
+mod tests;
 
-use std::{env, fs, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    env, fs, io,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use bench::{
     load::Window,
@@ -29,6 +37,7 @@ use clap::Parser;
 
 use self::{
     plan::{Plan, Task},
+    scenarios::Kind,
     servers::Contender,
 };
 
@@ -116,14 +125,20 @@ fn run(options: &Options) -> io::Result<bool> {
     }
     let progress = plan.progress(&present);
     for round in 1..=options.rounds {
-        for contender in &present {
-            progress.tell(&format!(
-                "round {round} of {}: {}",
-                options.rounds, contender.name
-            ));
-            for group in plan.groups(contender, round == 1) {
-                measure(options, contender, &group, &mut results, &progress);
-            }
+        progress.tell(&format!("round {round} of {}", options.rounds));
+        let mut servers = Servers::default();
+        for task in plan.tasks(round == 1) {
+            let Some(contender) = present.iter().find(|one| one.name == task.server) else {
+                continue;
+            };
+            measure(
+                options,
+                contender,
+                task,
+                &mut servers,
+                &mut results,
+                &progress,
+            );
         }
     }
     progress.finish();
@@ -146,50 +161,68 @@ fn run(options: &Options) -> io::Result<bool> {
     Ok(results.rows.iter().all(|row| row.failure.is_none()))
 }
 
-/// What one process of a server does, one after the other.
+/// One server in one scenario, in one round.
 fn measure(
     options: &Options,
     contender: &Contender,
-    tasks: &[Task],
+    task: &Task,
+    servers: &mut Servers,
     results: &mut Results,
     progress: &plan::Progress,
 ) {
-    let mut server = None;
-    let mut last_kind = None;
-    for task in tasks {
-        progress.begin(&task.label);
-        let row = results.rows.iter_mut().find(|row| task.is_of(row));
-        let row = row.expect("the plan has a row for each of its tasks");
-        let is_first_of_kind = last_kind.replace(task.kind) != Some(task.kind);
-        let window = Window {
-            warm_up: contender.warm_up(is_first_of_kind),
-            measured: Duration::from_secs(options.seconds.into()),
-        };
-        let outcome = running(&mut server, contender)
-            .and_then(|server| task.scenario.run(contender, server, window));
-        match outcome {
-            Ok(outcome) => {
-                progress.tell(&format!("  {}: {}", task.scenario, brief(&outcome)));
-                row.rounds.push(outcome);
-            }
-            Err(e) => {
-                progress.tell(&format!("  {}: failed: {e}", task.scenario));
-                row.failure.get_or_insert_with(|| e.to_string());
-                // What it was in the middle of is not the next one's.
-                server = None;
-                last_kind = None;
-            }
+    progress.begin(&task.label);
+    let row = results.rows.iter_mut().find(|row| task.is_of(row));
+    let row = row.expect("the plan has a row for each of its tasks");
+    let mut alone = Servers::default();
+    let servers = if task.scenario.needs_fresh_server() {
+        &mut alone
+    } else {
+        servers
+    };
+    let window = Window {
+        warm_up: contender.warm_up(servers.kinds.insert((task.server, task.kind))),
+        measured: Duration::from_secs(options.seconds.into()),
+    };
+    let outcome = servers
+        .running(contender)
+        .and_then(|server| task.scenario.run(contender, server, window));
+    match outcome {
+        Ok(outcome) => {
+            progress.tell(&format!("  {}: {}", task.label, brief(&outcome)));
+            row.rounds.push(outcome);
         }
-        progress.done(task.takes + window.warm_up);
+        Err(e) => {
+            progress.tell(&format!("  {}: failed: {e}", task.label));
+            row.failure.get_or_insert_with(|| e.to_string());
+            // What it was in the middle of is not the next one's.
+            servers.stop(contender);
+        }
     }
+    progress.done(task.takes + window.warm_up);
 }
 
-/// The server that runs, started if none does.
-fn running<'a>(server: &'a mut Option<Server>, contender: &Contender) -> io::Result<&'a Server> {
-    Ok(match server {
-        Some(server) => server,
-        none => none.insert(contender.start(SERVER_CORE)?),
-    })
+/// The servers of a round. Who has nothing to do sleeps beside the one that is measured, so that those
+/// which do the same thing do it within seconds of each other.
+#[derive(Default)]
+struct Servers {
+    running: HashMap<&'static str, Server>,
+    /// What each of them has seen already.
+    kinds: HashSet<(&'static str, Kind)>,
+}
+
+impl Servers {
+    /// This one, started if it does not run.
+    fn running(&mut self, contender: &Contender) -> io::Result<&Server> {
+        Ok(match self.running.entry(contender.name) {
+            Entry::Occupied(running) => running.into_mut(),
+            Entry::Vacant(none) => none.insert(contender.start(SERVER_CORE)?),
+        })
+    }
+
+    fn stop(&mut self, contender: &Contender) {
+        self.running.remove(contender.name);
+        self.kinds.retain(|(server, _)| *server != contender.name);
+    }
 }
 
 fn brief(outcome: &Outcome) -> String {

@@ -1,13 +1,13 @@
 //! What is measured in which order, how long that takes, and how far it is.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
-use bench::{load::Dialect, results::Row, tell};
+use bench::{results::Row, tell};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     Options,
-    scenarios::{self, Scenario},
+    scenarios::{self, Kind, Scenario},
     servers::Contender,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Task {
     pub(crate) server: &'static str,
     pub(crate) label: String,
     /// A just-in-time compiler has to see each kind.
-    pub(crate) kind: (u8, Dialect),
+    pub(crate) kind: Kind,
     /// About how long it takes, the warming up left out.
     pub(crate) takes: Duration,
 }
@@ -83,49 +83,34 @@ impl Plan {
         contenders.iter().filter(move |one| has_task(one.name))
     }
 
-    /// What a server does in one round, and which of it in one process. Memory is measured in the first
-    /// round alone.
-    pub(crate) fn groups(&self, contender: &Contender, is_first: bool) -> Vec<Vec<Task>> {
-        let mine = self.tasks.iter().filter(|task| {
-            task.server == contender.name && (is_first || !task.scenario.is_memory())
-        });
-        let (alone, mut together): (Vec<Task>, Vec<Task>) = mine
-            .cloned()
-            .partition(|task| task.scenario.needs_fresh_server());
-        // So that each kind is warmed up once.
-        together.sort_by_key(|task| together_at(&self.tasks, task));
-        let together = Some(together).filter(|tasks| !tasks.is_empty());
-        let alone = alone.into_iter().map(|task| vec![task]);
-        together.into_iter().chain(alone).collect()
+    /// What is done in one round, one after the other. Memory is measured in the first alone.
+    pub(crate) fn tasks(&self, is_first: bool) -> impl Iterator<Item = &Task> {
+        let tasks = self.tasks.iter();
+        tasks.filter(move |task| is_first || !task.scenario.is_memory())
     }
 
     /// How long it takes with these servers.
-    fn takes<'a>(&self, contenders: impl IntoIterator<Item = &'a Contender>) -> Duration {
-        let mut whole = Duration::ZERO;
-        for contender in contenders {
-            for is_first in [true, false] {
-                let mut round = Duration::ZERO;
-                for group in self.groups(contender, is_first) {
-                    let mut last = None;
-                    for task in group {
-                        let is_first_of_kind = last.replace(task.kind) != Some(task.kind);
-                        round += task.takes + contender.warm_up(is_first_of_kind);
-                    }
-                }
-                whole += round
-                    * if is_first {
-                        1
-                    } else {
-                        u32::from(self.rounds) - 1
-                    };
+    fn takes(&self, contenders: &[&Contender]) -> Duration {
+        let round = |is_first| {
+            let mut seen = HashSet::new();
+            let mut takes = Duration::ZERO;
+            for task in self.tasks(is_first) {
+                let Some(contender) = contenders.iter().find(|one| one.name == task.server) else {
+                    continue;
+                };
+                let is_new =
+                    task.scenario.needs_fresh_server() || seen.insert((task.server, task.kind));
+                takes += task.takes + contender.warm_up(is_new);
             }
-        }
-        whole
+            takes
+        };
+        round(true) + round(false) * (u32::from(self.rounds) - 1)
     }
 
     /// How many measurements there are, and how long they take.
     pub(crate) fn estimate(&self, contenders: &[Contender]) -> String {
-        let takes = self.takes(self.contenders(contenders));
+        let contenders: Vec<_> = self.contenders(contenders).collect();
+        let takes = self.takes(&contenders);
         format!(
             "{} measurements, {} rounds, about {} min",
             self.tasks.len(),
@@ -136,7 +121,7 @@ impl Plan {
 
     /// How far these servers are with it.
     pub(crate) fn progress(&self, contenders: &[&Contender]) -> Progress {
-        let takes = self.takes(contenders.iter().copied());
+        let takes = self.takes(contenders);
         let bar = ProgressBar::new(takes.as_secs());
         let style = "{bar:30} {percent} %, about {msg}";
         bar.set_style(ProgressStyle::with_template(style).expect("a template without mistakes"));
@@ -147,12 +132,6 @@ impl Plan {
         );
         Progress { bar }
     }
-}
-
-/// Where the first task of its kind stands.
-fn together_at(tasks: &[Task], task: &Task) -> usize {
-    let is_alike = |other: &Task| other.server == task.server && other.kind == task.kind;
-    tasks.iter().position(is_alike).unwrap_or_default()
 }
 
 /// Everything there is to measure.

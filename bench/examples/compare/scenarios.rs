@@ -43,6 +43,9 @@ pub(crate) enum Scenario {
     Idle { hub: Option<HubProtocol> },
 }
 
+/// Traffic that goes the same way through a server.
+pub(crate) type Kind = (&'static str, Dialect);
+
 impl Scenario {
     /// Where a server does this, and what has to be said there; `None` when it does not.
     pub(crate) fn way(self, contender: &Contender) -> Option<(Endpoint, Dialect)> {
@@ -134,19 +137,19 @@ impl Scenario {
     }
 
     /// Which traffic a just-in-time compiler has to see before it is measured.
-    pub(crate) fn kind(self, dialect: Dialect) -> (u8, Dialect) {
-        let kind = match self {
+    pub(crate) fn kind(self, dialect: Dialect) -> Kind {
+        let work = match self {
             Self::Echo { .. }
             | Self::Wire { .. }
             | Self::Call { .. }
             | Self::Rate { .. }
             | Self::Growth { .. }
-            | Self::Idle { .. } => 0,
-            Self::FanOut | Self::Broadcast { .. } => 1,
-            Self::Items { .. } => 2,
-            Self::Connect { .. } => 3,
+            | Self::Idle { .. } => "echo",
+            Self::FanOut | Self::Broadcast { .. } => "fan-out",
+            Self::Items { .. } => "items",
+            Self::Connect { .. } => "connect",
         };
-        (kind, dialect)
+        (work, dialect)
     }
 
     /// Whether it is done once, as memory does not vary as time does.

@@ -16,17 +16,23 @@ pub(crate) enum Scale {
     Logarithmic,
 }
 
-/// Beyond this ratio between the largest and the smallest the small ones would be seen no more.
-const WIDEST_LINEAR: f64 = 20.0;
+/// Beyond this ratio between the largest and the smallest bar the small ones would be seen no more.
+pub(crate) const WIDEST_BARS: f64 = 20.0;
+/// Lines lie beside each other, and lie on each other sooner.
+pub(crate) const WIDEST_LINES: f64 = 6.0;
 
 impl Axis {
-    /// One for these values: from zero, or logarithmic where they are far apart.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>, places: (i32, i32)) -> Self {
+    /// One for these values: from zero, or logarithmic where they are further apart than `widest`.
+    pub(crate) fn of(
+        values: impl IntoIterator<Item = f64>,
+        widest: f64,
+        places: (i32, i32),
+    ) -> Self {
         let values = values.into_iter().filter(|value| *value > 0.0);
         let (low, high) = values.fold((f64::MAX, 0.0_f64), |(low, high), value| {
             (low.min(value), high.max(value))
         });
-        if high <= low * WIDEST_LINEAR {
+        if high <= low * widest {
             return Self {
                 scale: Scale::Linear,
                 values: (0.0, high * 1.02),

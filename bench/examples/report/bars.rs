@@ -5,7 +5,7 @@ use std::io;
 use bench::results::Spread;
 
 use crate::{
-    axis::Axis,
+    axis::{Axis, WIDEST_BARS},
     picture::{From, MARGIN, Picture, Series, Size, Tone, WIDTH},
 };
 
@@ -62,7 +62,7 @@ impl Bars {
             let ends = |bar: &Bar| [bar.value.median / panel.base, bar.value.high / panel.base];
             panel.bars.iter().flat_map(ends)
         });
-        let axis = Axis::of(ratios, (MARGIN + NAMES, WIDTH - LABELS));
+        let axis = Axis::of(ratios, WIDEST_BARS, (MARGIN + NAMES, WIDTH - LABELS));
         let of_panel = |panel: &&Panel| PANEL_HEAD + panel.bars.len() as i32 * ROW + PANEL_GAP;
         let inner: i32 = panels.iter().map(of_panel).sum();
         let svg = Picture::draw(TOP + inner + AXIS, &self.title, &self.below, |picture| {
@@ -78,6 +78,10 @@ impl Bars {
                     &panel.name,
                 )?;
                 y += PANEL_HEAD;
+                let rows = panel.bars.len() as i32 * ROW;
+                for x in axis.marks().into_iter().map(|mark| axis.place(mark)) {
+                    picture.grid(vec![(x, y), (x, y + rows)])?;
+                }
                 for bar in &panel.bars {
                     self.bar(picture, axis, panel, bar, y)?;
                     y += ROW;
@@ -91,9 +95,8 @@ impl Bars {
 
     fn scale(&self, picture: &Picture<'_>, axis: Axis, bottom: i32) -> io::Result<()> {
         for mark in axis.marks() {
-            let x = axis.place(mark);
-            picture.grid(vec![(x, TOP), (x, bottom)])?;
             let label = format!("{} ×", short(mark));
+            let x = axis.place(mark);
             picture.text(
                 x,
                 bottom + 6,
@@ -109,8 +112,9 @@ impl Bars {
             ""
         };
         let words = format!("× {}{how}; lower is better", self.base_name);
+        let left = MARGIN + NAMES;
         picture.text(
-            MARGIN + NAMES,
+            left,
             bottom + 26,
             Size::Small,
             Tone::Muted,
@@ -133,7 +137,7 @@ impl Bars {
         let top = y + (ROW - BAR) / 2;
         picture.text(
             left - 8,
-            y + 5,
+            y + 6,
             Size::Words,
             Tone::Ink,
             From::Right,
@@ -151,7 +155,7 @@ impl Bars {
         let label = format!("{} · {} ×", (self.label)(bar.value.median), two(median));
         picture.text(
             to.max(end) + 8,
-            y + 5,
+            y + 6,
             Size::Words,
             Tone::Ink,
             From::Left,

@@ -109,6 +109,17 @@ pub(crate) fn times_raw(compare: &Results, size: usize, depth: u64, series: Seri
         .map_or_else(|| "–".into(), |(cost, raw)| format!("{:.1} ×", cost / raw))
 }
 
+/// How much one thing costs beside another, in words; where their ranges meet there is no difference.
+fn beside(one: Option<Spread>, other: Option<Spread>) -> String {
+    let Some((one, other)) = one.zip(other) else {
+        return "–".into();
+    };
+    if one.low <= other.high && other.low <= one.high {
+        return "as much as".into();
+    }
+    format!("{:.2} ×", one.median / other.median)
+}
+
 fn below(compare: &Results) -> String {
     format!(
         "{}, median and range of {} rounds; server on one core, load on the other",
@@ -268,9 +279,8 @@ fn fan_out(compare: &Results) -> Bars {
         panels.push(with_base(&name, Series::Raw, bars));
     }
     let ratio = |scenario: &str, server: &str, to: &str| {
-        let of = |server| Some(compare.row(scenario, server)?.cost()?.median);
-        let ratio = of(server).zip(of(to)).map(|(one, other)| one / other);
-        ratio.map_or_else(|| "–".into(), |ratio| format!("{ratio:.2} ×"))
+        let of = |server| compare.row(scenario, server)?.cost();
+        beside(of(server), of(to))
     };
     Bars {
         title: format!(
@@ -433,7 +443,10 @@ fn echo_peers(compare: &Results) -> Bars {
 
 fn call_peers(compare: &Results) -> Bars {
     let mut panels = Vec::new();
-    for (size, depth, shape) in SHAPES {
+    let shown = SHAPES
+        .into_iter()
+        .filter(|(size, depth, _)| *size == 20 || *depth == 16);
+    for (size, depth, shape) in shown {
         for (protocol, name, series) in PROTOCOLS {
             let scenario = format!("call-{protocol}-{size}B-{depth}");
             let bars = of_scenario(compare, &scenario, series, Row::cost);
@@ -508,15 +521,18 @@ fn latency(compare: &Results) -> Lines {
         line(Series::Peer, "ASP.NET Core, JSON", json, "aspnetcore"),
     ];
     let lines: Vec<Line> = lines.into_iter().flatten().collect();
-    let p99 = |series| {
+    let half = |series| {
         let line = lines.iter().find(|line| line.series == series);
-        let value = line.and_then(|line| line.values[2]);
-        value.map_or_else(|| "–".into(), |value| format!("{} ms", two(value.median)))
+        let value = line.and_then(|line| line.values[0]);
+        value.map_or_else(
+            || "–".into(),
+            |value| format!("{:.0} µs", value.median * 1000.0),
+        )
     };
     let title = format!(
-        "At 10,000 calls a second p99 is {} in the hub, {} raw",
-        p99(Series::HubJson),
-        p99(Series::Raw)
+        "Half of 10,000 calls a second are answered within {} in the hub, {} raw",
+        half(Series::HubJson),
+        half(Series::Raw)
     );
     Lines {
         title,
@@ -566,18 +582,20 @@ fn growth(compare: &Results) -> Lines {
         line(Series::HubMessagePack, "hub · MessagePack", hub, "hub"),
         line(Series::Peer, "ASP.NET Core, hub", hub, "aspnetcore"),
     ];
+    // From 64 to 5,000: with one connection both sides sleep between its messages.
     let grows = |line: &Line| {
-        let (few, many) = (line.values[1]?.median, line.values[3]?.median);
-        Some((many / few - 1.0) * 100.0)
+        let (few, many) = line.values[1].zip(line.values[3])?;
+        let is_noise = few.low <= many.high && many.low <= few.high;
+        let percent = (many.median / few.median - 1.0) * 100.0;
+        Some(if is_noise {
+            "no more".into()
+        } else {
+            format!("{percent:.0} % more")
+        })
     };
-    let percent =
-        |line: &Line| grows(line).map_or_else(|| "–".into(), |grown| format!("{grown:+.0} %"));
+    let [raw, hub] = [&lines[1], &lines[2]].map(|line| grows(line).unwrap_or_else(|| "–".into()));
     Lines {
-        title: format!(
-            "From 64 to 5,000 connections a message grows dearer by {} raw, {} in the hub",
-            percent(&lines[1]),
-            percent(&lines[2])
-        ),
+        title: format!("From 64 to 5,000 connections a message costs {raw} raw, {hub} in the hub"),
         below: format!(
             "Processor time per message, 20 B, 1 in flight on each connection; {}",
             below(compare)

@@ -5,7 +5,7 @@ use std::io;
 use bench::results::Spread;
 
 use crate::{
-    axis::Axis,
+    axis::{Axis, WIDEST_LINES},
     bars::short,
     picture::{From, MARGIN, Picture, Series, Size, Tone, WIDTH},
 };
@@ -51,12 +51,14 @@ impl Lines {
         if values.is_empty() {
             return Ok(None);
         }
-        let axis = Axis::of(values, (BOTTOM, TOP));
+        let axis = Axis::of(values, WIDEST_LINES, (BOTTOM, TOP));
         let svg = Picture::draw(HEIGHT, &self.title, &self.below, |picture| {
             self.scale(picture, axis)?;
             let mut ends = Vec::new();
-            for line in &self.lines {
-                if let Some(end) = self.line(picture, axis, line)? {
+            for (nth, line) in self.lines.iter().enumerate() {
+                // Ranges of the same step stand beside each other.
+                let aside = 5 * nth as i32 - 5 * (self.lines.len() as i32 - 1) / 2;
+                if let Some(end) = self.line(picture, axis, line, aside)? {
                     ends.push((end, line));
                 }
             }
@@ -118,7 +120,13 @@ impl Lines {
     }
 
     /// Gives where it ends.
-    fn line(&self, picture: &Picture<'_>, axis: Axis, line: &Line) -> io::Result<Option<i32>> {
+    fn line(
+        &self,
+        picture: &Picture<'_>,
+        axis: Axis,
+        line: &Line,
+        aside: i32,
+    ) -> io::Result<Option<i32>> {
         let mut points = Vec::new();
         for (step, value) in line.values.iter().enumerate() {
             let Some(Spread { low, median, high }) = value else {
@@ -128,9 +136,10 @@ impl Lines {
             points.push((x, axis.place(*median)));
             let (low, high) = (axis.place(*low), axis.place(*high));
             if low != high {
-                picture.noise(vec![(x, low), (x, high)])?;
+                let x = x + aside;
+                picture.noise_of(line.series, vec![(x, low), (x, high)])?;
                 for y in [low, high] {
-                    picture.noise(vec![(x - 3, y), (x + 3, y)])?;
+                    picture.noise_of(line.series, vec![(x - 2, y), (x + 2, y)])?;
                 }
             }
         }

@@ -13,6 +13,8 @@ mod figures;
 mod lines;
 mod page;
 mod picture;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs, io,
@@ -38,6 +40,9 @@ struct Options {
     /// With --measure: leaves `cargo bench` out, a quarter of an hour
     #[arg(long, requires = "measure")]
     no_bench: bool,
+    /// Takes in what `cargo bench` left in this folder, which is target/criterion
+    #[arg(long, value_name = "FOLDER", conflicts_with = "measure")]
+    criterion: Option<PathBuf>,
     /// Where the results are, and the page goes [default: bench/results of the workspace]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -63,6 +68,9 @@ fn run(options: &Options) -> io::Result<()> {
     let folder = options.folder.as_ref().unwrap_or(&ours);
     if options.measure {
         measure(options, &workspace, folder)?;
+    }
+    if let Some(criterion) = &options.criterion {
+        take_in(criterion, folder)?;
     }
     let compare: Results = kept(folder, "compare.json")?.ok_or_else(|| {
         let what = format!(
@@ -190,8 +198,14 @@ fn measure(options: &Options, workspace: &Path, folder: &Path) -> io::Result<()>
         "cargo bench",
         next("runs the benches, about 14 min", &mut bench)?,
     )?;
-    let run = Run::read(&criterion, "cargo bench")?;
+    take_in(&criterion, &folder)
+}
+
+/// Keeps what criterion found out with the other results.
+fn take_in(criterion: &Path, folder: &Path) -> io::Result<()> {
+    let run = Run::read(criterion, "cargo bench")?;
     let text = serde_json::to_string(&run).map_err(io::Error::other)?;
+    // A line for each: a diff tells which changed.
     let text = text.replace("{\"group\"", "\n{\"group\"");
     fs::write(folder.join("criterion.json"), text + "\n")
 }

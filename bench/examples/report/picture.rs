@@ -177,6 +177,11 @@ impl Picture<'_> {
         self.path(points, rgb(INK[0]).stroke_width(1))
     }
 
+    /// The same beside others, in the colour of its own.
+    pub(crate) fn noise_of(&self, series: Series, points: Vec<(i32, i32)>) -> io::Result<()> {
+        self.path(points, series.colour().stroke_width(1))
+    }
+
     pub(crate) fn grid(&self, points: Vec<(i32, i32)>) -> io::Result<()> {
         self.path(points, rgb(GRID[0]).stroke_width(1))
     }

@@ -11,7 +11,7 @@ use super::{
 };
 
 /// What the messages of a load are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
     /// Binary WebSocket messages, of a size.
     Messages,

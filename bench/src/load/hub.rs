@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 /// An encoding of the hub protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HubProtocol {
     /// Text, each record ended by 0x1E.
     Json,

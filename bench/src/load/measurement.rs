@@ -27,7 +27,7 @@ pub struct Measurement {
     /// Messages received, on all connections.
     pub messages: u64,
     /// Bytes written and read meanwhile: payloads, and what HTTP, WebSockets and the hub protocol
-    /// put around them, without what TCP and IP do.
+    /// put around them, without what TCP and IP do. 0 where connections alone are counted.
     pub bytes: u64,
     /// Messages whose time of return is known: all of an echo, those of the publisher in a fan-out,
     /// the end of each stream.
@@ -255,15 +255,17 @@ impl fmt::Display for Measurement {
             writeln!(f, "server user  {user:.3} µs/message")?;
             writeln!(f, "server busy  {:.0} % of a core", busy * 100.0)?;
         }
-        write!(
-            f,
-            "bytes        {:.1} per message",
-            self.bytes_per_message()
-        )?;
-        if let Some(busy) = self.client_busy() {
-            write!(f, "\nclient busy  {:.0} % of a core", busy * 100.0)?;
+        if self.bytes > 0 {
+            writeln!(
+                f,
+                "bytes        {:.1} per message",
+                self.bytes_per_message()
+            )?;
         }
-        write!(f, "\nbottleneck   {}", self.bottleneck())
+        if let Some(busy) = self.client_busy() {
+            writeln!(f, "client busy  {:.0} % of a core", busy * 100.0)?;
+        }
+        write!(f, "bottleneck   {}", self.bottleneck())
     }
 }
 
