@@ -19,7 +19,7 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
-    env, fs, io,
+    fs, io,
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -96,7 +96,7 @@ fn run(options: &Options) -> io::Result<bool> {
     server::pin_to_core(LOAD_CORE)?;
 
     let mut results = Results {
-        command: command(),
+        command: command(options),
         date: machine::today(),
         machine: Machine::here(),
         versions: Vec::new(),
@@ -245,14 +245,19 @@ fn brief(outcome: &Outcome) -> String {
     }
 }
 
-/// As it was called, by its short name.
-fn command() -> String {
-    let arguments = env::args().skip(1);
-    ["compare".to_owned()]
-        .into_iter()
-        .chain(arguments)
-        .collect::<Vec<_>>()
-        .join(" ")
+/// As it was called, by its short name; where the results go is nobody else's.
+fn command(options: &Options) -> String {
+    let Options {
+        rounds,
+        seconds,
+        only,
+        ..
+    } = options;
+    let only = only.iter().map(|text| format!(" --only {text}"));
+    format!(
+        "compare --rounds {rounds} --seconds {seconds}{}",
+        only.collect::<String>()
+    )
 }
 
 impl Task {

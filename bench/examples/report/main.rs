@@ -10,6 +10,7 @@ mod bars;
 mod bench_figures;
 mod criterion;
 mod figures;
+mod line_figures;
 mod lines;
 mod page;
 mod picture;
