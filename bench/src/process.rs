@@ -292,13 +292,22 @@ mod tests {
         }
     }
 
+    /// Works until it shows: threads of other tests end meanwhile, and take their time with them.
+    fn work_until(shows: impl Fn() -> bool) {
+        for _ in 0..100 {
+            work();
+            if shows() {
+                return;
+            }
+        }
+        panic!("work does not show up");
+    }
+
     #[test]
     fn work_shows_up_as_processor_time() {
         let this = Process::current().unwrap();
         let before = this.cpu_time().unwrap();
-        work();
-        let used = (this.cpu_time().unwrap() - before).total();
-        assert!(used > WORK, "{used:?}");
+        work_until(|| (this.cpu_time().unwrap() - before).total() > WORK);
     }
 
     #[test]
@@ -313,9 +322,8 @@ mod tests {
         assert!(here > WORK, "{here:?}");
         // Somebody else's work shows up there, whatever else runs.
         thread::spawn(move || {
-            work();
+            work_until(|| used(&others).saturating_sub(others_before) > WORK);
             assert!(used(&this) - before < here + WORK);
-            assert!(used(&others) - others_before > WORK);
         })
         .join()
         .unwrap();
