@@ -101,7 +101,7 @@ pub(crate) fn serve(connection: fn(TcpStream) -> io::Result<()>) -> SocketAddr {
     address
 }
 
-fn echo(mut stream: TcpStream) -> io::Result<()> {
+pub(crate) fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         match stream.read(&mut buffer)? {

@@ -13,7 +13,11 @@ use bench::{
     results::Figures,
 };
 
-use crate::{beside_others, load::serve as serve_connections, serve};
+use crate::{
+    beside_others,
+    load::{echo, serve as serve_connections},
+    serve,
+};
 
 const RATE: f64 = 1000.0;
 
@@ -71,6 +75,35 @@ fn a_server_that_stalls_once_is_slow_for_all_that_was_due_meanwhile() {
     // Of the 200 which are due in it, half are at least 100 ms late; a closed loop would have met one.
     let late = measured.latency.len() - measured.latency.count_between(0, 100_000_000);
     assert!(late >= 95, "{late}: {measured}");
+}
+
+#[test]
+fn a_load_that_is_late_counts_from_when_each_message_was_due() {
+    let _process = beside_others();
+    let target = Target::raw_tcp(serve_connections(echo));
+    // More than any client sends.
+    let (rate, window) = (
+        10_000_000.0,
+        Window {
+            warm_up: Duration::ZERO,
+            measured: Duration::from_millis(20),
+        },
+    );
+    let measured = Work::Echo
+        .run_at(&target, LOAD, rate, window, None)
+        .unwrap();
+    let open = measured.open_loop.as_ref().unwrap();
+    assert_eq!(
+        (measured.latency.len(), open.unanswered),
+        (open.sent, 0),
+        "{measured}"
+    );
+    assert!(open.late.mean() > 1e6, "it was not late: {measured}");
+    // Each came back after it had left, but for what the histograms round.
+    assert!(
+        measured.latency.mean() > open.late.mean() * 0.99,
+        "{measured}"
+    );
 }
 
 #[test]
