@@ -13,6 +13,7 @@ pub(crate) mod cluster;
 pub(crate) mod connections;
 pub(crate) mod goodbye;
 pub(crate) mod groups;
+pub(crate) mod hold;
 pub(crate) mod in_touch;
 pub(crate) mod live;
 pub(crate) mod presence;

@@ -14,9 +14,10 @@ use crate::{
         call::CallHandle,
         clients::{Client, Clients},
         groups::Groups,
+        hold::Hold,
         live::{Command, Live},
         presence::Presence,
-        registry::{Registry, Selection},
+        registry::Selection,
         selections::selections,
         servers::Servers,
     },
@@ -171,6 +172,20 @@ impl<S> Context<S> {
         self.live().aborted().cancelled().await;
     }
 
+    /// A result as a method would return it, for a filter that puts one in place of another.
+    ///
+    /// # Errors
+    /// When the value cannot be encoded.
+    pub fn reply<T: Serialize>(&self, value: &T) -> Result<Reply> {
+        Reply::value(self.live().encoding, value)
+    }
+
+    pub(crate) fn live(&self) -> &Arc<Live> {
+        self.call.live()
+    }
+}
+
+impl<S: Send + Sync + 'static> Context<S> {
     selections!();
 
     /// Everybody but the caller.
@@ -190,7 +205,7 @@ impl<S> Context<S> {
 
     /// Who is in which group, and who is connected at all.
     pub fn groups(&self) -> Groups {
-        Groups::new(self.hub.registry.clone(), Some(self.live().clone()))
+        Groups::new(self.registry(), Some(self.live().clone()))
     }
 
     /// Who is present in the hub's groups; `None` where [`Hub::presence`](crate::Hub::presence) was not
@@ -202,23 +217,11 @@ impl<S> Context<S> {
 
     /// The servers that the hub is one with.
     pub fn servers(&self) -> Servers {
-        Servers::new(self.hub.registry.clone())
+        Servers::new(self.registry())
     }
 
-    /// A result as a method would return it, for a filter that puts one in place of another.
-    ///
-    /// # Errors
-    /// When the value cannot be encoded.
-    pub fn reply<T: Serialize>(&self, value: &T) -> Result<Reply> {
-        Reply::value(self.live().encoding, value)
-    }
-
-    pub(crate) fn live(&self) -> &Arc<Live> {
-        self.call.live()
-    }
-
-    fn registry(&self) -> &Arc<Registry> {
-        &self.hub.registry
+    fn registry(&self) -> Hold {
+        Hold::through(self.hub.clone())
     }
 
     fn asked_by(&self) -> Option<&Arc<CallHandle>> {

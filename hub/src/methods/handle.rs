@@ -11,6 +11,7 @@ use crate::{
         clients::{Client, Clients},
         goodbye,
         groups::Groups,
+        hold::Hold,
         presence::Presence,
         registry::{Registry, Selection},
         selections::selections,
@@ -30,11 +31,12 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct HubHandle {
-    registry: Arc<Registry>,
+    registry: Hold,
 }
 
 impl HubHandle {
     pub(crate) fn new(registry: Arc<Registry>) -> Self {
+        let registry = Hold::new(registry);
         Self { registry }
     }
 
@@ -90,8 +92,8 @@ impl HubHandle {
         let _ = timeout(deadline, goodbye::until_gone(&connections)).await;
     }
 
-    fn registry(&self) -> &Arc<Registry> {
-        &self.registry
+    fn registry(&self) -> Hold {
+        self.registry.clone()
     }
 
     /// Nobody's turn has to be given up while a client is asked from outside.

@@ -30,6 +30,7 @@ use crate::{
     reach::{
         arrivals,
         cluster::health::Gap,
+        hold::HasRegistry,
         live::{ConnectionState, Identity},
         presence::Attendance,
         registry::Registry,
@@ -74,9 +75,15 @@ pub(crate) struct Shared<S> {
     pub(crate) policies: Vec<UserPolicy>,
 }
 
-/// A connection's hold on what all share. References to it are counted for each call: here, where no call of
-/// another connection is counted, and so no other thread's.
+/// A connection's hold on what all share. References to it are counted for each call and each send: here,
+/// where none of another connection is counted, and so none of another thread's.
 pub(crate) struct Held<S>(pub(crate) Arc<Shared<S>>);
+
+impl<S: Send + Sync> HasRegistry for Held<S> {
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
 
 impl<S> Deref for Held<S> {
     type Target = Shared<S>;

@@ -17,8 +17,9 @@ use crate::{
         call::CallHandle,
         client_results::{Answer, WaitingCall},
         cluster::Cluster,
+        hold::Hold,
         live::Live,
-        registry::{Encoded, Reach, Registry, Selection},
+        registry::{Encoded, Reach, Selection},
     },
     values::dotnet,
 };
@@ -41,13 +42,13 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Clients {
-    registry: Arc<Registry>,
+    registry: Hold,
     to: Selection,
     reach: Reach,
 }
 
 impl Clients {
-    pub(crate) fn new(registry: Arc<Registry>, to: Selection) -> Self {
+    pub(crate) fn new(registry: Hold, to: Selection) -> Self {
         Self {
             registry,
             to,
@@ -100,7 +101,7 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(
-        registry: Arc<Registry>,
+        registry: Hold,
         id: ConnectionId,
         asked_by: Option<Arc<CallHandle>>,
     ) -> Self {

@@ -7,8 +7,8 @@ use crate::{
     identity::connection_id::ConnectionId,
     reach::{
         cluster::{Cluster, payloads::Action},
+        hold::Hold,
         live::Live,
-        registry::Registry,
     },
 };
 
@@ -16,12 +16,12 @@ use crate::{
 /// connection that ends has left all its groups (API-07).
 #[derive(Clone)]
 pub struct Groups {
-    registry: Arc<Registry>,
+    registry: Hold,
     caller: Option<Arc<Live>>,
 }
 
 impl Groups {
-    pub(crate) fn new(registry: Arc<Registry>, caller: Option<Arc<Live>>) -> Self {
+    pub(crate) fn new(registry: Hold, caller: Option<Arc<Live>>) -> Self {
         Self { registry, caller }
     }
 

@@ -1,6 +1,6 @@
 //! Whom one can reach: the same selections from inside a method and from outside the hub.
 
-/// Writes them for a type that has a `registry(&self) -> &Arc<Registry>` and an
+/// Writes them for a type that has a `registry(&self) -> Hold` and an
 /// `asked_by(&self) -> Option<&Arc<CallHandle>>`, the call that asks.
 macro_rules! selections {
     () => {
@@ -21,7 +21,7 @@ macro_rules! selections {
         /// One connection.
         pub fn client(&self, id: impl Into<ConnectionId>) -> Client {
             let asked_by = self.asked_by().cloned();
-            Client::new(self.registry().clone(), id.into(), asked_by)
+            Client::new(self.registry(), id.into(), asked_by)
         }
 
         /// Some connections; one that is named twice gets what is sent once.
@@ -66,7 +66,7 @@ macro_rules! selections {
         }
 
         fn clients(&self, to: Selection) -> Clients {
-            Clients::new(self.registry().clone(), to)
+            Clients::new(self.registry(), to)
         }
     };
 }

@@ -1,10 +1,10 @@
 //! The servers of a hub, seen from one of them.
 
-use std::{collections::HashSet, fmt, sync::Arc, time::SystemTime};
+use std::{collections::HashSet, fmt, time::SystemTime};
 
 use crate::{
     identity::connection_id::ConnectionId,
-    reach::{cluster::notes::Question, in_touch, registry::Registry},
+    reach::{cluster::notes::Question, hold::Hold, in_touch},
 };
 
 /// The servers of the hub: this one, and those that it is one with through a
@@ -26,7 +26,7 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct Servers {
-    registry: Arc<Registry>,
+    registry: Hold,
 }
 
 /// What the servers of a hub have answered together.
@@ -52,7 +52,7 @@ impl<T> Everywhere<T> {
 }
 
 impl Servers {
-    pub(crate) fn new(registry: Arc<Registry>) -> Self {
+    pub(crate) fn new(registry: Hold) -> Self {
         Self { registry }
     }
 
