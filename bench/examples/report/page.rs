@@ -1,6 +1,6 @@
 //! The page with all pictures, and its short form for the README.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 
 use bench::results::{Results, Row};
 
@@ -12,17 +12,12 @@ use crate::{
 
 /// `README.md` of the folder with the results.
 pub(crate) fn whole(compare: &Results, bench: Option<&Run>, figures: &[Figure]) -> String {
-    let mut page = format!(
-        "# What each layer costs\n\n\
-         Measured {} on {}, by `{}`",
-        compare.date, compare.machine, compare.command
-    );
+    let (when, command) = (measured(compare.date.as_str(), &compare.machine), &compare.command);
+    let mut page = format!("# What each layer costs\n\nMeasured {when}, by `{command}`");
     if let Some(run) = bench {
-        let _ = write!(
-            page,
-            ", and {} on {}, by `{}`",
-            run.date, run.machine, run.command
-        );
+        let again = measured(run.date.as_str(), &run.machine);
+        let again = if again == when { String::new() } else { format!("{again}, ") };
+        let _ = write!(page, ", and {again}by `{}`", run.command);
     }
     page += ". Written by `cargo run --profile measured -p bench --example report -- --measure`, which measures \
              everything anew; without `--measure` it draws what is here. All tables: [compare.md](compare.md); \
@@ -42,6 +37,10 @@ pub(crate) fn whole(compare: &Results, bench: Option<&Run>, figures: &[Figure]) 
     }
     page += &failures(compare);
     page
+}
+
+fn measured(date: &str, machine: &impl Display) -> String {
+    format!("{date} on {machine}")
 }
 
 fn failures(compare: &Results) -> String {

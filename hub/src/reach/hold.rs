@@ -41,3 +41,26 @@ impl Deref for Hold {
         self.0.registry()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        options::HubOptions,
+        reach::{clients::Clients, registry::Selection},
+    };
+
+    #[test]
+    fn selections_are_not_counted_at_the_registry() {
+        let registry = Registry::new(Arc::new(HubOptions::default()));
+        let hold = Hold::new(registry.clone());
+        let before = Arc::strong_count(&registry);
+
+        let clients = Clients::new(hold.clone(), Selection::All);
+
+        let groups = clients.clone();
+        assert_eq!(Arc::strong_count(&registry), before);
+        drop((hold, groups));
+        assert!(clients.send("Tick", ()).is_ok());
+    }
+}
