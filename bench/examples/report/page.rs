@@ -12,11 +12,18 @@ use crate::{
 
 /// `README.md` of the folder with the results.
 pub(crate) fn whole(compare: &Results, bench: Option<&Run>, figures: &[Figure]) -> String {
-    let (when, command) = (measured(compare.date.as_str(), &compare.machine), &compare.command);
+    let (when, command) = (
+        measured(compare.date.as_str(), &compare.machine),
+        &compare.command,
+    );
     let mut page = format!("# What each layer costs\n\nMeasured {when}, by `{command}`");
     if let Some(run) = bench {
         let again = measured(run.date.as_str(), &run.machine);
-        let again = if again == when { String::new() } else { format!("{again}, ") };
+        let again = if again == when {
+            String::new()
+        } else {
+            format!("{again}, ")
+        };
         let _ = write!(page, ", and {again}by `{}`", run.command);
     }
     page += ". Written by `cargo run --profile measured -p bench --example report -- --measure`, which measures \

@@ -100,11 +100,7 @@ pub struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(
-        registry: Hold,
-        id: ConnectionId,
-        asked_by: Option<Arc<CallHandle>>,
-    ) -> Self {
+    pub(crate) fn new(registry: Hold, id: ConnectionId, asked_by: Option<Arc<CallHandle>>) -> Self {
         Self {
             clients: Clients::new(registry, Selection::Connection(id.clone())),
             id,
