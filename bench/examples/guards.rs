@@ -220,7 +220,8 @@ fn under_valgrind(program: &Path, path: &HotPath, times: usize) -> io::Result<(u
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
         .args(["--run", &path.name, &times.to_string()])
-        // glibc copies by one instruction that is counted for each byte, where the processor has it.
+        // Where the processor has it, glibc would copy by an instruction that callgrind counts once for
+        // each byte: copying would drown the rest, and count otherwise on another machine.
         .env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS,-FSRM")
         .output()
         .map_err(|e| io::Error::new(e.kind(), format!("cannot start valgrind: {e}")))?;

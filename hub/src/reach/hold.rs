@@ -58,9 +58,9 @@ mod tests {
 
         let clients = Clients::new(hold.clone(), Selection::All);
 
-        let groups = clients.clone();
+        let again = clients.clone();
         assert_eq!(Arc::strong_count(&registry), before);
-        drop((hold, groups));
+        drop((hold, again));
         assert!(clients.send("Tick", ()).is_ok());
     }
 }
