@@ -66,7 +66,9 @@ export function mount(panel) {
       : el("span", { className: "line" }, field.text.replace(/\r\n$/, ""), el("small", {}, "\\r\\n"));
     const button = el("button", {
       type: "button", className: "field", tabIndex: -1, "data-tint": field.tint ?? "line",
-      onfocus: () => select(index), onmouseenter: () => describe(index),
+      onfocus: () => select(index),
+      // Moved, not entered: fields scroll under a pointer that lies still while the arrow keys are used.
+      onmousemove: ({ movementX, movementY }) => { if (movementX || movementY) describe(index); },
     }, field.bytes && el("small", {}, field.name), shown);
     fields.push({ field, button });
     return button;
@@ -79,12 +81,13 @@ export function mount(panel) {
   }
 
   function describe(index) {
-    const { field } = fields[index];
+    const { field, button: shown } = fields[index];
+    if (shown.classList.contains("shown")) return;
     const words = field.bytes && readable(field);
     const length = field.bytes ? `${field.bytes.length} ${field.bytes.length === 1 ? "byte" : "bytes"}` : "text";
     const unmasked = field.plain ? ` Unmasked: ${[...field.plain.slice(0, 16)].map(hex).join(" ")}${field.plain.length > 16 ? " …" : ""}.` : "";
     about.replaceChildren(el("b", {}, field.name || "end"), ` (${length}${words ? `: ${words}` : ""}). `, field.about, unmasked);
-    for (const { button } of fields) button.classList.toggle("shown", button === fields[index].button);
+    for (const { button } of fields) button.classList.toggle("shown", button === shown);
   }
 
   function step(event) {
